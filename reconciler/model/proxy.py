@@ -1,0 +1,138 @@
+"""Proxy and Mesh: our own kinds (`reconciler/v1alpha1`), the members of the fleet and what holds for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from reconciler.model.spec import Duration, Labels, Spec
+
+
+class FilesPush(Spec):
+    """Envoy's filesystem xDS, on this host.
+
+    Attributes:
+        directory: Absolute path that the reconciler writes and this Envoy alone reads.
+    """
+
+    directory: Annotated[str, Field(min_length=1)]
+
+
+class RuntimeRoute(Spec):
+    """One split of a VirtualService, and the runtime keys of the Envoy route that carries it.
+
+    Attributes:
+        virtual_service: `name` or `namespace/name`.
+        route: Name of the `http` rule; may be left out where there is only one.
+        prefix: The live route's `runtime_key_prefix`; keys are `<prefix>.<cluster>`.
+        clusters: Envoy's cluster name by subset.
+    """
+
+    virtual_service: Annotated[str, Field(min_length=1)]
+    route: str = ""
+    prefix: Annotated[str, Field(min_length=1)]
+    clusters: Mapping[str, str]
+
+
+class RuntimePush(Spec):
+    """Weights through `POST /runtime_modify`, for an Envoy that someone else configures."""
+
+    routes: tuple[RuntimeRoute, ...] = ()
+
+
+class Push(Spec):
+    """How a proxy gets its configuration: exactly one."""
+
+    refused: ClassVar[Mapping[str, str]] = {"ads": "pushing by ADS is not supported yet; use files or runtime"}
+
+    files: FilesPush | None = None
+    runtime: RuntimePush | None = None
+
+
+class Proxy(Spec):
+    """One Envoy.
+
+    Attributes:
+        workload: Name of the WorkloadEntry (same namespace) this sidecar belongs to; "" on a gateway.
+        labels: A gateway's labels, matched by `Gateway.spec.selector`.
+        admin: `http://host:port` or `unix:///path/admin.sock`.
+    """
+
+    workload: str = ""
+    labels: Labels = {}
+    admin: Annotated[str, Field(min_length=1)]
+    push: Push
+
+
+class DriftPolicy(StrEnum):
+    """What is done about changes that Git does not know of."""
+
+    CORRECT = "correct"
+    REPORT = "report"
+
+
+class Interception(StrEnum):
+    """How traffic gets into sidecars: NONE, listeners bind real ports."""
+
+    NONE = "NONE"
+
+
+class TrafficMode(StrEnum):
+    """What happens to requests for unknown hosts.
+
+    Without interception there is no original destination to pass them to, so both answer 502.
+    """
+
+    ALLOW_ANY = "ALLOW_ANY"
+    REGISTRY_ONLY = "REGISTRY_ONLY"
+
+
+class OutboundTrafficPolicy(Spec):
+    """Requests for hosts that no service has."""
+
+    mode: TrafficMode = TrafficMode.ALLOW_ANY
+
+
+class RecordMode(StrEnum):
+    """How steps reach a policy branch."""
+
+    COMMIT = "commit"
+
+
+class RecordSettings(Spec):
+    """Where receipts go."""
+
+    branch: Annotated[str, Field(min_length=1)] = "reconciler/record"
+    mode: RecordMode = RecordMode.COMMIT
+
+
+class Guards(Spec):
+    """Limits on what one pass may do without acknowledgement.
+
+    Attributes:
+        max_weight_increase: Percentage points by which a destination's share may grow in one change.
+        max_delete_percent: Percent of a proxy's live resources that may be deleted at once.
+    """
+
+    max_weight_increase: Annotated[float, Field(ge=0, le=100)] = 50
+    max_delete_percent: Annotated[float, Field(ge=0, le=100)] = 30
+
+
+class MeshSpec(Spec):
+    """Mesh-wide settings; every field has its default when there is no Mesh document.
+
+    Attributes:
+        verify_deadline: How long a pass waits for each phase of a push to be confirmed.
+    """
+
+    domain: Annotated[str, Field(min_length=1)] = "cluster.local"
+    outbound_traffic_policy: OutboundTrafficPolicy = OutboundTrafficPolicy()
+    interception: Interception = Interception.NONE
+    drift: DriftPolicy = DriftPolicy.CORRECT
+    record: RecordSettings = RecordSettings()
+    verify_deadline: Duration = timedelta(seconds=10)
+    guards: Guards = Guards()

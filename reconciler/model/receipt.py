@@ -1,0 +1,79 @@
+"""Outcomes of a push, and receipts: what is live where, proven how, for which policy commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.model.key import Key
+from reconciler.model.observation import Proof
+
+
+class OutcomeKind(StrEnum):
+    """How a proxy ended a pass.
+
+    APPLIED: it has its view. REJECTED: Envoy refused something. UNREACHABLE: its admin endpoint did not answer.
+    LATE: not confirmed within the deadline. FAILED: what is ours to write could not be written (disk, permissions).
+    SKIPPED: left as it is on purpose (drift is only reported, or a phase was held for another proxy's sake).
+    """
+
+    APPLIED = "applied"
+    REJECTED = "rejected"
+    UNREACHABLE = "unreachable"
+    LATE = "late"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one proxy ended a pass.
+
+    Attributes:
+        proof: Level reached for the desired view.
+        view: Version of what is live, as last read; "" if never read.
+        detail: Envoy's words, or why.
+        pushed: Whether anything was sent.
+        seconds: From the pass's first push to this proxy's proof.
+    """
+
+    proxy: Key
+    kind: OutcomeKind
+    proof: Proof
+    view: str = ""
+    detail: str = ""
+    pushed: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyReceipt:
+    """One proxy in a receipt; the content of `proxies/<namespace>/<name>.yaml`."""
+
+    view: str
+    proof: str
+    outcome: OutcomeKind
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """One commit on the record branch, read back.
+
+    Attributes:
+        commit: Its own id.
+        at: Its commit time, UTC.
+        policy_commit: What was applied.
+        plan_digest: Of the plan that was carried out.
+        outcome: `applied` if every proxy has its view, else `partial`.
+    """
+
+    commit: str
+    at: datetime
+    subject: str
+    policy_commit: str
+    plan_digest: str
+    outcome: str
+    proxies: Mapping[Key, ProxyReceipt]

@@ -1,0 +1,120 @@
+"""Resources and views: what one proxy should have, or has. Equal content has equal versions, wherever it came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from reconciler.model.key import Key
+from reconciler.model.origin import Finding
+
+
+class ResourceType(StrEnum):
+    """Kinds of Envoy configuration, in make-before-break order."""
+
+    CLUSTER = "cluster"
+    ENDPOINTS = "endpoints"
+    LISTENER = "listener"
+    ROUTE = "route"
+    RUNTIME = "runtime"
+
+    @property
+    def type_url(self) -> str:
+        """The xDS type URL; RUNTIME stands for single keys and has none."""
+        return _TYPE_URLS[self]
+
+    @property
+    def order(self) -> int:
+        """Position in make-before-break order."""
+        return _ORDER[self]
+
+
+_PREFIX = "type.googleapis.com/envoy.config."
+_TYPE_URLS = {
+    ResourceType.CLUSTER: f"{_PREFIX}cluster.v3.Cluster",
+    ResourceType.ENDPOINTS: f"{_PREFIX}endpoint.v3.ClusterLoadAssignment",
+    ResourceType.LISTENER: f"{_PREFIX}listener.v3.Listener",
+    ResourceType.ROUTE: f"{_PREFIX}route.v3.RouteConfiguration",
+}
+_ORDER = {type_: index for index, type_ in enumerate(ResourceType)}
+
+
+def content_hash(*parts: bytes) -> str:
+    """The first 128 bits of SHA-256 over length-prefixed parts, in hex: every version in this product."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ResourceId:
+    """A resource's type and name; sorts in make-before-break order, then by name."""
+
+    order: int = field(init=False, repr=False, compare=True)
+    type: ResourceType = field(compare=False)
+    name: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "order", self.type.order)
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One named xDS resource.
+
+    Attributes:
+        body: The protobuf, serialised deterministically (`model.protos.encode`). A RUNTIME resource's is its value, UTF-8.
+        version: Hash of type, name and body.
+    """
+
+    id: ResourceId
+    body: bytes = field(repr=False)
+    version: str
+
+    @classmethod
+    def of(cls, type_: ResourceType, name: str, body: bytes) -> Resource:
+        """A resource with the version its content has."""
+        return cls(ResourceId(type_, name), body, content_hash(type_.encode(), name.encode(), body))
+
+
+def set_version(resources: Iterable[Resource]) -> str:
+    """The version of a set: equal for equal sets in any order."""
+    ordered = sorted(resources, key=lambda item: item.id)
+    return content_hash(*(item.version.encode() for item in ordered))
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one proxy should have.
+
+    Attributes:
+        resources: By id, sorted. For a proxy that is pushed to by runtime these are RUNTIME keys only.
+        unsupported: What the policies ask of this proxy and its way to push can't do; shown, never silently left out.
+    """
+
+    proxy: Key
+    resources: Mapping[ResourceId, Resource]
+    unsupported: tuple[Finding, ...] = ()
+
+    @classmethod
+    def of(cls, proxy: Key, resources: Iterable[Resource], unsupported: Iterable[Finding] = ()) -> View:
+        """A view of these resources, in order."""
+        ordered = {item.id: item for item in sorted(resources, key=lambda item: item.id)}
+        return cls(proxy, MappingProxyType(ordered), tuple(unsupported))
+
+    @property
+    def version(self) -> str:
+        """The version of the whole view: what receipts hold."""
+        return set_version(self.resources.values())
+
+    def of_type(self, type_: ResourceType) -> tuple[Resource, ...]:
+        """The resources of one type, by name."""
+        return tuple(item for item in self.resources.values() if item.id.type is type_)

@@ -1,0 +1,1 @@
+"""Diffs of views with observations, the digest, the guards, and plans as text, JSON and Markdown. Pure."""

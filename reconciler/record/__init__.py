@@ -1,0 +1,1 @@
+"""Receipts: commits on the record branch that say what is live where, proven how."""

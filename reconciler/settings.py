@@ -1,0 +1,109 @@
+"""How one process is set up: where the repository is, who commits, how patient the network calls are.
+
+Policy-level settings (guards, drift, the record branch) live in the `Mesh` document in Git, not here. What is here
+describes this machine and this run, and comes from the command line and the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+
+def user_cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """The user's cache directory for this product, by the XDG base directory specification."""
+    base = environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "envoy-reconciler"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who a commit is by.
+
+    Attributes:
+        name: As in `user.name`.
+        email: As in `user.email`.
+    """
+
+    name: str = "envoy-reconciler"
+    email: str = "envoy-reconciler@localhost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """How commits are signed; absent means unsigned.
+
+    Attributes:
+        format: `openpgp`, `ssh` or `x509`, as Git's `gpg.format`.
+        key: As Git's `user.signingkey`: a key id, or the path of an ssh key.
+    """
+
+    format: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitSettings:
+    """How this process reads and writes Git.
+
+    Attributes:
+        author: Who the commits are by.
+        committer: Who made them; the author if absent.
+        signing: Key for every commit that is made.
+        timeout: Seconds for one call over the network.
+        push_attempts: How often a lost race is fetched and tried again.
+        cache: Where repositories given by URL are mirrored.
+    """
+
+    author: Identity = field(default_factory=Identity)
+    committer: Identity | None = None
+    signing: Signing | None = None
+    timeout: float = 60.0
+    push_attempts: int = 20
+    cache: Path = field(default_factory=user_cache)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSettings:
+    """How patient the calls to Envoys' admin endpoints are.
+
+    Attributes:
+        connect_timeout: Seconds to connect.
+        read_timeout: Seconds of silence in an answer.
+        max_body: Bytes of an answer after which it is refused; a dump of 5,000 clusters has 15 MB.
+        workers: Proxies that are talked to at the same time.
+    """
+
+    connect_timeout: float = 1.0
+    read_timeout: float = 5.0
+    max_body: int = 256 * 1024 * 1024
+    workers: int = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One run of the product.
+
+    Attributes:
+        repo: Path or URL of the policy repository.
+        ref: The branch that policies are read from.
+        git: How Git is read and written.
+        admin: How Envoys' admin endpoints are called.
+    """
+
+    repo: str = "."
+    ref: str = "main"
+    git: GitSettings = field(default_factory=GitSettings)
+    admin: AdminSettings = field(default_factory=AdminSettings)
+
+
+def shipped(folder: str) -> Path:
+    """Where `envoy-templates` or `policies`, the folders that the wheel carries, are on this machine.
+
+    An installed package has them inside; a source checkout has them at the top of the repository.
+    """
+    inside = Path(str(files("reconciler"))) / folder
+    return inside if inside.is_dir() else Path(__file__).resolve().parent.parent / folder

@@ -1,0 +1,1 @@
+"""The specification, as tests. Each docstring states the rule it protects."""
