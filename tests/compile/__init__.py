@@ -1,0 +1,1 @@
+"""Rules of the compiler: from a mesh to what each Envoy should have."""

@@ -1,0 +1,1 @@
+"""Rules of the value types that all rooms share."""
