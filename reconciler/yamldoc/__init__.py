@@ -3,3 +3,11 @@
 Reads documents fast and without positions; finds the line and column of a value when somebody has to read them; and changes
 single scalars in a text by their bytes. It knows nothing of policies.
 """
+
+from reconciler.yamldoc.dumping import dump
+from reconciler.yamldoc.loading import load, read
+from reconciler.yamldoc.positions import locate
+from reconciler.yamldoc.splicing import Edit, SpliceError, splice
+from reconciler.yamldoc.stream import Broken, YamlError
+
+__all__ = ["Broken", "Edit", "SpliceError", "YamlError", "dump", "load", "locate", "read", "splice"]

@@ -1,0 +1,114 @@
+"""Where each value of a document stands in its text.
+
+Slower than `loading` and used only where a place is needed: for a message, or for a splice. It reads the same events, so
+documents and paths mean the same here and there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ruamel.yaml.events import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent
+
+from reconciler.model.origin import FieldPath
+from reconciler.yamldoc.loading import MAX_DEPTH
+from reconciler.yamldoc.stream import Broken, Events, RefusedNode, YamlError, decode, documents, place
+
+
+@dataclass(slots=True)
+class Node:
+    """A value in its text.
+
+    Attributes:
+        start: Index of its first character (of its anchor, if it has one).
+        end: Index after its last character; for a block or an alias too.
+        key: Index of the key that it belongs to; its own start in a list.
+        style: Of a scalar: "" (plain), a quote, `|` or `>`; None for everything else.
+        anchored: Whether it has an anchor.
+        children: By key or index; those of the target for an alias.
+    """
+
+    start: int
+    end: int
+    key: int
+    style: str | None = None
+    anchored: bool = False
+    children: dict[str | int, Node] = field(default_factory=dict)
+
+
+def locate(text: bytes, document: int, path: FieldPath, *, key: bool = False) -> tuple[int, int]:
+    """Line and column, from 1, of a value (or of its key); of the nearest ancestor that exists if it isn't there.
+
+    A document that is not in the text, or a text that can't be read, is at (1, 1).
+    """
+    try:
+        decoded = decode(text, "")
+    except YamlError:
+        return 1, 1
+    roots = nodes(decoded)
+    root = next((node for index, node in enumerate(roots) if index == document), None)
+    if root is None:
+        return 1, 1
+    node = root
+    for depth, step in enumerate(path):
+        child = node.children.get(step)
+        if child is None:
+            return place(decoded, node.key if key and depth else node.start)
+        node = child
+    return place(decoded, node.key if key else node.start)
+
+
+def nodes(text: str) -> Iterator[Node | None]:
+    """The root of each document; None for one that can't be read."""
+    for root in documents(text, "", lambda events: _Composer(events).document()):
+        yield None if isinstance(root, Broken) else root
+
+
+class _Composer:
+    def __init__(self, events: Events) -> None:
+        self._base = events.base
+        self._next = events.next
+        self._anchors: dict[str, Node] = {}
+
+    def document(self) -> Node:
+        root = self._node(self._next(), None, 0)
+        self._next()  # the document's end
+        return root
+
+    def _node(self, event: Any, key: int | None, depth: int) -> Node:
+        start, end = self._base + event.start_mark.index, self._base + event.end_mark.index
+        node = Node(start, end, start if key is None else key)
+        if depth > MAX_DEPTH:
+            raise RefusedNode("yaml-depth", "nested too deep", "", event.start_mark.index)
+        if isinstance(event, AliasEvent):
+            target = self._anchors.get(event.anchor)
+            node.children = target.children if target else {}
+            return node
+        if isinstance(event, ScalarEvent):
+            node.style = event.style or ""
+        elif isinstance(event, MappingStartEvent):
+            node.end = self._mapping(node, depth + 1)
+        else:
+            node.end = self._sequence(node, depth + 1)
+        if event.anchor is not None:
+            node.anchored = True
+            self._anchors[event.anchor] = node
+        return node
+
+    def _mapping(self, node: Node, depth: int) -> int:
+        while not isinstance(event := self._next(), MappingEndEvent):
+            at = self._base + event.start_mark.index
+            name = event.value if isinstance(event, ScalarEvent) else None
+            if name is None:
+                raise RefusedNode("yaml-key", "a key must be a simple string", "", event.start_mark.index)
+            node.children[name] = self._node(self._next(), at, depth)
+        return self._base + int(event.end_mark.index)
+
+    def _sequence(self, node: Node, depth: int) -> int:
+        index = 0
+        while not isinstance(event := self._next(), SequenceEndEvent):
+            node.children[index] = self._node(event, None, depth)
+            index += 1
+        return self._base + int(event.end_mark.index)

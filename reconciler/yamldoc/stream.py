@@ -1,0 +1,164 @@
+"""YAML text as parser events with exact places: the only module that touches ruamel.yaml's C parser.
+
+First step of reading. It decodes bytes, refuses what is not text, and says where each event begins and ends. It builds no
+values (`loading`) and no positions of values (`positions`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined]  # made for ruamel's own loaders, and 6 times faster
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import DocumentStartEvent, StreamEndEvent, StreamStartEvent
+
+from reconciler.errors import Diagnostic, InputError
+
+T = TypeVar("T")
+
+BOM = "\ufeff"
+
+_NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+"""What may not stand unescaped in YAML (1.2.2, section 5.1)."""
+
+_LINE_BREAK = re.compile("\r\n|\r|\n")
+_BOUNDARY = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
+
+_HINTS = {
+    "found character that cannot start any token": "quote the value if it begins with @, ` or %; indent with spaces, not tabs",
+    "mapping values are not allowed in this context": "check the indentation of this line; quote a value that contains ': '",
+    "did not find expected '-' indicator": "check the indentation: a list and a mapping can't stand side by side",
+    "did not find expected key": "check the indentation of this line and the line before",
+    "did not find expected <document start>": "separate documents with a line `---`",
+    "found unexpected end of stream": "a quote or bracket is not closed",
+    "found unexpected document indicator": "a quote or bracket is not closed before this line",
+    "found undefined tag handle": "remove the tag; plain values need none",
+}
+
+
+class YamlError(InputError):
+    """A text is not YAML that this product reads; each diagnostic has the file, line and column."""
+
+    default_code = "yaml-syntax"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Stands for a document that could not be read."""
+
+    diagnostic: Diagnostic
+
+
+class RefusedNode(Exception):  # noqa: N818 -- a signal between the builders and `documents`, never seen outside this room
+    """What a builder raises to refuse a document at one place."""
+
+    def __init__(self, code: str, message: str, hint: str, at: int) -> None:
+        super().__init__(message)
+        self.code, self.hint, self.at = code, hint, at
+
+
+def decode(text: bytes, file: str) -> str:
+    """The text of a file, its byte order mark included.
+
+    Raises:
+        YamlError: Invalid UTF-8 (`yaml-encoding`), or a NUL or control character (`yaml-control-character`).
+    """
+    try:
+        decoded = text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = text[: error.start].decode("utf-8")
+        message = f"byte 0x{text[error.start]:02x} is not valid UTF-8 ({error.reason})"
+        raise _at(before, len(before), file, "yaml-encoding", message, "save the file as UTF-8") from None
+    start = len(BOM) if decoded.startswith(BOM) else 0
+    bad = _NOT_TEXT.search(decoded, start)
+    if bad is not None:
+        message = f"character U+{ord(bad[0]):04X} may not stand in YAML text"
+        hint = 'remove it, or write it as an escape inside double quotes ("\\u0007")'
+        raise _at(decoded, bad.start(), file, "yaml-control-character", message, hint)
+    return decoded
+
+
+def place(text: str, index: int) -> tuple[int, int]:
+    """Line and column, from 1, of a character, as editors count them; the byte order mark is no column."""
+    start, line = (len(BOM) if text.startswith(BOM) else 0), 1
+    for found in _LINE_BREAK.finditer(text, 0, index):
+        line, start = line + 1, found.end()
+    return line, max(index - start, 0) + 1
+
+
+class Events:
+    """The events of one stretch of a text. Marks of events count characters from where the stretch begins (`base`)."""
+
+    def __init__(self, text: str, base: int) -> None:
+        self._parser: Any = CParser(text[base:])
+        self.base = base
+        self.next: Callable[[], Any] = self._parser.get_event
+
+    def close(self) -> None:
+        """Free the C parser."""
+        self._parser.dispose()
+
+
+def documents(text: str, file: str, build: Callable[[Events], T]) -> Iterator[T | Broken]:
+    """What `build` makes of each document's events, from after its start event to its end event, both included.
+
+    A document that can't be read becomes `Broken`, and reading goes on at the next line that begins with `---`, which ends
+    a document in any context (YAML 1.2.2, section 9.1.2): so one mistake does not hide the others in a file.
+    """
+    base: int | None = len(BOM) if text.startswith(BOM) else 0
+    while base is not None:
+        events = Events(text, base)
+        try:
+            yield from _stretch(events, build)
+        except RefusedNode as refused:
+            at, code, message, hint = base + refused.at, refused.code, str(refused), refused.hint
+        except YAMLError as error:
+            at, code, (message, hint) = base + _index(error), "yaml-syntax", _words(error)
+        else:
+            return
+        finally:
+            events.close()
+        yield Broken(_at(text, at, file, code, message, hint).diagnostics[0])
+        boundary = _BOUNDARY.search(text, max(at, base + 1))
+        base = boundary.start() if boundary else None
+
+
+def _stretch(events: Events, build: Callable[[Events], T]) -> Iterator[T]:
+    while True:
+        event = events.next()
+        if isinstance(event, StreamStartEvent):
+            continue
+        if event is None or isinstance(event, StreamEndEvent):
+            return
+        if isinstance(event, DocumentStartEvent) and (event.tags or event.version not in {None, (1, 2)}):
+            raise RefusedNode(
+                "yaml-directive",
+                "directives other than %YAML 1.2 are not supported",
+                "remove it",
+                event.start_mark.index,
+            )
+        yield build(events)
+
+
+def _index(error: YAMLError) -> int:
+    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+    return mark.index if mark is not None else 0
+
+
+def _words(error: YAMLError) -> tuple[str, str]:
+    """Message and hint for an error of the parser."""
+    problem = (error.problem if isinstance(error, MarkedYAMLError) else None) or str(error).splitlines()[0]
+    context = error.context if isinstance(error, MarkedYAMLError) else None
+    hint = _HINTS.get(problem, "")
+    if not hint and problem.startswith("did not find expected ',' or"):
+        hint = "a bracket is not closed, or a comma is missing"
+    return (f"{problem} {context}" if context else problem), hint
+
+
+def _at(text: str, index: int, file: str, code: str, message: str, hint: str) -> YamlError:
+    line, column = place(text, index)
+    found = Diagnostic(code=code, message=message, hint=hint, file=file or None, line=line, column=column)
+    return YamlError(diagnostics=[found])

@@ -1,0 +1,1 @@
+"""The rules of reading, locating, splicing and writing YAML."""
