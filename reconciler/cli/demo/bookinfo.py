@@ -1,0 +1,104 @@
+"""The applications of the worked example, in one child process: `python -m reconciler.cli.demo.bookinfo`.
+
+Each application is a listening socket that was inherited. It answers JSON: who it is, and what it got from the services
+it calls, through its sidecar's outbound listener as an HTTP proxy. A call below that fails makes the answer a 502, so that
+no failure is hidden from whoever asked first.
+
+Standard input: one JSON line with the applications, then `counts` lines, each answered by one JSON line with the requests
+served so far by `app-version`. At its end the process ends too, so it never outlives the one that started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from reconciler.cli.demo.wire import Answer, Caller, WireError, converse
+
+SERVICE_PORT = 9080
+
+
+class Application:
+    """One version of one service.
+
+    Args:
+        app: Service name.
+        version: Its version.
+        calls: Services that it calls, in order.
+        egress: Port of its sidecar's outbound HTTP proxy on 127.0.0.1; needed if it calls anything.
+        counts: Where it counts the requests it served.
+    """
+
+    def __init__(self, *, app: str, version: str, calls: list[str], egress: int, counts: Counter[str]) -> None:
+        self._own = {"app": app, "version": version}
+        self._name = f"{app}-{version}"
+        self._calls = calls
+        self._sidecar = Caller("127.0.0.1", egress, timeout=4.0)
+        self._counts = counts
+        self._leaf = Answer(200, json.dumps(self._own).encode())
+
+    async def answer(self, _target: str) -> Answer:
+        """Serve any path: ask the services below, and say what they said."""
+        self._counts[self._name] += 1
+        if not self._calls:
+            return self._leaf
+        below: list[Any] = []
+        for service in self._calls:
+            authority = f"{service}:{SERVICE_PORT}"
+            try:
+                answer = await self._sidecar.get(f"http://{authority}/{service}", authority=authority)
+            except (OSError, WireError) as error:
+                return self._failed(service, f"{type(error).__name__}: {error}")
+            if not answer.ok:
+                return self._failed(service, f"{answer.status} {answer.body[:200].decode(errors='replace')}")
+            below.append(json.loads(answer.body))
+        return Answer(200, json.dumps(self._own | {"calls": below}).encode())
+
+    def close(self) -> None:
+        """Close the connections to the sidecar."""
+        self._sidecar.close()
+
+    def _failed(self, service: str, reason: str) -> Answer:
+        return Answer(502, json.dumps(self._own | {"failed": service, "reason": reason}).encode())
+
+
+async def _serve(specs: list[Mapping[str, Any]], orders: asyncio.StreamReader) -> None:
+    counts: Counter[str] = Counter()
+    applications = []
+    for spec in specs:
+        known = {key: value for key, value in spec.items() if key != "fd"}
+        application = Application(**known, counts=counts)
+        inherited = socket.socket(fileno=int(spec["fd"]))
+        await asyncio.start_server(partial(converse, handler=application.answer), sock=inherited)
+        applications.append(application)
+    _say(counts)
+    while await orders.readline():
+        _say(counts)
+    for application in applications:
+        application.close()
+
+
+def _say(counts: Counter[str]) -> None:
+    sys.stdout.write(json.dumps(counts) + "\n")
+    sys.stdout.flush()
+
+
+async def main() -> None:
+    """Serve until standard input ends."""
+    orders = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin.buffer)
+    try:
+        await _serve(json.loads(await orders.readline() or b"[]"), orders)
+    finally:
+        transport.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

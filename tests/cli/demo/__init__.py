@@ -1,0 +1,1 @@
+"""The demo and the stage that the end-to-end tests share with it."""

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.demo.backends import App, Backends, BackendsExitedError
+from reconciler.cli.demo.ports import Ports
+from reconciler.cli.demo.traffic import Tally, Traffic
+
+
+@pytest.fixture
+def ports() -> Iterator[Ports]:
+    """Ports that are given back at the end of a test."""
+    with Ports() as held:
+        yield held
+
+
+def send(port: int, count: int) -> Tally:
+    """So many requests, one after the other's answer."""
+    traffic = Traffic(port=port, authority="bookinfo", rate=0, limit=count)
+    traffic.start()
+    traffic.join()
+    return traffic.tally()
+
+
+def test_every_request_is_counted_where_it_was_served(ports: Ports, tmp_path: Path) -> None:
+    """What the backends count is what was sent, by version; a caller shows up beside what it calls."""
+    ratings, reviews, page = ports.reserve(), ports.reserve(), ports.reserve()
+    apps = [
+        App(app="ratings", version="v1", listener=ports.listen(ratings)),
+        App(app="reviews", version="v3", listener=ports.listen(reviews), egress=ratings),
+        App(app="productpage", version="v1", listener=ports.listen(page), egress=reviews),
+    ]
+    with Backends(apps, log=tmp_path / "log") as backends:
+        assert not backends.counts()
+        tally = send(page, 25)
+        counts = backends.counts()
+    assert tally.outcomes == {"200": 25}
+    assert tally.versions == {"v3": 25}
+    # The page asks for details and for reviews, and this port answers both; each asks for ratings.
+    assert counts == {"productpage-v1": 25, "reviews-v3": 50, "ratings-v1": 50}
+
+
+def test_a_failure_below_reaches_the_top_with_its_reason(ports: Ports, tmp_path: Path) -> None:
+    """An application whose callee can't be reached answers 502 and says why; it never makes up an answer."""
+    page = ports.reserve()
+    nobody = ports.reserve()
+    apps = [App(app="productpage", version="v1", listener=ports.listen(page), egress=nobody)]
+    with Backends(apps, log=tmp_path / "log"):
+        tally = send(page, 3)
+    assert tally.outcomes == {"502": 3}
+    assert tally.failed == 3
+    assert "ConnectionRefusedError" in tally.failures[0]
+
+
+def test_a_request_that_is_not_a_plain_get_is_refused(ports: Ports, tmp_path: Path) -> None:
+    """Bodies and other methods get 501 and a closed connection, so a wrong client is noticed."""
+    port = ports.reserve()
+    app = App(app="details", version="v1", listener=ports.listen(port))
+    with Backends([app], log=tmp_path / "log"), socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 501 ")
+
+
+def test_a_process_that_ended_is_reported_with_its_log(ports: Ports, tmp_path: Path) -> None:
+    """Asking applications that died says so instead of counting zero."""
+    port = ports.reserve()
+    with Backends([App(app="details", version="v1", listener=ports.listen(port))], log=tmp_path / "log") as backends:
+        process = backends._process
+        assert process is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        with pytest.raises(BackendsExitedError, match="ended"):
+            backends.counts()
+
+
+def test_nothing_is_left_at_the_end(ports: Ports, tmp_path: Path) -> None:
+    """The process ends with the context, and what is not running can't be asked."""
+    port = ports.reserve()
+    with Backends([App(app="details", version="v1", listener=ports.listen(port))], log=tmp_path / "log") as backends:
+        process = backends._process
+        assert process is not None
+    assert process.returncode == 0
+    with pytest.raises(BackendsExitedError, match="not running"):
+        backends.counts()
