@@ -6,8 +6,9 @@ Two messages that mean the same have the same bytes here, whether they were comp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, TypeVar
 
 # Every message that may stand inside an `Any` of ours or of an Envoy's dump has to be in the descriptor pool.
 import envoy.extensions.access_loggers.file.v3.file_pb2
@@ -20,7 +21,8 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
-from google.protobuf import json_format
+from google.protobuf import descriptor_pool, json_format, message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from reconciler.model.resource import Resource, ResourceType
@@ -33,11 +35,14 @@ MESSAGES: Mapping[ResourceType, type[Message]] = {
 }
 """The message class of each xDS type."""
 
+M = TypeVar("M", bound=Message)
+
+_ANY = "google.protobuf.Any"
 _NAME_FIELD = {ResourceType.ENDPOINTS: "cluster_name"}
 
 
 def encode(message: Message) -> bytes:
-    """Deterministic bytes. `Any`s inside must have been packed from deterministic bytes too; `from_dict` sees to it."""
+    """Deterministic bytes. `Any`s inside must have been packed from deterministic bytes too; `canonical` sees to it."""
     return message.SerializeToString(deterministic=True)
 
 
@@ -68,4 +73,51 @@ def from_dict(type_: ResourceType, value: Mapping[str, Any]) -> Message:
     Raises:
         google.protobuf.json_format.ParseError: A field or an `Any`'s type is unknown to our protobufs.
     """
-    return json_format.ParseDict(dict(value), MESSAGES[type_]())
+    return canonical(json_format.ParseDict(dict(value), MESSAGES[type_]()))
+
+
+def canonical(message: M) -> M:
+    """The same message, its nested `Any`s repacked in place from deterministic bytes.
+
+    `ParseDict` packs them in whatever order their maps have in this process, so equal messages would differ in bytes.
+
+    Raises:
+        KeyError: An `Any`'s type is unknown to our protobufs.
+    """
+    if message.DESCRIPTOR.full_name == _ANY:
+        packed: Any = message
+        inner = _message_class(packed.TypeName())()
+        inner.ParseFromString(packed.value)
+        packed.value = encode(canonical(inner))
+    elif _may_hold_any(message.DESCRIPTOR):
+        for field, value in message.ListFields():
+            for child in _children(field, value):
+                canonical(child)
+    return message
+
+
+def _children(field: FieldDescriptor, value: Any) -> Iterable[Message]:
+    if field.message_type is None:
+        return ()
+    if field.message_type.GetOptions().map_entry:
+        is_message = field.message_type.fields_by_name["value"].message_type is not None
+        return tuple(value.values()) if is_message else ()
+    return tuple(value) if field.is_repeated else (value,)
+
+
+@cache
+def _message_class(full_name: str) -> type[Message]:
+    return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(full_name))
+
+
+@cache
+def _may_hold_any(root: Descriptor) -> bool:
+    """Whether an `Any` can stand somewhere inside: most of a dump can't, and need not be walked."""
+    seen, waiting = {root.full_name}, [root]
+    while waiting:
+        for field in waiting.pop().fields:
+            inner = field.message_type
+            if inner is not None and inner.full_name not in seen:
+                seen.add(inner.full_name)
+                waiting.append(inner)
+    return _ANY in seen
