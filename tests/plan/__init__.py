@@ -1,0 +1,1 @@
+"""The plan room: differences, guards, the digest and the renderers."""
