@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
 import requests
+from requests.adapters import BaseAdapter
 from urllib3.exceptions import HTTPError as TransportError
-from urllib3.exceptions import ReadTimeoutError
 
-from reconciler.errors import TransientError, UsageError
-from reconciler.http.unix import UnixAdapter
+from reconciler.errors import UsageError
+from reconciler.http.failures import BadReplyError, TimedOutError, failure
+from reconciler.http.sockets import Deadline, TcpAdapter, UnixAdapter
 from reconciler.settings import AdminSettings
 
 _CHUNK = 1 << 16
-
-
-class HttpError(TransientError):
-    """An HTTP call that brought no usable answer."""
-
-    default_code = "http"
-
-
-class UnreachableError(HttpError):
-    """Nothing answers at the address."""
-
-    default_code = "http-unreachable"
-
-
-class TimedOutError(HttpError):
-    """It was reached and did not answer in time."""
-
-    default_code = "http-timeout"
-
-
-class BadReplyError(HttpError):
-    """What answers does not speak HTTP, or sends more than is allowed."""
-
-    default_code = "http-bad-reply"
+_PREPARED = 64
+_HEADERS = {"User-Agent": "envoy-reconciler", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +39,10 @@ class Reply:
 class HttpClient:
     """Calls to one server. Keeps its connections. Not for two threads at once.
 
+    Requests are prepared once per target and sent through requests' adapter directly: merging the session's settings,
+    cookies, hooks and redirects into each call costs as much as the call itself, and a polling client needs none of it. So
+    the environment's proxies and netrc are not looked at either.
+
     Args:
         address: `http://host:port`, `https://host:port` or `unix:///path/of.sock`.
         settings: Time and size limits; the whole call may take `connect_timeout + read_timeout` seconds.
@@ -69,40 +54,40 @@ class HttpClient:
     def __init__(self, address: str, settings: AdminSettings) -> None:
         self.address = address
         self._settings = settings
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy and no netrc between us and an Envoy on this host
-        self._session.headers.update({"User-Agent": "envoy-reconciler", "Accept-Encoding": "identity"})
+        self._limits = (settings.connect_timeout, settings.read_timeout)
+        self._deadline = Deadline(silence=settings.read_timeout, total=sum(self._limits))
+        self._adapter: BaseAdapter
         if address.startswith("unix:///"):
-            self._session.mount("http://", UnixAdapter(address.removeprefix("unix://")))
-            self._base = "http://localhost"
+            self._adapter, self._base = UnixAdapter(address.removeprefix("unix://"), self._deadline), "http://localhost"
         elif address.startswith(("http://", "https://")):
-            self._base = address.rstrip("/")
+            self._adapter, self._base = TcpAdapter(self._deadline), address.rstrip("/")
         else:
-            raise UsageError(
-                f"{address!r} is not an address of an HTTP server",
-                code="address",
-                hint="write http://host:port or unix:///path/of.sock",
-            )
+            raise self._not_an_address()
+        self._prepared = lru_cache(maxsize=_PREPARED)(self._prepare)
+        try:
+            self._prepare("/")
+        except requests.RequestException as error:
+            raise self._not_an_address() from error
 
     def get(self, target: str) -> Reply:
         """GET a path with its query, as it stands.
 
         Raises:
-            HttpError: There was no complete answer; any status is an answer.
+            HttpError: There was no complete answer; any status is an answer, a redirect too.
         """
-        return self._call("GET", target, None)
+        return self._call(self._prepared(target))
 
-    def post(self, target: str, form: dict[str, str] | None = None) -> Reply:
+    def post(self, target: str, form: Mapping[str, str] | None = None) -> Reply:
         """POST a form, or an empty body.
 
         Raises:
             HttpError: There was no complete answer; the call may or may not have had its effect.
         """
-        return self._call("POST", target, form)
+        return self._call(requests.Request("POST", self._base + target, headers=_HEADERS, data=form).prepare())
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._adapter.close()
 
     def __enter__(self) -> Self:
         return self
@@ -112,44 +97,34 @@ class HttpClient:
     ) -> None:
         self.close()
 
-    def _call(self, method: str, target: str, form: dict[str, str] | None) -> Reply:
-        limits = (self._settings.connect_timeout, self._settings.read_timeout)
-        deadline = time.monotonic() + sum(limits)
-        what = f"{method} {self.address}{target.partition('?')[0]}"
-        try:
-            with self._session.request(
-                method, self._base + target, data=form, timeout=limits, stream=True, allow_redirects=False
-            ) as answer:
-                return Reply(answer.status_code, self._body(answer, deadline, what))
-        except (requests.ConnectTimeout, requests.ReadTimeout, ReadTimeoutError, TimeoutError) as error:
-            raise TimedOutError(f"{what}: no answer within {sum(limits):g} s") from error
-        except requests.ConnectionError as error:
-            if "BadStatusLine" in repr(error) or "RemoteDisconnected" in repr(error):
-                raise BadReplyError(f"{what}: what answers does not speak HTTP") from error
-            raise UnreachableError(f"{what}: {_reason(error)}") from error
-        except (requests.RequestException, TransportError) as error:
-            raise BadReplyError(f"{what}: the answer is broken: {_reason(error)}") from error
+    def _prepare(self, target: str) -> requests.PreparedRequest:
+        return requests.Request("GET", self._base + target, headers=_HEADERS).prepare()
 
-    def _body(self, answer: requests.Response, deadline: float, what: str) -> bytes:
+    def _call(self, request: requests.PreparedRequest) -> Reply:
+        what = f"{request.method} {self.address}{(request.path_url or '').partition('?')[0]}"
+        self._deadline.start()
+        end = time.monotonic() + self._deadline.total
+        try:
+            with self._adapter.send(request, stream=True, timeout=self._limits) as answer:
+                return Reply(answer.status_code, self._body(answer, end, what))
+        except (requests.RequestException, TransportError, OSError) as error:
+            raise failure(what, error, self._deadline.total) from error
+
+    def _body(self, answer: requests.Response, end: float, what: str) -> bytes:
         parts: list[bytes] = []
         size = 0
         for part in answer.iter_content(_CHUNK):
             size += len(part)
             if size > self._settings.max_body:
                 raise BadReplyError(f"{what}: the answer is larger than {self._settings.max_body} bytes")
-            if time.monotonic() > deadline:
-                raise TimedOutError(f"{what}: the answer did not end in time")
+            if time.monotonic() > end:  # over TLS the sockets don't know the deadline
+                raise TimedOutError(f"{what}: no complete answer within {self._deadline.total:g} s")
             parts.append(part)
         return b"".join(parts)
 
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause, which says what the outer layers only wrap."""
-    inner: BaseException = error
-    while True:
-        reason = getattr(inner, "reason", None)
-        below = reason if isinstance(reason, BaseException) else inner.__cause__ or inner.__context__
-        if below is None or below is inner:
-            break
-        inner = below
-    return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
+    def _not_an_address(self) -> UsageError:
+        return UsageError(
+            f"{self.address!r} is not an address of an HTTP server",
+            code="address",
+            hint="write http://host:port or unix:///path/of.sock",
+        )

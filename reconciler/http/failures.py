@@ -1,0 +1,84 @@
+"""How an HTTP call can fail, and which of it happened: the one place that reads requests' and urllib3's exceptions."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+from collections.abc import Iterator
+
+import requests
+
+from reconciler.errors import TransientError
+
+
+class HttpError(TransientError):
+    """An HTTP call that brought no usable answer."""
+
+    default_code = "http"
+
+
+class UnreachableError(HttpError):
+    """Nothing answers at the address."""
+
+    default_code = "http-unreachable"
+
+
+class TimedOutError(HttpError):
+    """It was reached and did not answer in time."""
+
+    default_code = "http-timeout"
+
+
+class BadReplyError(HttpError):
+    """What answers does not speak HTTP, or sends more than is allowed."""
+
+    default_code = "http-bad-reply"
+
+
+def failure(what: str, error: BaseException, seconds: float) -> HttpError:
+    """The failure that an exception of the HTTP stack stands for.
+
+    requests and urllib3 wrap what happened two or three times, and differently for TCP and for Unix sockets; the innermost
+    causes are the same for both, so they decide.
+
+    Args:
+        what: The call, to begin the message with.
+        error: What was raised.
+        seconds: How long the call was allowed to take.
+    """
+    causes = tuple(_causes(error))
+    if any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes):
+        return TimedOutError(f"{what}: no complete answer within {seconds:g} s")
+    if any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in causes):
+        # http.client.RemoteDisconnected is a ConnectionResetError too.
+        return UnreachableError(f"{what}: the connection was closed without an answer")
+    if any(isinstance(cause, http.client.BadStatusLine) for cause in causes):
+        return BadReplyError(f"{what}: what answers does not speak HTTP")
+    system = next((cause for cause in causes if isinstance(cause, OSError) and cause.errno), None)
+    if system is not None:
+        return UnreachableError(f"{what}: {_words(system)}")
+    last = causes[-1]
+    return BadReplyError(f"{what}: the answer is broken: {str(last) or type(last).__name__}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and everything below it, outermost first.
+
+    urllib3 keeps what it wraps in `reason` or in its arguments; `__context__` covers the rest.
+    """
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        item = waiting.pop(0)
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        yield item
+        inner = (getattr(item, "reason", None), *item.args, item.__cause__, item.__context__)
+        waiting += [below for below in inner if isinstance(below, BaseException)]
+
+
+def _words(error: OSError) -> str:
+    if error.errno == errno.EAGAIN:  # a Unix socket whose listener accepts nothing
+        return "its queue of waiting connections is full"
+    return error.strerror or str(error)

@@ -1,0 +1,125 @@
+"""Connections that keep to the time limit of a whole call, over TCP and over Unix sockets.
+
+The time limit of `requests` starts anew with every byte that arrives, so a server that sends one byte a second holds its
+caller for ever. Here every read of a socket knows when the call has to be over. (Over TLS, Python reads through a socket
+object of its own: there only silence and the body are limited.)
+
+The package that offers Unix sockets for requests also keeps a connection pool per URL, path and query included; here there
+is one per address.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from typing import Any
+
+from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+_LONGEST_PATH = 107
+"""Bytes of a Unix socket's path: Linux' `sun_path` has 108 with the closing NUL."""
+
+
+class Deadline:
+    """When the call that is under way has to be over. One client has one, shared with its sockets.
+
+    Attributes:
+        silence: Seconds without a byte.
+        total: Seconds for the whole call.
+    """
+
+    def __init__(self, *, silence: float, total: float) -> None:
+        self.silence = silence
+        self.total = total
+        self._end = 0.0
+
+    def start(self) -> None:
+        """A call begins."""
+        self._end = time.monotonic() + self.total
+
+    def left(self) -> float:
+        """Seconds that the next read may take.
+
+        Raises:
+            TimeoutError: None are left.
+        """
+        rest = self._end - time.monotonic()
+        if rest <= 0:
+            raise TimeoutError("the answer did not end in time")
+        return min(rest, self.silence)
+
+
+class _Socket(socket.socket):
+    deadline: Deadline
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """Read as always, but not past the deadline."""
+        self.settimeout(self.deadline.left())
+        return super().recv_into(buffer, nbytes, flags)
+
+
+class _TcpConnection(HTTPConnection):
+    deadline: Deadline
+
+    def _new_conn(self) -> socket.socket:
+        plain = super()._new_conn()
+        sock = _Socket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+        sock.deadline = self.deadline
+        return sock
+
+
+class _UnixConnection(HTTPConnection):
+    deadline: Deadline
+    path: str
+
+    def connect(self) -> None:
+        """Connect to the socket's path; the host is only what the Host header says."""
+        if len(os.fsencode(self.path)) > _LONGEST_PATH:
+            # The system's own error has no number and does not say the limit.
+            raise OSError(errno.ENAMETOOLONG, f"the path of a Unix socket has at most {_LONGEST_PATH} bytes")
+        sock = _Socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.deadline = self.deadline
+        try:
+            sock.settimeout(self.timeout if isinstance(self.timeout, int | float) else None)
+            sock.connect(self.path)
+        except OSError:
+            sock.close()
+            raise
+        self.sock = sock
+
+
+class TcpAdapter(HTTPAdapter):
+    """What requests does by default, with our sockets for `http://`."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        connection = type("TcpConnection", (_TcpConnection,), {"deadline": deadline})
+        pool = type("TcpPool", (HTTPConnectionPool,), {"ConnectionCls": connection})
+        self.poolmanager.pool_classes_by_scheme = {**self.poolmanager.pool_classes_by_scheme, "http": pool}
+
+
+class UnixAdapter(HTTPAdapter):
+    """Sends every request to one socket, whatever its URL says."""
+
+    def __init__(self, path: str, deadline: Deadline) -> None:
+        super().__init__()
+        connection = type("UnixConnection", (_UnixConnection,), {"path": path, "deadline": deadline})
+        pool = type("UnixPool", (HTTPConnectionPool,), {"ConnectionCls": connection})
+        self._pool: HTTPConnectionPool = pool("localhost", maxsize=1)
+
+    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> HTTPConnectionPool:
+        """The socket's pool; part of requests' adapter interface since 2.32."""
+        return self._pool
+
+    def request_url(self, request: PreparedRequest, _proxies: Any) -> str:
+        """The path and query; never an absolute URL, since there is no proxy."""
+        return request.path_url
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._pool.close()

