@@ -138,10 +138,11 @@ class Traffic:
             self._thread.join()
             self._thread = None
 
-    def tally(self, since: float | None = None) -> Tally:
-        """What came of the requests that were sent at this time (`time.monotonic`) or later, and have ended."""
+    def tally(self, since: float | None = None, until: float | None = None) -> Tally:
+        """What came of the requests that were sent at `since` or later, and had ended by `until` (`time.monotonic`)."""
         samples = self._samples[:]
-        return Tally.of(samples if since is None else (sample for sample in samples if sample.start >= since))
+        begin, end = since or 0.0, until or float("inf")
+        return Tally.of(item for item in samples if item.start >= begin and item.start + item.seconds <= end)
 
     def __enter__(self) -> Self:
         self.start()

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from reconciler.cli.demo.example import Places, moved, weigh
+from reconciler.errors import BugError
+from reconciler.settings import shipped
+from reconciler.yamldoc import load
+
+PLACES = Places(
+    port=lambda number: number + 30_000,
+    admin=lambda name: f"unix:///somewhere/{name}.sock",
+    directory=lambda name: f"/elsewhere/{name}",
+)
+TRAFFIC = "reviews/traffic.yaml"
+
+
+def example() -> dict[str, bytes]:
+    """The shipped files, by path."""
+    root = shipped("policies")
+    return {str(file.relative_to(root)): file.read_bytes() for file in sorted(root.rglob("*")) if file.is_file()}
+
+
+def documents(files: Mapping[str, bytes]) -> Iterator[Any]:
+    """All documents of all policies."""
+    for name, text in files.items():
+        if name.endswith(".yaml"):
+            yield from load(text)
+
+
+def test_nothing_of_the_shipped_example_stays_on_a_fixed_port_or_path() -> None:
+    """Every port that is bound, every socket and every folder is the stage's own; services keep theirs, which are names."""
+    found = {(doc["kind"], doc["metadata"]["name"]): doc["spec"] for doc in documents(moved(example(), PLACES))}
+    for (kind, name), spec in found.items():
+        if kind == "WorkloadEntry":
+            assert all(port > 30_000 for port in spec["ports"].values())
+        if kind == "Gateway":
+            assert all(server["port"]["number"] > 30_000 for server in spec["servers"])
+        if kind == "Sidecar":
+            for listener in [*spec.get("ingress", ()), *spec.get("egress", ())]:
+                assert listener.get("port", {"number": 65_535})["number"] > 30_000
+                assert int(listener.get("defaultEndpoint", "127.0.0.1:65535").rpartition(":")[2]) > 30_000
+        if kind == "Proxy":
+            assert spec["admin"] == f"unix:///somewhere/{name}.sock"
+            assert spec["push"] == {"files": {"directory": f"/elsewhere/{name}"}}
+        if kind == "ServiceEntry":
+            assert [port["number"] for port in spec["ports"]] == [9080]
+    assert {kind for kind, _ in found} >= {"WorkloadEntry", "Gateway", "Sidecar", "Proxy", "ServiceEntry"}
+
+
+def test_callers_and_sidecars_still_agree_on_their_port() -> None:
+    """A workload's endpoint port and its sidecar's inbound port move together."""
+    specs = {(doc["kind"], doc["metadata"]["name"]): doc["spec"] for doc in documents(moved(example(), PLACES))}
+    workloads = [name for kind, name in specs if kind == "WorkloadEntry"]
+    for name in workloads:
+        ports = specs["WorkloadEntry", name]["ports"].values()
+        inbound = [listener["port"]["number"] for listener in specs["Sidecar", name]["ingress"]]
+        assert list(ports) == inbound
+    assert workloads
+
+
+def test_comments_and_other_files_survive_the_move() -> None:
+    """Only values change: every line has as many words as before, and files that are no policies are the same bytes."""
+    before, after = example(), moved(example(), PLACES)
+    assert after["README.md"] == before["README.md"]
+    for name, text in before.items():
+        assert text.count(b"#") == after[name].count(b"#")
+        assert [len(line.split()) for line in text.splitlines()] == [
+            len(line.split()) for line in after[name].splitlines()
+        ]
+
+
+def test_ports_and_endpoints_written_in_a_service_move_too() -> None:
+    """A folder of policies other than the shipped one may declare its endpoints in place."""
+    text = (
+        b"kind: ServiceEntry\nspec:\n  endpoints:\n  - {address: 127.0.0.1, ports: {http: 9000}}\n---\n- not a policy\n"
+    )
+    changed = moved({"a.yml": text}, PLACES)["a.yml"]
+    assert changed == text.replace(b"9000", b"39000")
+
+
+def test_a_weight_is_changed_and_nothing_else() -> None:
+    """The edit of a canary is two numbers in the file."""
+    text = example()[TRAFFIC]
+    changed = weigh(text, {"v1": 75, "v2": 25})
+    assert changed != text
+    assert weigh(changed, {"v1": 100, "v2": 0}) == text
+    routes = load(changed)[0]["spec"]["http"][0]["route"]
+    assert [(share["destination"]["subset"], share["weight"]) for share in routes] == [("v1", 75), ("v2", 25)]
+
+
+@pytest.mark.parametrize("change", [{"service": "ratings"}, {"rule": "secondary"}])
+def test_a_weight_that_is_not_there_is_a_fault(change: dict[str, str]) -> None:
+    """An edit that finds nothing to edit is never taken for done."""
+    with pytest.raises(BugError, match="no weights for v2"):
+        weigh(example()[TRAFFIC], {"v2": 25}, **change)
