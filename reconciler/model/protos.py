@@ -25,6 +25,7 @@ from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from reconciler.model import endpoints
 from reconciler.model.resource import Resource, ResourceType
 
 MESSAGES: Mapping[ResourceType, type[Message]] = {
@@ -47,7 +48,9 @@ def encode(message: Message) -> bytes:
 
 
 def resource(type_: ResourceType, message: Message) -> Resource:
-    """A message as a resource under its own name."""
+    """A message as a resource under its own name; endpoints in the form of `model.endpoints`, as Envoy would show them."""
+    if type_ is ResourceType.ENDPOINTS:
+        message = endpoints.canonical(message)
     return Resource.of(type_, getattr(message, _NAME_FIELD.get(type_, "name")), encode(message))
 
 
