@@ -1,1 +1,47 @@
-"""Git, by GitPython: reading commits without a work tree, and writing by compare-and-swap. The only room that knows Git."""
+"""Git, by GitPython: reading commits without a work tree, and writing by compare-and-swap. The only room that knows Git.
+
+`open_repository` is the way in; what can go wrong is drawn at the top of `errors`.
+"""
+
+from reconciler.gitrepo.errors import (
+    AuthenticationError,
+    BranchNameError,
+    CorruptRepositoryError,
+    DirtyWorkTreeError,
+    EmptyRepositoryError,
+    GitNotFoundError,
+    GitUnavailableError,
+    GitWriteError,
+    LockedError,
+    NotARepositoryError,
+    PushRefusedError,
+    RaceLostError,
+    RefNotFoundError,
+    SigningError,
+    UnsupportedRepositoryError,
+)
+from reconciler.gitrepo.history import CommitInfo
+from reconciler.gitrepo.repository import Repository, open_repository
+from reconciler.gitrepo.tree import CommitTree
+
+__all__ = [
+    "AuthenticationError",
+    "BranchNameError",
+    "CommitInfo",
+    "CommitTree",
+    "CorruptRepositoryError",
+    "DirtyWorkTreeError",
+    "EmptyRepositoryError",
+    "GitNotFoundError",
+    "GitUnavailableError",
+    "GitWriteError",
+    "LockedError",
+    "NotARepositoryError",
+    "PushRefusedError",
+    "RaceLostError",
+    "RefNotFoundError",
+    "Repository",
+    "SigningError",
+    "UnsupportedRepositoryError",
+    "open_repository",
+]

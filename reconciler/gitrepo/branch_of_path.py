@@ -1,0 +1,112 @@
+"""Moving a branch of a repository on this machine: compare-and-swap, with a work tree that has it checked out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from reconciler.gitrepo.checkouts import Checkout, checkouts, move, recover, require_clean, require_free
+from reconciler.gitrepo.command import run
+from reconciler.gitrepo.complaints import sounds_like_a_race, sounds_like_policy, write_error
+from reconciler.gitrepo.errors import DirtyWorkTreeError, PushRefusedError, RaceLostError
+from reconciler.gitrepo.graft import EMPTY_TREE
+from reconciler.gitrepo.locks import file_lock
+from reconciler.gitrepo.objects import Objects
+from reconciler.gitrepo.writing import grafted, identity, write_commit
+from reconciler.settings import GitSettings
+
+NO_COMMIT = "0" * 40
+
+
+class PathBranches:
+    """Writes branches of a repository that is its own authority.
+
+    Args:
+        git_dir: The common git directory.
+        work_tree: The main work tree, if there is one.
+    """
+
+    def __init__(self, objects: Objects, settings: GitSettings, git_dir: Path, work_tree: Path | None) -> None:
+        self._objects = objects
+        self._settings = settings
+        self._git_dir = git_dir
+        self._work_tree = work_tree
+
+    def commit(
+        self, branch: str, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime
+    ) -> str:
+        """One commit on top of `expect`; see `Repository.commit`."""
+        homes = [home for home in checkouts(self._git_dir, self._work_tree) if home.branch == branch]
+        if not homes:
+            self._require(branch, expect)
+            tree = grafted(self._objects, expect, files)
+            new = write_commit(self._git_dir, self._settings, tree, parent=expect, message=message, at=at)
+            self._swap(branch, expect, new, message, at)
+            return new
+        if len(homes) > 1:
+            where = " and ".join(str(home.path) for home in homes)
+            raise DirtyWorkTreeError(f"{branch} is checked out twice: {where}", hint="check out another branch in one")
+        lock = self._git_dir / "reconciler" / "checkout.lock"
+        with file_lock(lock, wait=self._settings.timeout, what=f"the work tree of {branch}"):
+            return self._commit_checked_out(homes[0], expect=expect, files=files, message=message, at=at)
+
+    def _commit_checked_out(
+        self, home: Checkout, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime
+    ) -> str:
+        branch = home.branch
+        recover(home, self._tip(branch) or EMPTY_TREE)
+        self._require(branch, expect)
+        require_clean(home)
+        tree = grafted(self._objects, expect, files)
+        require_free(home, tree.added)
+        new = write_commit(self._git_dir, self._settings, tree, parent=expect, message=message, at=at)
+        move(
+            home,
+            old=expect or EMPTY_TREE,
+            new=new,
+            paths=list(files),
+            swap=lambda: self._swap(branch, expect, new, message, at),
+        )
+        return new
+
+    def _tip(self, branch: str) -> str | None:
+        return self._objects.commit(f"refs/heads/{branch}")
+
+    def _require(self, branch: str, expect: str | None) -> None:
+        """Notice a race that is lost already before anything is written."""
+        tip = self._tip(branch)
+        if tip != expect:
+            raise race(branch, expect, tip)
+
+    def _swap(self, branch: str, expect: str | None, new: str, message: str, at: datetime) -> None:
+        ref = f"refs/heads/{branch}"
+        log = f"reconcile: {message.partition(chr(10))[0]}"
+        swapped = run(
+            [f"--git-dir={self._git_dir}", "update-ref", "-m", log, ref, new, expect or NO_COMMIT],
+            extra=identity(self._settings, at),
+        )
+        if swapped.ok:
+            return
+        tip = self._tip(branch)
+        if sounds_like_policy(swapped.err):
+            raise PushRefusedError(
+                f"{branch} may not be moved: {swapped.words}", hint="a hook of this repository forbids it"
+            )
+        if tip != expect:
+            raise race(branch, expect, tip)
+        if (
+            "exists; cannot create" not in swapped.err
+            and sounds_like_a_race(swapped.err)
+            and "denied" not in swapped.err
+        ):
+            raise RaceLostError(f"{branch} is locked by another writer: {swapped.words}")
+        raise write_error(swapped, what=f"{branch} can't be moved")
+
+
+def race(branch: str, expect: str | None, tip: str | None) -> RaceLostError:
+    """The error for a branch that is not where a commit was to go on top of it."""
+    if expect is None:
+        return RaceLostError(f"{branch} exists already, at {tip}", hint="read it, and decide again")
+    where = f"at {tip[:12]}" if tip else "gone"
+    return RaceLostError(f"{branch} is {where}, not at {expect[:12]} any more", hint="fetch, and decide again")

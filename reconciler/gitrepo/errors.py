@@ -1,0 +1,115 @@
+"""What can go wrong with Git, split by what the caller does about it.
+
+InputError
+├── NotARepositoryError       there is no repository at this path or URL
+├── BranchNameError           Git does not allow a branch of this name
+└── DirtyWorkTreeError        the branch is checked out with changes that moving it would mix up
+TransientError
+├── GitUnavailableError       the remote does not answer, or not in time
+├── RaceLostError             somebody else moved the branch: decide again from what is there
+└── LockedError               another process holds the lock
+PermanentError
+├── GitNotFoundError          no usable `git` on this machine
+├── UnsupportedRepositoryError  a repository of a kind that is not handled (SHA-256)
+├── RefNotFoundError          no such branch, tag or commit
+│   └── EmptyRepositoryError    no commit at all
+├── CorruptRepositoryError    an object that must be there is missing or unreadable
+├── AuthenticationError       the remote wants other credentials
+├── PushRefusedError          hooks, protection or rules forbid this push
+├── GitWriteError             read-only, no permission, no space
+└── SigningError              the commit could not be signed
+"""
+
+from __future__ import annotations
+
+from reconciler.errors import InputError, PermanentError, TransientError
+
+
+class NotARepositoryError(InputError):
+    """There is no repository at this path or URL."""
+
+    default_code = "git-not-a-repository"
+
+
+class BranchNameError(InputError):
+    """Git does not allow a branch of this name."""
+
+    default_code = "git-branch-name"
+
+
+class DirtyWorkTreeError(InputError):
+    """The branch is checked out, and moving it would mix with what somebody is doing there. Nothing was changed."""
+
+    default_code = "git-dirty-work-tree"
+
+
+class GitUnavailableError(TransientError):
+    """The remote does not answer, or not in time."""
+
+    default_code = "git-unavailable"
+
+
+class RaceLostError(TransientError):
+    """Somebody else moved the branch first: fetch, decide again from what is there, and commit anew."""
+
+    default_code = "git-race-lost"
+
+
+class LockedError(TransientError):
+    """Another process holds the lock."""
+
+    default_code = "git-locked"
+
+
+class GitNotFoundError(PermanentError):
+    """There is no usable `git` on this machine."""
+
+    default_code = "git-not-found"
+
+
+class UnsupportedRepositoryError(PermanentError):
+    """A repository of a kind that is not handled."""
+
+    default_code = "git-unsupported"
+
+
+class RefNotFoundError(PermanentError):
+    """No such branch, tag or commit."""
+
+    default_code = "git-ref-not-found"
+
+
+class EmptyRepositoryError(RefNotFoundError):
+    """A repository without any commit."""
+
+    default_code = "git-empty-repository"
+
+
+class CorruptRepositoryError(PermanentError):
+    """An object that must be there is missing or unreadable."""
+
+    default_code = "git-corrupt"
+
+
+class AuthenticationError(PermanentError):
+    """The remote wants other credentials."""
+
+    default_code = "git-authentication"
+
+
+class PushRefusedError(PermanentError):
+    """Hooks, branch protection or rules forbid this push. Trying again is a hot loop."""
+
+    default_code = "git-push-refused"
+
+
+class GitWriteError(PermanentError):
+    """The repository can't be written: read-only, no permission, no space. The branch has not moved."""
+
+    default_code = "git-write"
+
+
+class SigningError(PermanentError):
+    """The commit could not be signed. Nothing was written that anybody sees."""
+
+    default_code = "git-signing"

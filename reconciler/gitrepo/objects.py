@@ -1,0 +1,209 @@
+"""Reading objects and refs through two `git cat-file` processes that stay open. Reads only; starts no process per object.
+
+Trees and sizes are remembered by id, which is safe because an id means its content.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple, TypeVar, cast
+
+from git import Git
+
+from reconciler.gitrepo.errors import CorruptRepositoryError
+
+_T = TypeVar("_T")
+_TREES_KEPT = 8192
+_SIZES_KEPT = 65536
+_AT_ONCE = 256
+"""Questions asked before answers are read: both directions have to fit into a pipe's 64 KiB, or the two sides deadlock."""
+
+TREE_MODE = 0o040000
+SYMLINK_MODE = 0o120000
+SUBMODULE_MODE = 0o160000
+
+
+class Entry(NamedTuple):
+    """One entry of a tree object."""
+
+    mode: int
+    name: bytes
+    id: str
+
+
+class Header(NamedTuple):
+    """What an object is."""
+
+    id: str
+    type: str
+    size: int
+
+
+class Objects:
+    """The objects of one repository. Threads take turns.
+
+    Args:
+        git_dir: The common git directory.
+    """
+
+    def __init__(self, git_dir: Path) -> None:
+        self._git_dir = git_dir
+        # Not GitPython's Repo, which looks at the environment. Whatever a surrounding git hook has set there, these
+        # processes read this repository and its true objects.
+        self._git = Git(git_dir)
+        self._git.update_environment(
+            GIT_DIR=str(git_dir),
+            GIT_COMMON_DIR=str(git_dir),
+            GIT_OBJECT_DIRECTORY=str(git_dir / "objects"),
+            GIT_ALTERNATE_OBJECT_DIRECTORIES="",
+            GIT_NAMESPACE="",
+            GIT_NO_REPLACE_OBJECTS="1",
+        )
+        self._lock = threading.Lock()
+        self._trees: dict[str, tuple[Entry, ...]] = {}
+        self._sizes: dict[str, int] = {}
+
+    def close(self) -> None:
+        """End the processes; they start again if they are needed again."""
+        with self._lock:
+            self._git.clear_cache()
+
+    def commit(self, name: str) -> str | None:
+        """The full id of the commit that a full ref name or id stands for, or None."""
+        found = self._headers([f"{name}^{{commit}}"])[0]
+        return found.id if found else None
+
+    def data(self, object_id: str) -> bytes:
+        """The content of an object.
+
+        Raises:
+            CorruptRepositoryError: It is not there, or not readable.
+        """
+        return self._patiently(lambda: self._read(object_id))
+
+    def tree(self, tree_id: str) -> tuple[Entry, ...]:
+        """The entries of a tree, or of a commit's root tree, in Git's order."""
+        found = self._trees.get(tree_id)
+        if found is None:
+            found = tuple(parse_tree(self.data(tree_id)))
+            _bound(self._trees, _TREES_KEPT)
+            self._trees[tree_id] = found
+        return found
+
+    def root(self, commit: str) -> str:
+        """The id of a commit's root tree.
+
+        Raises:
+            CorruptRepositoryError: There is no such commit.
+        """
+        found = self._headers([f"{commit}^{{tree}}"])[0]
+        if found is None:
+            raise CorruptRepositoryError(f"commit {commit} is not in {self._git_dir}", hint=_SHALLOW)
+        return found.id
+
+    def at(self, commit: str, path: str) -> Entry | None:
+        """The entry at a path of a commit, or None; the root for an empty path."""
+        found = Entry(TREE_MODE, b"", self.root(commit))
+        for name in path.encode("utf-8", "surrogateescape").split(b"/"):
+            if not name:
+                continue
+            if found.mode != TREE_MODE:
+                return None
+            inside = next((entry for entry in self.tree(found.id) if entry.name == name), None)
+            if inside is None:
+                return None
+            found = inside
+        return found
+
+    def sizes(self, ids: Sequence[str]) -> dict[str, int]:
+        """Bytes of each object."""
+        _bound(self._sizes, _SIZES_KEPT)
+        unknown = [item for item in dict.fromkeys(ids) if item not in self._sizes]
+        for item, header in zip(unknown, self._headers(unknown), strict=True):
+            if header is None:
+                raise CorruptRepositoryError(f"object {item} is missing from {self._git_dir}", hint=_FSCK)
+            self._sizes[item] = header.size
+        return {item: self._sizes[item] for item in ids}
+
+    def _headers(self, names: Sequence[str]) -> list[Header | None]:
+        found: list[Header | None] = []
+        for start in range(0, len(names), _AT_ONCE):
+            part = names[start : start + _AT_ONCE]
+            found += self._patiently(lambda part=part: self._ask(part))  # type: ignore[misc]
+        return found
+
+    def _ask(self, names: Iterable[str]) -> list[Header | None]:
+        git = self._git
+        git.cat_file_header = git.cat_file_header or _start(git, "--batch-check")
+        asked = list(names)
+        lines = "".join(f"{name}\n" for name in asked)
+        git.cat_file_header.stdin.write(lines.encode("utf-8", "surrogateescape"))
+        git.cat_file_header.stdin.flush()
+        return [_header(git.cat_file_header.stdout) for _ in asked]
+
+    def _read(self, object_id: str) -> bytes:
+        git = self._git
+        git.cat_file_all = git.cat_file_all or _start(git, "--batch")
+        git.cat_file_all.stdin.write(f"{object_id}\n".encode())
+        git.cat_file_all.stdin.flush()
+        header = _header(git.cat_file_all.stdout)
+        if header is None:
+            raise CorruptRepositoryError(f"object {object_id} is missing from {self._git_dir}", hint=_FSCK)
+        data = cast("bytes", git.cat_file_all.stdout.read(header.size + 1))
+        if len(data) != header.size + 1:
+            raise EOFError
+        return data[:-1]
+
+    def _patiently(self, ask: Callable[[], _T]) -> _T:
+        """Ask once more with a new process if the old one has died: somebody ended it, or an object broke it."""
+        with self._lock:
+            try:
+                return ask()
+            except (OSError, EOFError):
+                self._git.clear_cache()
+            try:
+                return ask()
+            except (OSError, EOFError) as error:
+                self._git.clear_cache()
+                raise CorruptRepositoryError(f"git can't read objects of {self._git_dir}", hint=_FSCK) from error
+
+
+_FSCK = "run git fsck in this repository"
+_SHALLOW = "fetch it, or deepen a shallow clone with git fetch --unshallow"
+
+
+def parse_tree(data: bytes) -> Iterable[Entry]:
+    """Read a tree object: `mode name NUL id`, over and over.
+
+    Not GitPython's parser, which refuses names that Git allows, and decodes what need not be text.
+    """
+    position = 0
+    while position < len(data):
+        space = data.index(b" ", position)
+        end = data.index(b"\0", space)
+        yield Entry(int(data[position:space], 8), data[space + 1 : end], data[end + 1 : end + 21].hex())
+        position = end + 21
+
+
+def _start(git: Git, mode: str) -> Git.AutoInterrupt:
+    # In a session of its own: Ctrl-C is for us, and what we do about it may still need to read.
+    return git.execute(["git", "cat-file", mode], as_process=True, istream=-1, start_new_session=True)
+
+
+_HEADER = re.compile(rb"([0-9a-f]{40}) (\w+) (\d+)\n")
+
+
+def _header(stream: IO[bytes]) -> Header | None:
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    found = _HEADER.fullmatch(line)
+    return Header(found[1].decode(), found[2].decode(), int(found[3])) if found else None
+
+
+def _bound(cache: dict[str, _T], limit: int) -> None:
+    if len(cache) >= limit:
+        cache.clear()

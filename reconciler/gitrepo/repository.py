@@ -1,0 +1,276 @@
+"""One repository, by path or by URL: what the rest of the product sees of Git.
+
+Nothing here decides what a commit says or whether a lost race is tried again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from stat import S_ISREG
+from types import TracebackType
+from typing import Self
+
+from reconciler.gitrepo.branch_of_path import PathBranches
+from reconciler.gitrepo.command import run
+from reconciler.gitrepo.errors import (
+    BranchNameError,
+    CorruptRepositoryError,
+    EmptyRepositoryError,
+    NotARepositoryError,
+    RefNotFoundError,
+    UnsupportedRepositoryError,
+)
+from reconciler.gitrepo.history import CommitInfo, commit_info
+from reconciler.gitrepo.location import is_url, redacted
+from reconciler.gitrepo.locks import file_lock
+from reconciler.gitrepo.mirror import MirrorBranches, ensure_mirror
+from reconciler.gitrepo.objects import Objects
+from reconciler.gitrepo.tree import CommitTree
+from reconciler.settings import GitSettings
+
+_BAD_BRANCH = re.compile(r"^$|^[-/]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/$|\.$|^@$|^HEAD$|(^|/)\.|\.lock(/|$)")
+_ONE_WORD = re.compile(r"[^\s\x00-\x20\x7f{]+")
+_LOCK_NAME = re.compile(r"[a-z0-9-]+")
+
+
+class Repository:
+    """A repository. Use `open_repository`; close it, or use it as a context.
+
+    Attributes:
+        location: As it was given, a URL without its password.
+        git_dir: The common git directory, shared by all work trees; for a URL, the mirror.
+        work_tree: The main work tree, or None for a bare repository or a URL.
+        is_url: Whether the authority is somewhere else.
+    """
+
+    def __init__(self, location: str, settings: GitSettings, *, git_dir: Path) -> None:
+        self.location = redacted(location)
+        self.is_url = is_url(location)
+        self.git_dir = git_dir
+        self._objects = Objects(git_dir)
+        self.work_tree = None if self.is_url else _work_tree(git_dir)
+        self._branches: MirrorBranches | PathBranches = (
+            MirrorBranches(self._objects, settings, git_dir, location)
+            if self.is_url
+            else PathBranches(self._objects, settings, git_dir, self.work_tree)
+        )
+
+    def close(self) -> None:
+        """End the processes that read for it."""
+        self._objects.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def fetch(self) -> None:
+        """Learn what the remote has; nothing for a path, whose own branches count.
+
+        Raises:
+            GitUnavailableError: It does not answer in time; what was known stays.
+            AuthenticationError: It wants other credentials.
+            NotARepositoryError: It is not a repository any more.
+        """
+        if isinstance(self._branches, MirrorBranches):
+            self._branches.fetch()
+
+    def branch(self, name: str) -> str | None:
+        """The tip of a branch as of the last fetch, or None if there is no such branch.
+
+        Raises:
+            BranchNameError: No branch can have this name.
+        """
+        _check_branch(name)
+        return self._objects.commit(f"refs/heads/{name}")
+
+    def resolve(self, ref: str) -> str:
+        """The full commit id of a branch, tag, remote branch (`origin/main`), id or any other expression Git knows.
+
+        A branch comes before a tag of the same name.
+
+        Raises:
+            RefNotFoundError: There is no such commit; names the branches there are.
+            EmptyRepositoryError: There is no commit at all.
+        """
+        found = self._objects.commit(f"refs/heads/{ref}") if _ONE_WORD.fullmatch(ref) else None
+        if found is None and ref and not ref.startswith("-") and ref.isprintable():
+            named = run([f"--git-dir={self.git_dir}", "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"])
+            found = named.text if named.ok else None
+        if found is None:
+            raise self._not_found(ref)
+        return found
+
+    def tree(self, commit: str) -> CommitTree:
+        """The files of a commit."""
+        return CommitTree(self._objects, commit)
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """The content of one file, or None if there is no file of this path (a folder or a symlink is none).
+
+        Raises:
+            CorruptRepositoryError: The commit or the content is missing.
+        """
+        found = self._objects.at(commit, path)
+        return self._objects.data(found.id) if found is not None and S_ISREG(found.mode) else None
+
+    def commit_info(self, commit: str) -> CommitInfo:
+        """What a commit says, by its full id.
+
+        Raises:
+            CorruptRepositoryError: It is not here.
+        """
+        return commit_info(commit, self._objects.data(commit))
+
+    def log(
+        self, ref_or_id: str, *, since: datetime | None = None, exclude: str | None = None, first_parent: bool = False
+    ) -> Iterator[CommitInfo]:
+        """Commits that a ref reaches, newest first.
+
+        Args:
+            ref_or_id: Where to begin.
+            since: Stop at commits that are older.
+            exclude: Leave out what this ref or id reaches.
+            first_parent: Follow only first parents: what landed, not how it was made.
+
+        Raises:
+            RefNotFoundError: One of the two is not there.
+        """
+        arguments = [f"--max-age={int(since.timestamp())}"] if since else []
+        arguments += ["--first-parent"] if first_parent else []
+        arguments += [self.resolve(ref_or_id)]
+        arguments += [f"^{self.resolve(exclude)}"] if exclude else []
+        listed = run([f"--git-dir={self.git_dir}", "rev-list", *arguments])
+        if not listed.ok:
+            raise CorruptRepositoryError(f"the history of {ref_or_id} can't be read: {listed.words}")
+        return (self.commit_info(commit) for commit in listed.text.split())
+
+    def is_ancestor(self, ancestor: str, commit: str) -> bool:
+        """Whether a commit contains another, both by full id; a commit that is not here is contained in nothing."""
+        asked = run([f"--git-dir={self.git_dir}", "merge-base", "--is-ancestor", ancestor, commit])
+        return asked.ok
+
+    def same(self, commit_a: str, commit_b: str, folders: Sequence[str]) -> bool:
+        """Whether these folders are equal in two commits; absent in both is equal.
+
+        Raises:
+            CorruptRepositoryError: One of the commits is not here.
+        """
+        if commit_a == commit_b:
+            return True
+        return all(self._objects.at(commit_a, folder) == self._objects.at(commit_b, folder) for folder in folders)
+
+    def commit(
+        self, branch: str, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime
+    ) -> str:
+        """Make one commit and move the branch to it, if it is still where it is expected. Never by force.
+
+        A commit whose tree equals its parent's is made too. A branch that is checked out moves with its work tree.
+
+        Args:
+            branch: Its name, without `refs/heads/`.
+            expect: The branch's tip; None makes an orphan root, and the branch must not exist.
+            files: Content by path; None removes the file.
+            message: Subject, empty line, body, trailers.
+            at: Author and commit time.
+
+        Returns:
+            The new commit's id.
+
+        Raises:
+            RaceLostError: The branch is elsewhere.
+            PushRefusedError: Hooks or protection forbid it; has git's words.
+            DirtyWorkTreeError: The branch is checked out, and its work tree is not clean.
+            BranchNameError, GitWriteError, SigningError, GitUnavailableError, AuthenticationError: As they say.
+        """
+        _check_branch(branch)
+        return self._branches.commit(branch, expect=expect, files=files, message=message, at=at)
+
+    def lock(self, name: str, *, wait: float) -> AbstractContextManager[None]:
+        """Hold a lock that processes on this machine share; the kernel releases it when we end, however we end.
+
+        Args:
+            name: Lower-case letters, digits and hyphens.
+            wait: Seconds to wait for it.
+
+        Raises:
+            LockedError: Another process has it; names its id.
+            GitWriteError: The git directory can't be written.
+        """
+        if not _LOCK_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not a lock's name")
+        path = self.git_dir / "reconciler" / f"{name}.lock"
+        return file_lock(path, wait=wait, what=f"{self.location} ({name})")
+
+    def _not_found(self, ref: str) -> RefNotFoundError:
+        listed = run([f"--git-dir={self.git_dir}", "for-each-ref", "--format=%(refname)"]).text.split("\n")
+        refs = [name for name in listed if name]
+        if not refs:
+            hint = "commit policies to it first"
+            return EmptyRepositoryError(f"{self.location} has no commits, so there is no {ref}", hint=hint)
+        heads = [name.removeprefix("refs/heads/") for name in refs if name.startswith("refs/heads/")]
+        remote = [
+            name.removeprefix("refs/remotes/") for name in refs if name.endswith(f"/{ref}") and "/remotes/" in name
+        ]
+        shown = ", ".join(heads[:10]) + (f" and {len(heads) - 10} more" if len(heads) > 10 else "")  # noqa: PLR2004 -- a line
+        hint = f"there is {', '.join(remote)}" if remote else f"branches: {shown}" if heads else "there are no branches"
+        return RefNotFoundError(f"there is no {ref!r} in {self.location}", hint=hint)
+
+
+def open_repository(location: str, settings: GitSettings) -> Repository:
+    """Open a repository by path, found upwards from there as git does, or by URL, mirrored under `settings.cache`.
+
+    Raises:
+        NotARepositoryError: There is none.
+        UnsupportedRepositoryError: It is of a kind that is not handled, or git refuses to trust it.
+        GitUnavailableError, AuthenticationError, GitWriteError: A URL without a mirror could not be mirrored.
+    """
+    git_dir = ensure_mirror(location, settings) if is_url(location) else _discover(location)
+    return Repository(location, settings, git_dir=git_dir)
+
+
+def _discover(location: str) -> Path:
+    path = Path(location).expanduser().absolute()
+    if not path.is_dir():
+        what = "is not a folder" if path.exists() else "is not there"
+        raise NotARepositoryError(f"{location} {what}", hint="give the path or the URL of a Git repository")
+    # Asked from inside the folder, git refuses a repository that another user has planted there; see safe.directory.
+    found = run(["rev-parse", "--path-format=absolute", "--git-common-dir"], cwd=path)
+    if found.ok:
+        git_dir = Path(found.out.decode("utf-8", "surrogateescape").rstrip("\n"))
+        _require_supported(location, git_dir)
+        return git_dir
+    if "not a git repository" in found.err:
+        raise NotARepositoryError(f"{location} is not in a Git repository", hint="git init makes one")
+    raise UnsupportedRepositoryError(f"git does not open {location}: {found.words}")
+
+
+def _require_supported(location: str, git_dir: Path) -> None:
+    formats = run([f"--git-dir={git_dir}", "config", "--get-regexp", r"^extensions\.(objectformat|refstorage)$"])
+    for line in formats.text.splitlines():
+        name, _, value = line.partition(" ")
+        if value not in {"sha1", "files"}:
+            what = "object format" if name.endswith("objectformat") else "ref storage"
+            raise UnsupportedRepositoryError(f"{location} has the {what} {value}, which is not supported")
+
+
+def _work_tree(git_dir: Path) -> Path | None:
+    """The main work tree: `core.worktree` (a submodule's), or what `.git` lies in."""
+    where = f"--git-dir={git_dir}"
+    if run([where, "rev-parse", "--is-bare-repository"]).text == "true":
+        return None
+    configured = run([where, "config", "--get", "core.worktree"])
+    return (git_dir / configured.text).resolve() if configured.ok else git_dir.parent
+
+
+def _check_branch(name: str) -> None:
+    """The rules of git-check-ref-format for the name of a branch."""
+    if _BAD_BRANCH.search(name):
+        raise BranchNameError(f"{name!r} can't be the name of a branch", hint="see git help check-ref-format")
