@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from reconciler.errors import PermanentError
@@ -39,12 +40,21 @@ class Clone:
         remote: Where the bare repository will be.
         path: Where the clone will be.
         files: What the first commit on `main` holds, by path.
+        shield: What holds signals back while a command runs; nothing by default.
 
     Raises:
         GitFailedError: From every method: the command failed; the message is what it printed.
     """
 
-    def __init__(self, *, remote: Path, path: Path, files: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        *,
+        remote: Path,
+        path: Path,
+        files: Mapping[str, bytes],
+        shield: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._shield = shield
         self.remote = remote
         self.path = path
         self._environ = hermetic() | {
@@ -62,17 +72,18 @@ class Clone:
     def git(self, *arguments: str) -> str:
         """Run one command in the clone and return what it printed."""
         try:
-            done = subprocess.run(
-                ["git", *arguments],
-                cwd=self.path,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                start_new_session=True,
-            )
+            with self._shield():
+                done = subprocess.run(
+                    ["git", *arguments],
+                    cwd=self.path,
+                    env=self._environ,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    check=False,
+                    start_new_session=True,
+                )
         except FileNotFoundError as error:
             raise GitFailedError("there is no git on PATH", hint="install git, then try again") from error
         if done.returncode:
