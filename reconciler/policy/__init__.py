@@ -1,1 +1,9 @@
 """From the files of one tree to a validated `Mesh`, or to every diagnostic of what is wrong with them."""
+
+from reconciler.policy.cache import DocumentCache
+from reconciler.policy.codes import CODES
+from reconciler.policy.findings import locate
+from reconciler.policy.folder import FolderError, FolderTree
+from reconciler.policy.loading import Loaded, load
+
+__all__ = ["CODES", "DocumentCache", "FolderError", "FolderTree", "Loaded", "load", "locate"]

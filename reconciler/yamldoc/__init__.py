@@ -6,8 +6,8 @@ single scalars in a text by their bytes. It knows nothing of policies.
 
 from reconciler.yamldoc.dumping import dump
 from reconciler.yamldoc.loading import load, read
-from reconciler.yamldoc.positions import locate
+from reconciler.yamldoc.positions import Positions, locate
 from reconciler.yamldoc.splicing import Edit, SpliceError, splice
 from reconciler.yamldoc.stream import Broken, YamlError
 
-__all__ = ["Broken", "Edit", "SpliceError", "YamlError", "dump", "load", "locate", "read", "splice"]
+__all__ = ["Broken", "Edit", "Positions", "SpliceError", "YamlError", "dump", "load", "locate", "read", "splice"]

@@ -38,26 +38,38 @@ class Node:
     children: dict[str | int, Node] = field(default_factory=dict)
 
 
+class Positions:
+    """The places of all values of one text, which is read once."""
+
+    def __init__(self, text: bytes) -> None:
+        try:
+            self._text = decode(text, "")
+        except YamlError:
+            self._text = ""
+        self._roots = list(nodes(self._text))
+
+    def find(self, document: int, path: FieldPath, *, key: bool = False) -> tuple[int, int]:
+        """As `locate`."""
+        root = self._roots[document] if 0 <= document < len(self._roots) else None
+        if root is None:
+            return 1, 1
+        node, whole = root, True
+        for step in path:
+            child = node.children.get(step)
+            if child is None:
+                break
+            node, whole = child, False
+        else:
+            return place(self._text, node.key if key else node.start)
+        return place(self._text, node.start if whole else node.key)
+
+
 def locate(text: bytes, document: int, path: FieldPath, *, key: bool = False) -> tuple[int, int]:
-    """Line and column, from 1, of a value (or of its key); of the nearest ancestor that exists if it isn't there.
+    """Line and column, from 1, of a value (or of its key); of the nearest ancestor's key if it isn't there.
 
     A document that is not in the text, or a text that can't be read, is at (1, 1).
     """
-    try:
-        decoded = decode(text, "")
-    except YamlError:
-        return 1, 1
-    roots = nodes(decoded)
-    root = next((node for index, node in enumerate(roots) if index == document), None)
-    if root is None:
-        return 1, 1
-    node = root
-    for depth, step in enumerate(path):
-        child = node.children.get(step)
-        if child is None:
-            return place(decoded, node.key if key and depth else node.start)
-        node = child
-    return place(decoded, node.key if key else node.start)
+    return Positions(text).find(document, path, key=key)
 
 
 def nodes(text: str) -> Iterator[Node | None]:

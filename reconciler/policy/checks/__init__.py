@@ -1,0 +1,45 @@
+"""Rules about one document alone, one module a kind: what its fields' types can't say. Istio's verdicts, where it has one.
+
+Each check takes a document whose spec is well typed and notes what it finds in the report; none looks at other documents.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model.destinationrule import DestinationRule
+from reconciler.model.gateway import Gateway, Sidecar
+from reconciler.model.mesh import Policy
+from reconciler.model.proxy import MeshSpec, Proxy
+from reconciler.model.serviceentry import ServiceEntry, WorkloadEntry
+from reconciler.model.virtualservice import VirtualService
+from reconciler.policy.checks.destinationrule import check_destination_rule
+from reconciler.policy.checks.gateway import check_gateway
+from reconciler.policy.checks.proxy import check_mesh, check_proxy
+from reconciler.policy.checks.serviceentry import check_service_entry, check_workload_entry
+from reconciler.policy.checks.sidecar import check_sidecar
+from reconciler.policy.checks.virtualservice import check_virtual_service
+from reconciler.policy.findings import Report
+
+
+def check(policy: Policy[Any], report: Report) -> None:
+    """Run the rules of the document's kind."""
+    match policy.spec:
+        case VirtualService() as spec:
+            check_virtual_service(spec, report)
+        case DestinationRule() as spec:
+            check_destination_rule(spec, report)
+        case ServiceEntry() as spec:
+            check_service_entry(spec, report)
+        case WorkloadEntry() as spec:
+            check_workload_entry(spec, report)
+        case Gateway() as spec:
+            check_gateway(spec, report)
+        case Sidecar() as spec:
+            check_sidecar(spec, report)
+        case Proxy() as spec:
+            check_proxy(spec, report)
+        case MeshSpec() as spec:
+            check_mesh(spec, report)
+        case _:
+            raise NotImplementedError(policy.kind)

@@ -1,0 +1,81 @@
+"""Rules for one Proxy or Mesh."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from reconciler.model.proxy import MeshSpec, Proxy, RuntimePush
+from reconciler.policy.checks.formats import NAME_HINT, endpoint, host_problem, is_label, is_name
+from reconciler.policy.checks.shared import check_labels, unique
+from reconciler.policy.findings import Report
+
+_BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|\Z)|/\.|\.(?:/|\Z)))(?![-./])[^\x00-\x20\x7f~^:?*\[\\]+(?<!/)\Z")
+
+
+def check_proxy(spec: Proxy, report: Report) -> None:
+    """Exactly one way to push; an admin address; a workload (sidecar) or labels (gateway)."""
+    if bool(spec.workload) == bool(spec.labels):
+        what = "both workload and labels" if spec.workload else "neither workload nor labels"
+        hint = "a sidecar has `workload: NAME` (a WorkloadEntry), a gateway has `labels: {...}`"
+        report.error("one-of", f"the proxy has {what}", "labels" if spec.workload else "workload", hint=hint, key=True)
+    if spec.workload and not is_name(spec.workload):
+        report.error("name", f"{spec.workload!r} is not a valid name", "workload", hint=NAME_HINT)
+    check_labels(spec.labels, report, "labels")
+    if not is_admin_address(spec.admin):
+        message = f"{spec.admin!r} is not an admin address"
+        report.error("address", message, "admin", hint="write http://127.0.0.1:9901 or unix:///run/envoy/admin.sock")
+    if (spec.push.files is None) == (spec.push.runtime is None):
+        what = "no way" if spec.push.files is None else "two ways"
+        hint = "write `push: {files: {directory: /var/lib/envoy/NAME}}` or `push: {runtime: {routes: [...]}}`"
+        report.error("one-of", f"the proxy has {what} to be pushed to", "push", hint=hint, key=True)
+    if spec.push.files is not None and not _is_directory(spec.push.files.directory):
+        message = f"{spec.push.files.directory!r} is not an absolute path without `.` and `..`"
+        report.error("value", message, "push", "files", "directory", hint="write it like /var/lib/envoy/NAME")
+    if spec.push.runtime is not None:
+        _check_runtime(spec.push.runtime, report)
+
+
+def is_admin_address(text: str) -> bool:
+    """`http://host:port` or `unix:///path`."""
+    if text.startswith("unix://"):
+        path = text.removeprefix("unix://")
+        return _is_directory(path) and not path.endswith("/")
+    if not text.startswith("http://"):
+        return False
+    found = endpoint(text.removeprefix("http://").removesuffix("/"))
+    return found is not None
+
+
+def check_mesh(spec: MeshSpec, report: Report) -> None:
+    """The domain, the record branch, and a deadline that something can be done in."""
+    problem = host_problem(spec.domain, wildcard=False)
+    if problem:
+        report.error("host", problem, "domain", hint="write it like cluster.local")
+    if not _BRANCH.match(spec.record.branch):
+        message = f"{spec.record.branch!r} is not a branch name that Git takes"
+        report.error("value", message, "record", "branch", hint="write it like reconciler/record")
+    if not spec.verify_deadline:
+        report.error("duration", "verifyDeadline must be more than 0s", "verifyDeadline", hint="the default is 10s")
+
+
+def _check_runtime(push: RuntimePush, report: Report) -> None:
+    path = ("push", "runtime", "routes")
+    if not push.routes:
+        report.error("missing-field", "a runtime proxy needs at least one mapped route", *path)
+    for index, route in enumerate(push.routes):
+        namespace, slash, name = route.virtual_service.rpartition("/")
+        if not is_name(name) or (slash and not is_label(namespace)):
+            message = f"{route.virtual_service!r} is not `name` or `namespace/name`"
+            report.error("name", message, *path, index, "virtualService", hint=NAME_HINT)
+        if not route.clusters:
+            message = "a mapped route needs its clusters"
+            report.error("missing-field", message, *path, index, "clusters", hint="Envoy's cluster name by subset")
+        names = ((cluster, (*path, index, "clusters", subset)) for subset, cluster in route.clusters.items())
+        unique(report, "the cluster", names)
+    unique(report, "the prefix", ((route.prefix, (*path, index, "prefix")) for index, route in enumerate(push.routes)))
+
+
+def _is_directory(text: str) -> bool:
+    path = PurePosixPath(text)
+    return path.is_absolute() and text.startswith("/") and not {".", ".."}.intersection(text.split("/")) and text != "/"

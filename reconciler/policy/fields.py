@@ -1,0 +1,163 @@
+"""From pydantic's verdict on a spec to messages in plain words, each at its field."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import ValidationError
+
+from reconciler.model.origin import FieldPath
+from reconciler.model.spec import Spec
+from reconciler.policy.findings import Report, close, show
+
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+
+_WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "model_type": "a mapping",
+}
+
+_LIMITS = {
+    "greater_than_equal": ("ge", "must be at least"),
+    "greater_than": ("gt", "must be more than"),
+    "less_than_equal": ("le", "must be at most"),
+    "less_than": ("lt", "must be less than"),
+}
+
+
+def read_spec(spec: type[Spec], value: Any, report: Report) -> Spec | None:
+    """A validated spec, or None with every problem in the report."""
+    if value is None:
+        report.at().error("missing-field", "spec is required", "spec", hint="write `spec: {}` if it really is empty")
+        return None
+    text = json.dumps(value, ensure_ascii=False)
+    if "\\" in text:
+        for path in _with_control_characters(value, ()):
+            report.error("control-character", f"{show(path)} has a control character", *path, hint="remove it")
+    try:
+        return spec.model_validate_json(text, by_alias=True, by_name=False)
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            _explain(spec, dict(item), report)
+        return None
+
+
+def _explain(spec: type[Spec], error: dict[str, Any], report: Report) -> None:
+    kind, path, given = error["type"], tuple(error["loc"]), error.get("input")
+    context: Mapping[str, Any] = error.get("ctx") or {}
+    name = show(path) or "spec"
+    if kind == "extra_forbidden":
+        _unknown(_model_at(spec, path[:-1]), path, report)
+    elif kind == "missing":
+        report.error("missing-field", f"{name} is required", *path, hint=_fields_hint(_model_at(spec, path)))
+    elif kind == "enum":
+        choices = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
+        hint = close(str(given), choices.split(", ")) or f"write one of: {choices}"
+        report.error("enum", f"{name} can't be {_quoted(given)}; it is one of {choices}", *path, hint=hint)
+    elif kind in _LIMITS:
+        limit, words = _LIMITS[kind]
+        report.error("value", f"{name} {words} {context.get(limit)}; it is {_quoted(given)}", *path)
+    elif kind == "string_too_short":
+        report.error("missing-field", f"{name} must not be empty", *path)
+    elif kind == "value_error":
+        report.error("duration", f"{name}: {context.get('error')}", *path, hint="write it like 500ms, 10s or 1h30m")
+    elif kind in _WANTED:
+        message = f"{name} must be {_WANTED[kind]}; it is {_described(given)}"
+        report.error("type", message, *path, hint=_type_hint(kind, given))
+    else:
+        report.error("value", f"{name}: {error.get('msg')}", *path)
+
+
+def _unknown(model: type[Spec] | None, path: FieldPath, report: Report) -> None:
+    name, parent = str(path[-1]), show(path[:-1]) or "spec"
+    if model is not None and name in model.refused:
+        message = f"{show(path)} is not supported: {model.refused[name]}"
+        report.error("unsupported-field", message, *path, hint="remove it", key=True)
+        return
+    known = _aliases(model)
+    hint = close(name, known) or _fields_hint(model)
+    report.error("unknown-field", f"{parent} has no field {name}", *path, hint=hint, key=True)
+
+
+def _aliases(model: type[Spec] | None) -> list[str]:
+    return [str(field.alias) for field in model.model_fields.values()] if model else []
+
+
+def _fields_hint(model: type[Spec] | None) -> str:
+    known = ", ".join(_aliases(model))
+    return f"it has the fields {known}" if known else ""
+
+
+def _model_at(spec: type[Spec], path: FieldPath) -> type[Spec] | None:
+    """The model of the value at a path, if it is one."""
+    current: Any = spec
+    for step in path:
+        if isinstance(current, type) and issubclass(current, Spec):
+            field = next((item for item in current.model_fields.values() if item.alias == step), None)
+            current = _bare(field.annotation) if field else None
+        else:
+            inner = [item for item in get_args(current) if item is not Ellipsis]
+            current = _bare(inner[-1]) if inner else None
+    return current if isinstance(current, type) and issubclass(current, Spec) else None
+
+
+def _bare(annotation: Any) -> Any:
+    """An annotation without `Annotated` and `| None`."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _bare(get_args(annotation)[0])
+    if origin in {Union, UnionType}:
+        return _bare(next(item for item in get_args(annotation) if item is not type(None)))
+    return annotation
+
+
+def _described(value: Any) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "a mapping"
+    return f"the text {_quoted(value)}" if isinstance(value, str) else f"the number {value}"
+
+
+def _quoted(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004
+
+
+def _type_hint(kind: str, given: Any) -> str:
+    if given is None:
+        return "give it a value, or remove the field"
+    if kind == "string_type" and isinstance(given, int | float):
+        return "quote it"
+    if kind in {"int_type", "float_type", "bool_type"} and isinstance(given, str):
+        return "remove the quotes" if given.strip() else ""
+    return "write it as a list: [..., ...]" if kind == "tuple_type" and isinstance(given, str) else ""
+
+
+def _with_control_characters(value: Any, path: FieldPath) -> Iterator[FieldPath]:
+    if isinstance(value, str):
+        if _CONTROL.search(value):
+            yield path
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if _CONTROL.search(key):
+                yield (*path, key)
+            yield from _with_control_characters(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _with_control_characters(item, (*path, index))

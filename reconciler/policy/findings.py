@@ -1,0 +1,109 @@
+"""Collecting what is wrong with one document, and looking up the lines once all is known."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from reconciler.errors import Diagnostic, Severity
+from reconciler.model.origin import FieldPath, Finding, Origin
+from reconciler.model.tree import Tree, TreeFile
+from reconciler.yamldoc import Positions
+
+
+class Report:
+    """The findings of one document, in the order in which they were found. Paths are below `spec` unless `base` differs."""
+
+    def __init__(self, origin: Origin, *, base: FieldPath = ("spec",)) -> None:
+        self.origin = origin
+        self.findings: list[Finding] = []
+        self._base = base
+
+    @property
+    def failed(self) -> bool:
+        """Whether any finding is an error."""
+        return any(item.severity is Severity.ERROR for item in self.findings)
+
+    def error(self, code: str, message: str, *path: str | int, hint: str = "", key: bool = False) -> None:
+        """Note what makes the document unusable."""
+        self._add(code, message, path, hint, Severity.ERROR, key=key)
+
+    def warning(self, code: str, message: str, *path: str | int, hint: str = "", key: bool = False) -> None:
+        """Note what is allowed and probably not meant."""
+        self._add(code, message, path, hint, Severity.WARNING, key=key)
+
+    def at(self, *base: str | int) -> Report:
+        """The same report, with paths below another part of the document."""
+        other = Report(self.origin, base=base)
+        other.findings = self.findings
+        return other
+
+    def _add(self, code: str, message: str, path: FieldPath, hint: str, severity: Severity, *, key: bool) -> None:
+        where = (*self._base, *path)
+        self.findings.append(
+            Finding(code=code, message=message, hint=hint, severity=severity, origin=self.origin, path=where, key=key)
+        )
+
+
+def show(path: FieldPath) -> str:
+    """A path as people write it: `http[0].route[1].weight`."""
+    out = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return out.removeprefix(".")
+
+
+def close(word: str, choices: Iterable[str]) -> str:
+    """A hint that names the choice somebody probably meant, or "" if none is near."""
+    known = sorted(set(choices))
+    folded = {choice.lower(): choice for choice in known}
+    found = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return f"did you mean {folded[found[0]]}?" if found else ""
+
+
+def place(text: bytes, findings: Iterable[Finding]) -> list[Diagnostic]:
+    """Findings of one file's documents as diagnostics."""
+    positions: Positions | None = None
+    out = []
+    for finding in findings:
+        positions = positions or Positions(text)
+        origin = finding.origin
+        line, column = positions.find(origin.document if origin else 0, finding.path, key=finding.key)
+        out.append(_diagnostic(finding, origin.file if origin else None, line, column))
+    return out
+
+
+def locate(findings: Iterable[Finding], tree: Tree) -> tuple[Diagnostic, ...]:
+    """Findings of any documents of a tree as diagnostics, in the order in which they are printed.
+
+    A finding without a document, or whose file is not in the tree, keeps what is known of its place.
+    """
+    by_file: dict[str, list[Finding]] = {}
+    out: list[Diagnostic] = []
+    for finding in findings:
+        if finding.origin is None:
+            out.append(_diagnostic(finding, None, None, None))
+        else:
+            by_file.setdefault(finding.origin.file, []).append(finding)
+    for path, items in by_file.items():
+        entry = _entry(tree, path)
+        if entry is None:
+            out.extend(_diagnostic(item, path, None, None) for item in items)
+        else:
+            out.extend(place(tree.read(entry), items))
+    return tuple(sorted(out, key=Diagnostic.sort_key))
+
+
+def _entry(tree: Tree, path: str) -> TreeFile | None:
+    folder = path.rpartition("/")[0]
+    return next((entry for entry in tree.files(folder) if entry.path == path), None)
+
+
+def _diagnostic(finding: Finding, file: str | None, line: int | None, column: int | None) -> Diagnostic:
+    return Diagnostic(
+        code=finding.code,
+        message=finding.message,
+        severity=finding.severity,
+        hint=finding.hint,
+        file=file,
+        line=line,
+        column=column,
+    )

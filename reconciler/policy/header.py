@@ -1,0 +1,131 @@
+"""What every document has around its spec: apiVersion, kind and metadata, as Kubernetes reads them.
+
+`status` of Istio's kinds, and what a Kubernetes API server writes into `metadata` (`uid`, `resourceVersion`, ...), is accepted
+and not read: it says what was, not what should be, and documents exported from a cluster carry it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.errors import Severity
+from reconciler.model.key import DEFAULT_NAMESPACE, Key
+from reconciler.model.spec import Spec
+from reconciler.policy.checks.formats import LABEL_HINT, NAME_HINT, is_label, is_name, label_problem
+from reconciler.policy.findings import Report, close
+from reconciler.policy.kinds import OWN, NotOurs, classify
+
+_TOP = ("apiVersion", "kind", "metadata", "spec", "status")
+_META = ("name", "namespace", "labels", "annotations")
+_WRITTEN_BY_SERVERS = frozenset({
+    "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields", "resourceVersion",
+    "selfLink", "uid",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """Who a document is.
+
+    Attributes:
+        kind: "" if even that is unknown.
+        key: None if it has no usable name.
+        spec: None if the document is not read any further.
+        skipped: It is none of ours, and that is no error.
+    """
+
+    kind: str = ""
+    key: Key | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    spec: type[Spec] | None = None
+    skipped: bool = False
+
+
+def read_header(document: Any, report: Report) -> Header:
+    """Read everything but the spec; what is wrong goes to the report."""
+    root = report.at()
+    if not isinstance(document, dict):
+        root.error("document", "a document must be a mapping with apiVersion, kind, metadata and spec")
+        return Header()
+    api_version, kind = (_text(document, name, root) for name in ("apiVersion", "kind"))
+    if not api_version or not kind:
+        return Header()
+    found = classify(api_version, kind)
+    if isinstance(found, NotOurs):
+        return _not_ours(found, root)
+    own = api_version.startswith(f"{OWN}/")
+    for name in document:
+        if name not in _TOP or (own and name == "status"):
+            hint = close(name, _TOP[:4]) or "a document has apiVersion, kind, metadata and spec"
+            root.error("unknown-field", f"there is no field {name} at the top of a document", name, hint=hint, key=True)
+    key, labels = _metadata(document.get("metadata"), root)
+    return Header(kind=kind, key=key, labels=labels, spec=found)
+
+
+def _text(document: dict[str, Any], name: str, root: Report) -> str:
+    value = document.get(name)
+    code = "api-version" if name == "apiVersion" else "unknown-kind"
+    if value is None or value == "":
+        root.error(code, f"{name} is missing", name, hint="a document begins with apiVersion and kind")
+    elif not isinstance(value, str):
+        root.error("type", f"{name} must be text", name)
+        return ""
+    return value or ""
+
+
+def _not_ours(found: NotOurs, root: Report) -> Header:
+    if found.severity is Severity.WARNING:
+        root.warning(found.code, found.message, found.field, hint=found.hint)
+        return Header(skipped=True)
+    root.error(found.code, found.message, found.field, hint=found.hint)
+    return Header(skipped=found.code == "unsupported-kind")
+
+
+def _metadata(value: Any, root: Report) -> tuple[Key | None, Mapping[str, str]]:
+    if not isinstance(value, dict):
+        root.error("missing-field" if value is None else "type", "metadata must be a mapping with a name", "metadata")
+        return None, {}
+    for name in value:
+        if name not in _META and name not in _WRITTEN_BY_SERVERS:
+            hint = close(name, _META) or f"metadata has {', '.join(_META)}"
+            root.error("unknown-field", f"there is no field metadata.{name}", "metadata", name, hint=hint, key=True)
+    labels = _strings(value, "labels", root)
+    for label, text in labels.items():
+        problem = label_problem(label, text)
+        if problem:
+            root.error("label", problem, "metadata", "labels", label, hint=LABEL_HINT)
+    _strings(value, "annotations", root)
+    return _key(value, root), labels
+
+
+def _strings(metadata: dict[str, Any], name: str, root: Report) -> dict[str, str]:
+    value = metadata.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        root.error("type", f"metadata.{name} must be a mapping", "metadata", name)
+        return {}
+    for item, text in value.items():
+        if not isinstance(text, str):
+            root.error("type", f"metadata.{name}.{item} must be text", "metadata", name, item, hint="quote it")
+    return {item: text for item, text in value.items() if isinstance(text, str)}
+
+
+def _key(metadata: dict[str, Any], root: Report) -> Key | None:
+    name, namespace = metadata.get("name"), metadata.get("namespace")
+    if name is None or name == "":
+        root.error("missing-field", "metadata.name is required", "metadata", "name", hint=NAME_HINT)
+        return None
+    problems = []
+    for field_name, value, valid in (("name", name, is_name), ("namespace", namespace, is_label)):
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            problems.append(field_name)
+            root.error("type", f"metadata.{field_name} must be text", "metadata", field_name, hint="quote it")
+        elif not valid(value):
+            problems.append(field_name)
+            root.error("name", f"{value!r} is not a valid {field_name}", "metadata", field_name, hint=NAME_HINT)
+    return None if problems else Key(namespace or DEFAULT_NAMESPACE, name)

@@ -1,0 +1,35 @@
+"""Rules about several documents: what they refer to exists, is meant, and is claimed once.
+
+Documents that failed to load are known by name as far as possible, so that one mistake gives one message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.model.mesh import Mesh
+from reconciler.model.origin import Finding
+from reconciler.policy.documents import Failed
+from reconciler.policy.references.duplicates import check_duplicates
+from reconciler.policy.references.index import Index
+from reconciler.policy.references.routes import check_destination_rules, check_virtual_services
+from reconciler.policy.references.runtime import check_runtime
+from reconciler.policy.references.workloads import check_workloads
+
+__all__ = ["check_duplicates", "check_references"]
+
+
+def check_references(mesh: Mesh, failed: Sequence[Failed]) -> list[Finding]:
+    """Everything that one document says about others and that isn't so.
+
+    Nothing is checked while a document is unreadable, or the Mesh document is wrong: its domain completes short names.
+    """
+    if any(item.kind in {"", "Mesh"} for item in failed):
+        return []
+    index = Index(mesh, failed)
+    return [
+        *check_virtual_services(index),
+        *check_destination_rules(index),
+        *check_workloads(index),
+        *check_runtime(index),
+    ]

@@ -1,0 +1,88 @@
+"""Everything that can be referred to, by name: what was loaded, and what failed to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from reconciler.model.destinationrule import DestinationRule, Subset
+from reconciler.model.hosts import covers, fqdn
+from reconciler.model.key import Key
+from reconciler.model.mesh import Mesh, Policy
+from reconciler.model.services import Service, declared
+from reconciler.policy.documents import Failed
+
+
+class Index:
+    """One mesh, looked up by name.
+
+    Attributes:
+        services: By full host.
+    """
+
+    def __init__(self, mesh: Mesh, failed: Sequence[Failed]) -> None:
+        self.mesh = mesh
+        self.services: dict[str, Service] = {service.host: service for service in declared(mesh)}
+        self.gateways = {policy.key: policy for policy in mesh.gateways}
+        self.virtual_services = {policy.key: policy for policy in mesh.virtual_services}
+        self._wildcards = [service for service in self.services.values() if service.host.startswith("*")]
+        self._failed = failed
+        self._failed_hosts = frozenset(self._hosts_of("ServiceEntry", "hosts"))
+        self._failed_rules = frozenset(self._hosts_of("DestinationRule", "host"))
+        self._rules: dict[str, list[Policy[DestinationRule]]] = {}
+        for rule in mesh.destination_rules:
+            self._rules.setdefault(self.host(rule.spec.host, rule.key), []).append(rule)
+
+    def host(self, name: str, key: Key) -> str:
+        """The full name of a host written in the document of this key."""
+        return fqdn(name, namespace=key.namespace, domain=self.mesh.settings.domain)
+
+    def service(self, host: str) -> Service | None:
+        """The service of a full host; a wildcard service if it has no own."""
+        return self.services.get(host) or next((item for item in self._wildcards if covers(item.host, host)), None)
+
+    def served(self, host: str) -> bool:
+        """Whether a host, or one under a wildcard, is a service's; True if a broken document may say so."""
+        if self.service(host) is not None or self.may_be_service(host):
+            return True
+        return host.startswith("*") and any(covers(host, item) for item in (*self.services, *self._failed_hosts))
+
+    def may_be_service(self, host: str) -> bool:
+        """Whether a document that failed to load may declare this host."""
+        if self.failed("ServiceEntry") and not self._failed_hosts:
+            return True
+        return any(covers(item, host) for item in self._failed_hosts)
+
+    def subsets(self, host: str, *namespaces: str) -> dict[str, Subset] | None:
+        """The subsets of a full host that a client in one of these namespaces can use; None if a broken rule may have more.
+
+        As in Istio, the rules of the client's and the service's namespace count, and the most specific host wins.
+        """
+        if any(covers(item, host) for item in self._failed_rules):
+            return None
+        if self.failed("DestinationRule") and not self._failed_rules:
+            return None
+        exact = [rule for rule in self._rules.get(host, ()) if rule.key.namespace in namespaces]
+        matching = [item for item in self._rules if item.startswith("*") and covers(item, host)]
+        for pattern in sorted(matching, key=len, reverse=True):
+            exact = exact or [rule for rule in self._rules[pattern] if rule.key.namespace in namespaces]
+        return {subset.name: subset for rule in exact for subset in rule.spec.subsets}
+
+    def failed(self, *kinds: str) -> bool:
+        """Whether any document of these kinds failed to load."""
+        return any(item.kind in kinds for item in self._failed)
+
+    def failed_key(self, kind: str, key: Key) -> bool:
+        """Whether a document that failed to load may be this one."""
+        return any(item.kind == kind and item.key in {key, None} for item in self._failed)
+
+    def _hosts_of(self, kind: str, name: str) -> Iterator[str]:
+        for item in self._failed:
+            if item.kind == kind and isinstance(item.spec, dict):
+                for host in _texts(item.spec.get(name)):
+                    yield fqdn(host, namespace=item.namespace, domain=self.mesh.settings.domain)
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [item for item in values if isinstance(item, str)]

@@ -1,0 +1,1 @@
+"""The rules of loading policies: what is accepted, what is refused, and where the message points."""
