@@ -1,0 +1,142 @@
+"""Clusters and their endpoints: a service port, or a subset of it, as CDS and EDS resources.
+
+Load assignments hold nothing of the proxy that reads them, so all proxies share them; clusters differ in where their
+endpoints come from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.core.v3.config_source_pb2 import ConfigSource
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
+
+from reconciler.compile import names
+from reconciler.compile.index import Index, Rule
+from reconciler.compile.names import ClusterRef
+from reconciler.compile.prototypes import Prototypes
+from reconciler.model.destinationrule import SimpleLB, Subset
+from reconciler.model.key import Key
+from reconciler.model.protos import resource
+from reconciler.model.resource import Resource, ResourceType
+from reconciler.model.serviceentry import Protocol
+from reconciler.model.services import Service, selected
+
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_LB_POLICIES = {
+    SimpleLB.LEAST_CONN: Cluster.LEAST_REQUEST,
+    SimpleLB.LEAST_REQUEST: Cluster.LEAST_REQUEST,
+    SimpleLB.ROUND_ROBIN: Cluster.ROUND_ROBIN,
+    SimpleLB.RANDOM: Cluster.RANDOM,
+}
+_HTTP2 = {Protocol.HTTP2, Protocol.GRPC}
+
+
+def speaks_http2(protocol: str) -> bool:
+    """Whether a port of this protocol takes HTTP/2 without an upgrade; Sidecar ports have the same names."""
+    return protocol in _HTTP2
+
+
+class Clusters:
+    """The clusters of one mesh, each built when it is first asked for."""
+
+    def __init__(self, index: Index, prototypes: Prototypes) -> None:
+        self._index = index
+        self._plain = prototypes.cluster
+        self._http2 = with_http2(prototypes.cluster, prototypes)
+        self._built: dict[tuple[ClusterRef, Key | None], Any] = {}
+        self._endpoints: dict[tuple[ClusterRef, tuple[tuple[str, str], ...] | None], Resource] = {}
+
+    def of_service(self, service: Service, port: int, *, client: str) -> list[ClusterRef]:
+        """The clusters of a service port, as a client in this namespace has them: itself and each subset."""
+        rule = self._index.rule(service.host, client=client)
+        subsets = sorted(rule.subsets) if rule else []
+        return [ClusterRef(service.host, port, subset) for subset in ("", *subsets)]
+
+    def cluster(self, ref: ClusterRef, source: ConfigSource, *, client: str) -> Resource:
+        """The CDS resource, with its endpoints from this source."""
+        message = Cluster()
+        message.CopyFrom(self._message(ref, self._index.rule(ref.host, client=client)))
+        message.eds_cluster_config.eds_config.CopyFrom(source)
+        return resource(ResourceType.CLUSTER, message)
+
+    def endpoints(self, ref: ClusterRef, *, client: str) -> Resource:
+        """The EDS resource: the endpoints of the port that carry the subset's labels.
+
+        A host, port or subset that nobody declares has none; requests for it get a 503 until there are some.
+        """
+        labels = self._labels(ref, self._index.rule(ref.host, client=client))
+        key = (ref, None if labels is None else tuple(sorted(labels.items())))
+        if key not in self._endpoints:
+            self._endpoints[key] = resource(
+                ResourceType.ENDPOINTS, _assignment(ref, self._index.services.get(ref.host), labels)
+            )
+        return self._endpoints[key]
+
+    def _message(self, ref: ClusterRef, rule: Rule | None) -> Any:
+        key = (ref, rule.key if rule else None)
+        if key not in self._built:
+            service = self._index.services.get(ref.host)
+            port = service.port(ref.port) if service else None
+            message = Cluster()
+            message.CopyFrom(self._http2 if port and speaks_http2(port.protocol) else self._plain)
+            message.name = ref.name
+            message.type = Cluster.EDS
+            if rule is not None:
+                _apply(message, ref, rule)
+            self._built[key] = message
+        return self._built[key]
+
+    @staticmethod
+    def _labels(ref: ClusterRef, rule: Rule | None) -> dict[str, str] | None:
+        """What endpoints must carry, or None if there is no such subset."""
+        if not ref.subset:
+            return {}
+        subset = rule.subsets.get(ref.subset) if rule else None
+        return dict(subset.labels) if subset else None
+
+
+def with_http2(cluster: Any, prototypes: Prototypes) -> Any:
+    """A copy of a cluster that speaks HTTP/2, whatever else the template says of HTTP."""
+    message = Cluster()
+    message.CopyFrom(cluster)
+    options = HttpProtocolOptions()
+    packed = message.typed_extension_protocol_options[_HTTP_OPTIONS]
+    packed.Unpack(options)
+    options.MergeFrom(prototypes.cluster_http2)
+    packed.Pack(options, deterministic=True)
+    return message
+
+
+def _apply(message: Any, ref: ClusterRef, rule: Rule) -> None:
+    """A DestinationRule's settings; a subset's traffic policy overrides the rule's block by block."""
+    subset: Subset | None = rule.subsets.get(ref.subset)
+    for policy in (subset.traffic_policy if subset else None, rule.traffic_policy):
+        if policy is not None and policy.load_balancer is not None:
+            message.lb_policy = _LB_POLICIES.get(policy.load_balancer.simple, message.lb_policy)
+            break
+    origin = {"config": names.config_path("destination-rule", rule.key)}
+    message.metadata.filter_metadata["istio"].update(origin | ({"subset": ref.subset} if subset else {}))
+
+
+def _assignment(ref: ClusterRef, service: Service | None, labels: dict[str, str] | None) -> ClusterLoadAssignment:
+    message = ClusterLoadAssignment(cluster_name=ref.name)
+    port = service.port(ref.port) if service else None
+    if service is None or port is None or labels is None:
+        return message
+    chosen = sorted(
+        (endpoint.address, endpoint.ports[port.name], endpoint.weight)
+        for endpoint in service.endpoints
+        if selected(endpoint.labels, labels)
+    )
+    if not chosen:
+        return message
+    locality = message.endpoints.add()
+    for address, number, weight in chosen:
+        member = locality.lb_endpoints.add()
+        member.endpoint.address.socket_address.address = address
+        member.endpoint.address.socket_address.port_value = number
+        member.load_balancing_weight.value = weight
+    return message

@@ -1,0 +1,210 @@
+"""A mesh, arranged for looking things up: built once for a compile, the same whatever the order of its input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Self, TypeVar
+
+from reconciler.model.destinationrule import DestinationRule, Subset, TrafficPolicy
+from reconciler.model.gateway import Gateway, Sidecar
+from reconciler.model.hosts import covers, fqdn
+from reconciler.model.key import Key
+from reconciler.model.mesh import Mesh, Policy, S_co
+from reconciler.model.serviceentry import WorkloadEntry
+from reconciler.model.services import Endpoint, Service
+from reconciler.model.virtualservice import MESH_GATEWAY, VirtualService
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """All DestinationRules of one namespace for one host.
+
+    Attributes:
+        key: The first of them.
+        traffic_policy: The first one's that has any, as in Istio.
+        subsets: By name; the first of two with one name.
+    """
+
+    key: Key
+    traffic_policy: TrafficPolicy | None
+    subsets: Mapping[str, Subset]
+
+
+@dataclass(frozen=True, slots=True)
+class HostTable(Generic[T]):
+    """Values by host or wildcard.
+
+    Attributes:
+        wildcards: Most specific first.
+    """
+
+    exact: Mapping[str, T]
+    wildcards: tuple[tuple[str, T], ...]
+
+    @classmethod
+    def of(cls, values: Mapping[str, T]) -> HostTable[T]:
+        """A table of these patterns."""
+        ordered = sorted(values.items(), key=lambda item: (-len(item[0]), item[0]))
+        return cls(
+            {host: value for host, value in ordered if not host.startswith("*")},
+            tuple((host, value) for host, value in ordered if host.startswith("*")),
+        )
+
+    def matches(self, host: str) -> Iterator[tuple[str, T]]:
+        """The patterns that include a host, most specific first."""
+        if host in self.exact:
+            yield host, self.exact[host]
+        for pattern, value in self.wildcards:
+            if covers(pattern, host):
+                yield pattern, value
+
+    def __iter__(self) -> Iterator[tuple[str, T]]:
+        yield from sorted(self.exact.items())
+        yield from self.wildcards
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """A mesh and its services.
+
+    Attributes:
+        services: By host, sorted.
+        by_port: The services that have a port of this number.
+        at: The services that have an endpoint at an address and port.
+        workloads: WorkloadEntries by key.
+        memberships: By WorkloadEntry, the services it is an endpoint of.
+        sidecars: By namespace, sorted by name.
+        rules: By namespace, then by host.
+        mesh_routes: VirtualServices for sidecars, by host.
+        gateway_routes: VirtualServices by the Gateway that they name.
+        gateways: Sorted by key.
+    """
+
+    domain: str
+    services: Mapping[str, Service]
+    by_port: Mapping[int, tuple[Service, ...]]
+    at: Mapping[tuple[str, int], tuple[Service, ...]]
+    workloads: Mapping[Key, Policy[WorkloadEntry]]
+    memberships: Mapping[Key, tuple[tuple[Service, Endpoint], ...]]
+    sidecars: Mapping[str, tuple[Policy[Sidecar], ...]]
+    rules: Mapping[str, HostTable[Rule]]
+    mesh_routes: HostTable[tuple[Policy[VirtualService], ...]]
+    gateway_routes: Mapping[Key, tuple[Policy[VirtualService], ...]]
+    gateways: tuple[Policy[Gateway], ...]
+
+    @classmethod
+    def of(cls, mesh: Mesh, services: Sequence[Service]) -> Self:
+        """Arrange a mesh; of two services with one host the first by namespace and origin is kept."""
+        domain = mesh.settings.domain
+        found: dict[str, Service] = {}
+        for service in sorted(services, key=_service_order):
+            found.setdefault(service.host, service)
+        ports = sorted({port.number for service in found.values() for port in service.ports})
+        by_port: dict[int, list[Service]] = {number: [] for number in ports}
+        for service in found.values():
+            for number in {port.number for port in service.ports}:
+                by_port[number].append(service)
+        virtual_services = _ordered(mesh.virtual_services)
+        return cls(
+            domain=domain,
+            services=found,
+            by_port={number: tuple(items) for number, items in by_port.items()},
+            at=_places(found.values()),
+            workloads={policy.key: policy for policy in _ordered(mesh.workload_entries)},
+            memberships=_memberships(found.values()),
+            sidecars=_grouped((policy.key.namespace, policy) for policy in _ordered(mesh.sidecars)),
+            rules=_rules(_ordered(mesh.destination_rules), domain),
+            mesh_routes=_mesh_routes(virtual_services, domain),
+            gateway_routes=_grouped(
+                (policy.resolve(name), policy)
+                for policy in virtual_services
+                for name in sorted(set(policy.spec.gateways) - {MESH_GATEWAY})
+            ),
+            gateways=tuple(_ordered(mesh.gateways)),
+        )
+
+    def rule(self, host: str, *, client: str) -> Rule | None:
+        """The DestinationRule for a host: the client's namespace first, then the service's own; most specific host first."""
+        service = self.services.get(host)
+        for namespace in (client, service.namespace if service else client):
+            if namespace in self.rules:
+                for _, rule in self.rules[namespace].matches(host):
+                    return rule
+        return None
+
+    def resolve(self, host: str, policy: Policy[S_co]) -> str:
+        """A host written in a policy, in full."""
+        return fqdn(host, namespace=policy.key.namespace, domain=self.domain)
+
+
+def _service_order(service: Service) -> tuple[str, str, str, int]:
+    return (service.host, service.namespace, service.origin.file, service.origin.document)
+
+
+def _ordered(policies: Iterable[Policy[S_co]]) -> list[Policy[S_co]]:
+    return sorted(policies, key=lambda policy: (policy.key, policy.origin.file, policy.origin.document))
+
+
+def _grouped(pairs: Iterable[tuple[K, T]]) -> dict[K, tuple[T, ...]]:
+    out: dict[K, list[T]] = {}
+    for key, value in pairs:
+        out.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in out.items()}
+
+
+def _places(services: Iterable[Service]) -> dict[tuple[str, int], tuple[Service, ...]]:
+    out: dict[tuple[str, int], dict[str, Service]] = {}
+    for service in services:
+        for endpoint in service.endpoints:
+            for port in endpoint.ports.values():
+                out.setdefault((endpoint.address, port), {})[service.host] = service
+    return {place: tuple(found.values()) for place, found in out.items()}
+
+
+def _memberships(services: Iterable[Service]) -> dict[Key, tuple[tuple[Service, Endpoint], ...]]:
+    return _grouped(
+        (Key(service.namespace, endpoint.workload), (service, endpoint))
+        for service in services
+        for endpoint in service.endpoints
+        if endpoint.workload
+    )
+
+
+def _rules(policies: Iterable[Policy[DestinationRule]], domain: str) -> dict[str, HostTable[Rule]]:
+    groups = _grouped((policy.key.namespace, policy) for policy in policies)
+    return {
+        namespace: HostTable.of(
+            {host: _merged(items) for host, items in _grouped((_host(item, domain), item) for item in group).items()}
+        )
+        for namespace, group in groups.items()
+    }
+
+
+def _host(policy: Policy[DestinationRule], domain: str) -> str:
+    return fqdn(policy.spec.host, namespace=policy.key.namespace, domain=domain)
+
+
+def _merged(policies: tuple[Policy[DestinationRule], ...]) -> Rule:
+    subsets: dict[str, Subset] = {}
+    for policy in policies:
+        for subset in policy.spec.subsets:
+            subsets.setdefault(subset.name, subset)
+    traffic = next((policy.spec.traffic_policy for policy in policies if policy.spec.traffic_policy), None)
+    return Rule(key=policies[0].key, traffic_policy=traffic, subsets=subsets)
+
+
+def _mesh_routes(
+    policies: Iterable[Policy[VirtualService]], domain: str
+) -> HostTable[tuple[Policy[VirtualService], ...]]:
+    return HostTable.of(
+        _grouped(
+            (fqdn(host, namespace=policy.key.namespace, domain=domain), policy)
+            for policy in policies
+            if not policy.spec.gateways or MESH_GATEWAY in policy.spec.gateways
+            for host in dict.fromkeys(policy.spec.hosts)
+        )
+    )
