@@ -6,6 +6,7 @@ A splice proves itself: the new text is read again, and anything but exactly the
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from reconciler.yamldoc.loading import load
 from reconciler.yamldoc.positions import Node, nodes
 from reconciler.yamldoc.scalars import Scalar, plain_is_same
 from reconciler.yamldoc.stream import YamlError, decode
+
+_UNSAFE = re.compile("[^ -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+"""What has to be escaped in double quotes: controls, line breaks of YAML 1.1, the byte order mark, non-characters."""
 
 _PLAIN_EVERYWHERE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-")
 
@@ -100,7 +104,11 @@ def _scalar_text(value: Scalar, style: str) -> str:
         return "'" + value.replace("'", "''") + "'"
     if style == "" and value and _PLAIN_EVERYWHERE.issuperset(value) and value[0] not in "-." and plain_is_same(value):
         return value
-    return json.dumps(value, ensure_ascii=not value.isprintable())
+    return _UNSAFE.sub(_escape, json.dumps(value, ensure_ascii=False))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\U{ord(found[0]):08x}"  # JSON would write a pair of surrogates, which YAML has no use for
 
 
 def _set(documents: Any, edit: Edit) -> None:
