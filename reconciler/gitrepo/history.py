@@ -97,7 +97,7 @@ def trailers(body: str) -> Mapping[str, tuple[str, ...]]:
         elif not line.startswith(_GIT_MADE):
             other += 1
     by_git = any(line.startswith(_GIT_MADE) for line in lines)
-    if other and not (by_git and len(found) >= 3 * other):
+    if other and not (by_git and 3 * (len(lines) - other) >= other):
         found = []
     values: dict[str, tuple[str, ...]] = {}
     for key, value in found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def ensure_mirror(url: str, settings: GitSettings) -> Path:
             made = run(["init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(part)])
             if not made.ok:
                 raise write_error(made, what=f"{part} can't be made")
-            _fetch(part, url, settings)
+            _fetch(part, url, settings, _transport())
             part.rename(final)
         except OSError as error:
             raise GitWriteError(f"{final} can't be made: {error.strerror}") from error
@@ -68,6 +68,7 @@ class MirrorBranches:
         self._settings = settings
         self._git_dir = git_dir
         self._url = url
+        self._transport = _transport()
 
     def fetch(self) -> None:
         """Bring the mirror up to date; branches and tags that the remote has lost go.
@@ -78,10 +79,10 @@ class MirrorBranches:
         lock = self._git_dir / "reconciler" / "fetch.lock"
         with file_lock(lock, wait=2 * self._settings.timeout, what=f"the mirror of {redacted(self._url)}"):
             try:
-                _fetch(self._git_dir, self._url, self._settings)
+                _fetch(self._git_dir, self._url, self._settings, self._transport)
             except RaceLostError:
                 _clear_stale_locks(self._git_dir, self._settings.timeout)
-                _fetch(self._git_dir, self._url, self._settings)
+                _fetch(self._git_dir, self._url, self._settings, self._transport)
 
     def commit(
         self, branch: str, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime
@@ -101,7 +102,7 @@ class MirrorBranches:
         ref = f"refs/heads/{branch}"
         pushed = run(
             [
-                f"--git-dir={self._git_dir}", *_transport(), "push", "--porcelain", "--no-verify", "--no-signed",
+                f"--git-dir={self._git_dir}", *self._transport, "push", "--porcelain", "--no-verify", "--no-signed",
                 "--no-follow-tags", "--recurse-submodules=no", f"--force-with-lease={ref}:{expect or ''}",
                 self._url, f"{new}:{ref}",
             ],
@@ -124,17 +125,17 @@ class MirrorBranches:
         raise PushRefusedError(f"{redacted(self._url)} refused the push to {branch}: {words}")
 
     def _remote_tip(self, ref: str) -> str | None:
-        listed = run([*_transport(), "ls-remote", self._url, ref], cwd=self._git_dir, timeout=self._settings.timeout)
+        listed = run([*self._transport, "ls-remote", self._url, ref], cwd=self._git_dir, timeout=self._settings.timeout)
         if not listed.ok:
             raise network_error(listed, url=redacted(self._url))
         lines = (line.split("\t") for line in listed.text.splitlines())
         return next((line[0] for line in lines if line[-1] == ref), None)
 
 
-def _fetch(git_dir: Path, url: str, settings: GitSettings) -> None:
+def _fetch(git_dir: Path, url: str, settings: GitSettings, transport: Sequence[str]) -> None:
     fetched = run(
         [
-            f"--git-dir={git_dir}", *_transport(), "-c", "gc.autoDetach=false", "fetch", "--quiet", "--prune", "--no-tags",
+            f"--git-dir={git_dir}", *transport, "-c", "gc.autoDetach=false", "fetch", "--quiet", "--prune", "--no-tags",
             "--no-write-fetch-head", "--recurse-submodules=no", url, *_REFSPECS,
         ],
         timeout=settings.timeout,

@@ -63,6 +63,7 @@ class Objects:
             GIT_NO_REPLACE_OBJECTS="1",
         )
         self._lock = threading.Lock()
+        self._packed_refs = (0, 0, 0)
         self._trees: dict[str, tuple[Entry, ...]] = {}
         self._sizes: dict[str, int] = {}
 
@@ -73,6 +74,7 @@ class Objects:
 
     def commit(self, name: str) -> str | None:
         """The full id of the commit that a full ref name or id stands for, or None."""
+        self._notice_packed_refs()
         found = self._headers([f"{name}^{{commit}}"])[0]
         return found.id if found else None
 
@@ -127,6 +129,22 @@ class Objects:
                 raise CorruptRepositoryError(f"object {item} is missing from {self._git_dir}", hint=_FSCK)
             self._sizes[item] = header.size
         return {item: self._sizes[item] for item in ids}
+
+    def _notice_packed_refs(self) -> None:
+        """Start anew when packed-refs was rewritten.
+
+        A git process that stays open compares its times by the second, and may miss for ever that the file was rewritten
+        twice in one: then a branch would stand still for us.
+        """
+        try:
+            now = (self._git_dir / "packed-refs").stat()
+            stamp = (now.st_mtime_ns, now.st_ino, now.st_size)
+        except FileNotFoundError:
+            stamp = (0, 0, 0)
+        with self._lock:
+            if stamp != self._packed_refs:
+                self._packed_refs = stamp
+                self._git.clear_cache()
 
     def _headers(self, names: Sequence[str]) -> list[Header | None]:
         found: list[Header | None] = []
