@@ -26,6 +26,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from reconciler.model import endpoints
+from reconciler.model.ordering import with_sorted_maps
 from reconciler.model.resource import Resource, ResourceType
 
 MESSAGES: Mapping[ResourceType, type[Message]] = {
@@ -66,8 +67,14 @@ def decode(item: Resource) -> Message:
 
 
 def to_dict(message: Message) -> dict[str, Any]:
-    """A message as JSON-like values with proto field names, durations as `1.5s`, `Any`s unpacked under `@type`."""
-    return json_format.MessageToDict(message, preserving_proto_field_name=True)
+    """A message as JSON-like values with proto field names, durations as `1.500s`, `Any`s unpacked under `@type`.
+
+    Fields are in the order of their numbers, the keys of maps sorted: the same in every process.
+    """
+    value = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    descriptor: Any = message.DESCRIPTOR
+    ordered: dict[str, Any] = with_sorted_maps(descriptor, value)
+    return ordered
 
 
 def from_dict(type_: ResourceType, value: Mapping[str, Any]) -> Message:

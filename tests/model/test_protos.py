@@ -11,12 +11,12 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.json_format import ParseDict
 
-from reconciler.model.protos import canonical, encode, from_dict
+from reconciler.model.protos import canonical, encode, from_dict, to_dict
 from reconciler.model.resource import ResourceType
 
 _PROGRAM = """
-import sys
-from reconciler.model.protos import from_dict, resource
+import json, sys
+from reconciler.model.protos import from_dict, resource, to_dict
 from reconciler.model.resource import ResourceType
 log = {
     "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
@@ -28,12 +28,13 @@ hcm = {
 }
 chain = {"filters": [{"name": "http", "typed_config": hcm}]}
 listener = {"name": "a", "filter_chains": [chain], "metadata": {"filter_metadata": {key: {} for key in sys.argv[1]}}}
-print(resource(ResourceType.LISTENER, from_dict(ResourceType.LISTENER, listener)).version)
+message = from_dict(ResourceType.LISTENER, listener)
+print(resource(ResourceType.LISTENER, message).version, json.dumps(to_dict(message)))
 """
 
 
 def test_equal_messages_have_equal_bytes_in_every_process() -> None:
-    """Maps inside nested `Any`s don't depend on the process or on the order of a dump."""
+    """Maps, also inside nested `Any`s, don't depend on the process or on the order of a dump: as bytes and as dicts."""
     versions = {
         subprocess.run(
             [sys.executable, "-c", _PROGRAM, keys],
@@ -45,6 +46,27 @@ def test_equal_messages_have_equal_bytes_in_every_process() -> None:
         for seed, keys in (("1", "abcdefghijk"), ("2", "kjihgfedcba"), ("3", "fghijkabcde"))
     }
     assert len(versions) == 1
+
+
+def test_a_dict_means_the_message_that_it_was_read_from() -> None:
+    """Sorting maps changes nothing else: fields, lists and values survive the way there and back."""
+    value = {
+        "name": "a",
+        "connect_timeout": "2s",
+        "circuit_breakers": {"thresholds": [{"max_requests": 2}, {"priority": "HIGH", "max_requests": 1}]},
+        "metadata": {
+            "filter_metadata": {"b": {"z": [{"y": 1.0, "x": None}, "w"], "a": True}, "a": {}},
+            "typed_filter_metadata": {
+                "s": {"@type": "type.googleapis.com/google.protobuf.Struct", "value": {"k": 1.0}}
+            },
+        },
+    }
+    message = from_dict(ResourceType.CLUSTER, value)
+    shown = to_dict(message)
+    assert from_dict(ResourceType.CLUSTER, shown) == message
+    assert shown == value
+    assert list(shown["metadata"]["filter_metadata"]) == ["a", "b"]
+    assert list(shown["metadata"]["filter_metadata"]["b"]["z"][0]) == ["x", "y"]
 
 
 def test_a_type_that_is_not_ours_is_named() -> None:
