@@ -1,7 +1,31 @@
 """Diffs of views with observations, the digest, the guards, and plans as text, JSON and Markdown. Pure."""
 
 from reconciler.plan.diff import compare_views, plan_proxy
+from reconciler.plan.digest import digest
 from reconciler.plan.fields import Differ
-from reconciler.plan.splits import Move, Split, splits
+from reconciler.plan.guards import GUARD_CODES, GUARDS, Guard, check
+from reconciler.plan.jsonform import as_json
+from reconciler.plan.markdown import render_markdown
+from reconciler.plan.splits import Split, splits
+from reconciler.plan.summary import Counts, counts, subject_of, summary_line
+from reconciler.plan.text import render_text
 
-__all__ = ["Differ", "Move", "Split", "compare_views", "plan_proxy", "splits"]
+__all__ = [
+    "GUARDS",
+    "GUARD_CODES",
+    "Counts",
+    "Differ",
+    "Guard",
+    "Split",
+    "as_json",
+    "check",
+    "compare_views",
+    "counts",
+    "digest",
+    "plan_proxy",
+    "render_markdown",
+    "render_text",
+    "splits",
+    "subject_of",
+    "summary_line",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,9 @@ from reconciler.errors import Diagnostic
 from reconciler.model import protos
 from reconciler.model.key import Key
 from reconciler.model.observation import Observation
+from reconciler.model.plan import Cause, Plan, ProxyPlan
 from reconciler.model.resource import Resource, ResourceId, ResourceType, View
+from reconciler.plan import compare_views
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 GATEWAY = Key("default", "gateway")
@@ -92,3 +95,22 @@ def observe(
 def shown(fields: Sequence[Any]) -> list[str]:
     """Field changes as `path: old -> new`."""
     return [f"{item.path}: {item.old} -> {item.new}" for item in fields]
+
+
+def plan(*proxies: ProxyPlan, commit: str = "c0ffee", **extra: Any) -> Plan:
+    """A plan of these proxies, sorted as plans are."""
+    return Plan(commit=commit, proxies=tuple(sorted(proxies, key=lambda item: item.proxy)), **extra)
+
+
+def move(old: Resource, new: Resource, *names: str, cause: Cause = Cause.CHANGE) -> Plan:
+    """A plan in which proxies of these names get one resource updated."""
+    return plan(*(turn([old], [new], name=name, cause=cause) for name in names or ("gateway",)))
+
+
+def turn(
+    old: Sequence[Resource], new: Sequence[Resource], *, name: str = "gateway", cause: Cause = Cause.CHANGE
+) -> ProxyPlan:
+    """The plan of one proxy that has some resources and should have others."""
+    key = Key("default", name)
+    found = compare_views(view(*old, proxy=key), view(*new, proxy=key))
+    return replace(found, changes=tuple(replace(change, cause=cause) for change in found.changes))

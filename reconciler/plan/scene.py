@@ -1,0 +1,130 @@
+"""What the guards look at: one proxy's plan as shares of traffic, live resources and endpoints, read when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from reconciler.model import protos
+from reconciler.model.key import Key
+from reconciler.model.plan import Action, Cause, Change, ProxyPlan
+from reconciler.model.proxy import Guards
+from reconciler.model.resource import Resource, ResourceId, ResourceType, View
+from reconciler.plan.splits import Split, pair, route_splits, runtime_splits
+
+# HealthStatus in core/v3/health_check.proto: Envoy sends requests to these.
+_SERVING = frozenset({0, 1, 5})  # UNKNOWN, HEALTHY, DEGRADED
+
+
+@dataclass(frozen=True, slots=True)
+class Rerouting:
+    """One route before and after; `old` is None for a route that is new."""
+
+    old: Split | None
+    new: Split
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One run of the guards over a plan.
+
+    Attributes:
+        limits: From the Mesh.
+        views: What every proxy should have.
+        verified: The splits that recent receipts prove; asked for at most once.
+        prefixes: Runtime prefixes by proxy, where they are known.
+    """
+
+    limits: Guards
+    views: Mapping[Key, View]
+    verified: Callable[[], Sequence[Split]]
+    prefixes: Mapping[Key, Collection[str]]
+    _proven: list[frozenset[Split]] = field(default_factory=list)
+    _splits: dict[str, tuple[Split, ...]] = field(default_factory=dict)
+
+    def proven(self, split: Split) -> bool:
+        """Whether a recent receipt shows this split as verified."""
+        if not self._proven:
+            self._proven.append(frozenset(self.verified()))
+        return split in self._proven[0]
+
+    def view(self, proxy: ProxyPlan) -> View:
+        """What a proxy should have."""
+        return self.views.get(proxy.proxy) or View.of(proxy.proxy, ())
+
+    def live(self, proxy: ProxyPlan) -> frozenset[ResourceId]:
+        """What a proxy has: its view, less what is created, and what is deleted. Not overrides of a full configuration."""
+        wanted = self.view(proxy).resources
+        created = {change.id for change in proxy.changes if change.action is Action.CREATE}
+        return frozenset((wanted.keys() - created) | self.deleted(proxy))
+
+    def deleted(self, proxy: ProxyPlan) -> frozenset[ResourceId]:
+        """What a proxy is to lose of its resources. Not overrides of a full configuration: those are no resources."""
+        by_runtime = all(id_.type is ResourceType.RUNTIME for id_ in self.view(proxy).resources)
+        return frozenset(
+            change.id
+            for change in proxy.changes
+            if change.action is Action.DELETE and (by_runtime or change.id.type is not ResourceType.RUNTIME)
+        )
+
+    def reroutings(self, proxy: ProxyPlan) -> Iterator[Rerouting]:
+        """Every route of the resources that change, also those inside that stay as they are."""
+        for change in proxy.changes:
+            if change.id.type is ResourceType.ROUTE and change.new is not None:
+                for old, new in pair(self._of(change.old), self._of(change.new)):
+                    yield Rerouting(old, new, change.cause)
+        keys = [change for change in proxy.changes if change.id.type is ResourceType.RUNTIME]
+        if keys:
+            yield from self._runtime(proxy, keys)
+
+    def _runtime(self, proxy: ProxyPlan, keys: Sequence[Change]) -> Iterator[Rerouting]:
+        prefixes = self.prefixes.get(proxy.proxy, ())
+        after = {item.id.name: item for item in self.view(proxy).of_type(ResourceType.RUNTIME)}
+        touched = {change.id.name: change for change in keys}
+        before = {name: item for name, item in after.items() if name not in touched}
+        before |= {name: change.old for name, change in touched.items() if change.old is not None}
+        drift = any(change.cause is Cause.DRIFT for change in keys)
+        for old, new in pair(
+            runtime_splits(before, prefixes=prefixes), runtime_splits(after, prefixes=prefixes)
+        ):  # fmt: skip
+            yield Rerouting(old, new, Cause.DRIFT if drift else Cause.CHANGE)
+
+    def _of(self, item: Resource | None) -> tuple[Split, ...]:
+        if item is None:
+            return ()
+        if item.version not in self._splits:
+            self._splits[item.version] = route_splits(item)
+        return self._splits[item.version]
+
+
+def serving(view: View, cluster: str) -> tuple[int, int] | None:
+    """How many of a cluster's endpoints in a view can take requests, and how many there are.
+
+    None where a view can't say: the cluster isn't in it, or its endpoints are found by DNS or come from elsewhere.
+    """
+    try:
+        return _serving(view, cluster)
+    except DecodeError:
+        return None
+
+
+def _serving(view: View, name: str) -> tuple[int, int] | None:
+    item = view.resources.get(ResourceId(ResourceType.CLUSTER, name))
+    if item is None:
+        return None
+    cluster: Any = protos.decode(item)
+    kind = type(cluster).DiscoveryType.Name(cluster.type)
+    if kind not in {"EDS", "STATIC"} or cluster.HasField("cluster_type"):
+        return None
+    assignment = cluster.load_assignment
+    if kind == "EDS":
+        found = view.resources.get(ResourceId(ResourceType.ENDPOINTS, cluster.eds_cluster_config.service_name or name))
+        if found is None:
+            return (0, 0)
+        assignment = protos.decode(found)
+    endpoints = [endpoint for locality in assignment.endpoints for endpoint in locality.lb_endpoints]
+    return (sum(endpoint.health_status in _SERVING for endpoint in endpoints), len(endpoints))
