@@ -5,7 +5,7 @@ from reconciler.plan.digest import digest
 from reconciler.plan.fields import Differ
 from reconciler.plan.guards import GUARD_CODES, GUARDS, Guard, check
 from reconciler.plan.jsonform import as_json
-from reconciler.plan.markdown import render_markdown
+from reconciler.plan.markdown import escape_markdown, render_markdown
 from reconciler.plan.splits import Split, splits
 from reconciler.plan.summary import Counts, counts, subject_of, summary_line
 from reconciler.plan.text import render_text
@@ -22,6 +22,7 @@ __all__ = [
     "compare_views",
     "counts",
     "digest",
+    "escape_markdown",
     "plan_proxy",
     "render_markdown",
     "render_text",

@@ -14,7 +14,6 @@ from reconciler.model.origin import Finding
 from reconciler.model.plan import Action, Cause, Change, FieldChange, ProxyPlan
 from reconciler.model.resource import Resource, ResourceId, ResourceType, View
 from reconciler.plan.fields import Differ, runtime_value
-from reconciler.plan.splits import runtime_prefix
 
 _Resources = Mapping[ResourceId, Resource]
 
@@ -67,6 +66,7 @@ def plan_proxy(
     *,
     receipt_view: str,
     base: Callable[[], View | None],
+    notes: tuple[Diagnostic, ...] | None = None,
     differ: Differ | None = None,
 ) -> ProxyPlan:
     """What turns an observation into a view.
@@ -75,23 +75,25 @@ def plan_proxy(
     resource whose live content is what `base` has is `change`, and one that differs from it, or that nobody can tell
     because there is no base, is `drift`. Runtime overrides on a proxy that is configured fully are always drift.
 
-    Overrides on a proxy that is pushed to by runtime belong to whoever else configures it, unless their prefix is one of
-    the view's or the base had them.
+    On a proxy that is pushed to by runtime, keys that the view lacks are left as they are: they belong to whoever else
+    configures it, or to a mapped route whose weights can't be pushed any more, which is no reason to move its traffic.
 
     Args:
         view: What should be.
         observation: What is. If it could not be made, the plan has its error and no changes.
         receipt_view: Version of the view in this proxy's last receipt, or "".
         base: The view of the last receipt's policy commit, or None if it can't be had; called at most once.
+        notes: What the policies ask of this proxy in vain; the view's findings, with files but no lines, if None.
         differ: Remembers field changes between calls.
     """
-    notes = tuple(_note(finding) for finding in view.unsupported)
+    notes = _notes(view) if notes is None else notes
     if observation.error is not None:
         return ProxyPlan(proxy=view.proxy, error=observation.error, notes=notes)
-    known = _Base(base)
     by_runtime = _by_runtime(view, observation)
-    live = _ours(view, observation, known) if by_runtime else _pushable(observation)
-    causes = _Causes(observation, receipt_view, known, overrides_are_drift=not by_runtime)
+    live = {id_: item for id_, item in observation.resources.items() if id_ not in observation.foreign}
+    if by_runtime:
+        live = {id_: item for id_, item in live.items() if id_ in view.resources}
+    causes = _Causes(observation, receipt_view, _Base(base), overrides_are_drift=not by_runtime)
     changes = tuple(_changes(live, view.resources, differ or Differ(), causes.of))
     if not by_runtime:
         notes += tuple(_static(item) for item in sorted(observation.foreign & view.resources.keys()))
@@ -99,17 +101,22 @@ def plan_proxy(
     return _plan(view, changes, live, notes)
 
 
-def compare_views(old: View | None, new: View, *, differ: Differ | None = None) -> ProxyPlan:
+def compare_views(
+    old: View | None, new: View, *, notes: tuple[Diagnostic, ...] | None = None, differ: Differ | None = None
+) -> ProxyPlan:
     """What turns one view into another, for previews that can't reach a proxy; every cause is `change`.
 
     Args:
         old: None for a proxy that the older commit doesn't have.
         new: An empty view for one that the newer commit doesn't have.
+        notes: As for `plan_proxy`.
         differ: Remembers field changes between calls.
     """
-    live: _Resources = old.resources if old is not None else {}
+    before = old.resources if old is not None else {}
+    # As on a live proxy, runtime keys that the view lacks are left as they are.
+    live = {id_: item for id_, item in before.items() if id_.type is not ResourceType.RUNTIME or id_ in new.resources}
     changes = tuple(_changes(live, new.resources, differ or Differ(), lambda _id, _live: Cause.CHANGE))
-    return _plan(new, changes, live, tuple(_note(finding) for finding in new.unsupported))
+    return _plan(new, changes, live, _notes(new) if notes is None else notes)
 
 
 def _plan(view: View, changes: tuple[Change, ...], live: _Resources, notes: tuple[Diagnostic, ...]) -> ProxyPlan:
@@ -128,15 +135,16 @@ def _changes(
     differ: Differ,
     cause: Callable[[ResourceId, Resource | None], Cause],
 ) -> Iterator[Change]:
-    for id_ in sorted(live.keys() | wanted.keys()):
+    # Most passes find thousands of equal resources: those are neither sorted nor looked at twice.
+    differing = [id_ for id_, item in wanted.items() if (has := live.get(id_)) is None or has.version != item.version]
+    gone = [id_ for id_ in live if id_ not in wanted]
+    for id_ in sorted(differing + gone):
         old, new = live.get(id_), wanted.get(id_)
         if old is not None and new is not None:
-            if old.version != new.version:
-                fields = differ.fields(old, new)
-                yield Change(id=id_, action=Action.UPDATE, cause=cause(id_, old), fields=fields, old=old, new=new)
-            continue
-        action = Action.CREATE if old is None else Action.DELETE
-        yield Change(id=id_, action=action, cause=cause(id_, old), fields=_value(old, new), old=old, new=new)
+            fields, action = differ.fields(old, new), Action.UPDATE
+        else:
+            fields, action = _value(old, new), Action.CREATE if old is None else Action.DELETE
+        yield Change(id=id_, action=action, cause=cause(id_, old), fields=fields, old=old, new=new)
 
 
 def _value(old: Resource | None, new: Resource | None) -> tuple[FieldChange, ...]:
@@ -153,19 +161,8 @@ def _by_runtime(view: View, observation: Observation) -> bool:
     return bool(ids) and all(id_.type is ResourceType.RUNTIME for id_ in ids)
 
 
-def _pushable(observation: Observation) -> _Resources:
-    return {id_: item for id_, item in observation.resources.items() if id_ not in observation.foreign}
-
-
-def _ours(view: View, observation: Observation, base: _Base) -> _Resources:
-    """The runtime keys that are ours to change on a proxy that somebody else configures."""
-    live = _pushable(observation)
-    prefixes = {runtime_prefix(id_.name) for id_ in view.resources}
-    others = {id_ for id_ in live if id_ not in view.resources and runtime_prefix(id_.name) not in prefixes}
-    if others:
-        before = base()
-        others -= before.resources.keys() if before is not None else set()
-    return {id_: item for id_, item in live.items() if id_ not in others}
+def _notes(view: View) -> tuple[Diagnostic, ...]:
+    return tuple(_note(finding) for finding in view.unsupported)
 
 
 def _note(finding: Finding) -> Diagnostic:

@@ -54,6 +54,16 @@ def render_markdown(plan: Plan) -> str:
     return "\n".join([*head, tail]) + "\n"
 
 
+def escape_markdown(text: str) -> str:
+    """Text that means only itself in one line of Markdown or one cell of a table.
+
+    Except for what stands between backticks, as in our own messages: that becomes code. Control characters and line breaks
+    are shown escaped; mentions and references to issues are taken apart.
+    """
+    parts = _QUOTED.split(visible(text))
+    return "".join(_code(part) if index % 2 else _escape(part, marks=True) for index, part in enumerate(parts))
+
+
 def _verdict(plan: Plan) -> str:
     found = counts(plan)
     total = len(plan.proxies)
@@ -65,7 +75,7 @@ def _verdict(plan: Plan) -> str:
         return f"**No changes**: {count(total - found.unreachable, 'proxy')} up to date{down}."
     move = move_subject(plan)
     if move:
-        return f"**{_text(move)}** on {touched}{down}."
+        return f"**{escape_markdown(move)}** on {touched}{down}."
     numbers = f"{found.create} to create, {found.update} to update, {found.delete} to delete"
     return f"**{numbers}** on {touched}{down}."
 
@@ -75,8 +85,8 @@ def _table(moved: dict[Move, tuple[Key, ...]]) -> list[str]:
         return []
     rows = [
         "| " + " | ".join((_code(f"{move.service} {move.route}"), _code(move.destination),
-                           _text(percent(move.before)), _text(percent(move.after)),
-                           _text(show_proxies(proxies, _PROXIES)))) + " |"
+                           escape_markdown(percent(move.before)), escape_markdown(percent(move.after)),
+                           escape_markdown(show_proxies(proxies, _PROXIES)))) + " |"
         for move, proxies in moved.items()
     ]  # fmt: skip
     head = ["| route | destination | before | after | proxies |", "|---|---|---:|---:|---|"]
@@ -94,9 +104,9 @@ def _messages(plan: Plan) -> list[tuple[Diagnostic, tuple[Key, ...]]]:
 
 def _message(item: Diagnostic, proxies: Sequence[Key]) -> str:
     place = f"{_code(item.place)}: " if item.place else ""
-    where = f", on {_text(show_proxies(proxies, _PROXIES))}" if proxies else ""
-    hint = f"; {_text(shorten(visible(item.hint), _MESSAGE))}" if item.hint else ""
-    message = _text(shorten(visible(item.message), _MESSAGE))
+    where = f", on {escape_markdown(show_proxies(proxies, _PROXIES))}" if proxies else ""
+    hint = f"; {escape_markdown(shorten(visible(item.hint), _MESSAGE))}" if item.hint else ""
+    message = escape_markdown(shorten(visible(item.message), _MESSAGE))
     return f"- **{item.severity}** {_code(item.code)} {place}{message}{where}{hint}"
 
 
@@ -110,7 +120,7 @@ def _detail(group: Group) -> str:
     # JSON's own escape keeps tags out of the block: some renderers look for them even there.
     block = "\n".join(change_lines(group.changes)).replace("<", "\\u003c")
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", block)), default=0))
-    title = f"{count(len(group.changes), 'change')} on {_text(show_proxies(group.proxies, _PROXIES))}"
+    title = f"{count(len(group.changes), 'change')} on {escape_markdown(show_proxies(group.proxies, _PROXIES))}"
     return f"<details><summary>{title}</summary>\n\n{fence}text\n{block}\n{fence}\n\n</details>"
 
 
@@ -132,12 +142,6 @@ def _fitting(blocks: Iterable[str], room: int) -> list[str]:
             break
         kept.append(block)
     return kept
-
-
-def _text(text: str) -> str:
-    """Text that means only itself in a line of Markdown, except that what our messages put in backticks becomes code."""
-    parts = _QUOTED.split(visible(text))
-    return "".join(_code(part) if index % 2 else _escape(part, marks=True) for index, part in enumerate(parts))
 
 
 def _code(text: str) -> str:

@@ -44,7 +44,7 @@ class Scene:
     verified: Callable[[], Sequence[Split]]
     prefixes: Mapping[Key, Collection[str]]
     _proven: list[frozenset[Split]] = field(default_factory=list)
-    _splits: dict[str, tuple[Split, ...]] = field(default_factory=dict)
+    _pairs: dict[tuple[str, str], tuple[tuple[Split | None, Split], ...]] = field(default_factory=dict)
 
     def proven(self, split: Split) -> bool:
         """Whether a recent receipt shows this split as verified."""
@@ -72,10 +72,10 @@ class Scene:
         )
 
     def reroutings(self, proxy: ProxyPlan) -> Iterator[Rerouting]:
-        """Every route of the resources that change, also those inside that stay as they are."""
+        """Every route whose shares change, or that is new."""
         for change in proxy.changes:
             if change.id.type is ResourceType.ROUTE and change.new is not None:
-                for old, new in pair(self._of(change.old), self._of(change.new)):
+                for old, new in self._moved(change.old, change.new):
                     yield Rerouting(old, new, change.cause)
         keys = [change for change in proxy.changes if change.id.type is ResourceType.RUNTIME]
         if keys:
@@ -93,12 +93,13 @@ class Scene:
         ):  # fmt: skip
             yield Rerouting(old, new, Cause.DRIFT if drift else Cause.CHANGE)
 
-    def _of(self, item: Resource | None) -> tuple[Split, ...]:
-        if item is None:
-            return ()
-        if item.version not in self._splits:
-            self._splits[item.version] = route_splits(item)
-        return self._splits[item.version]
+    def _moved(self, old: Resource | None, new: Resource) -> tuple[tuple[Split | None, Split], ...]:
+        # Several guards ask, on many proxies that change alike.
+        key = (old.version if old else "", new.version)
+        if key not in self._pairs:
+            pairs = pair(route_splits(old) if old else (), route_splits(new))
+            self._pairs[key] = tuple((was, now) for was, now in pairs if was is None or was.shares != now.shares)
+        return self._pairs[key]
 
 
 def serving(view: View, cluster: str) -> tuple[int, int] | None:

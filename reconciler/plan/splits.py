@@ -149,8 +149,11 @@ def pair(old: Sequence[Split], new: Sequence[Split]) -> Iterator[tuple[Split | N
     A route is the same if its virtual host, name and match are; else if its name is; else if its match is, so that a
     rename doesn't make a route new. Of several candidates, the least share of each cluster counts.
     """
+    by_host: dict[str, list[Split]] = {}
+    for item in old:
+        by_host.setdefault(item.virtual_host, []).append(item)
     for split in new:
-        candidates = [item for item in old if item.virtual_host == split.virtual_host]
+        candidates = by_host.get(split.virtual_host, [])
         same = (
             [item for item in candidates if item.route == split.route and item.match == split.match]
             or [item for item in candidates if item.route == split.route]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -124,25 +125,15 @@ def test_overrides_on_a_proxy_that_is_configured_fully_are_drift() -> None:
     assert (plan.live, plan.unchanged) == (1, 1)
 
 
-def test_overrides_of_others_are_theirs() -> None:
-    """Who configures an Envoy otherwise may override what they like; keys of our prefixes and of the base are ours."""
-    ours, stray = runtime("routing.reviews.v1", 95), runtime("routing.reviews.v9", 1)
-    old = runtime("routing.ratings.v1", 100)
-    plan = plan_proxy(view(ours), observe(ours, stray, old, OVERRIDE), receipt_view="other", base=_had(ours, old))
-    assert _said(plan) == [
-        ("runtime routing.ratings.v1", "delete", "change"),
-        ("runtime routing.reviews.v9", "delete", "drift"),
-    ]
-    assert (plan.live, plan.unchanged) == (3, 1)
-
-
-def test_an_empty_view_touches_no_override_of_others() -> None:
-    """When the last mapped route goes, our keys go with it and nothing else."""
-    old = runtime("routing.ratings.v1", 100)
-    plan = plan_proxy(view(), observe(old, OVERRIDE), receipt_view="other", base=_had(old))
-    assert _said(plan) == [("runtime routing.ratings.v1", "delete", "change")]
-    kept = plan_proxy(view(), observe(old, OVERRIDE), receipt_view="", base=lambda: None)
-    assert kept.changes == ()
+def test_runtime_keys_that_the_view_lacks_are_left_alone() -> None:
+    """They are others', or of a route whose weights can't be pushed any more: no reason to move its traffic."""
+    ours, stray = runtime("routing.reviews.v1", 95), runtime("routing.ratings.v1", 1)
+    live = observe(runtime("routing.reviews.v1", 90), stray, OVERRIDE)
+    plan = plan_proxy(view(ours), live, receipt_view="other", base=_had(ours, stray))
+    assert _said(plan) == [("runtime routing.reviews.v1", "update", "drift")]
+    assert (plan.live, plan.unchanged) == (1, 0)
+    assert plan_proxy(view(), observe(stray, OVERRIDE), receipt_view="other", base=_never).changes == ()
+    assert compare_views(view(ours, stray), view(ours)).changes == ()
 
 
 def test_a_runtime_key_that_comes_shows_its_value() -> None:
@@ -177,6 +168,9 @@ def test_what_a_proxy_cannot_do_is_noted() -> None:
     note = Diagnostic(code="runtime-unmapped", message="no mapping", file="policies/a.yaml")
     assert plan_proxy(asked, observe(), receipt_view="", base=_never).notes == (note,)
     assert compare_views(None, asked).notes == (note,)
+    located = replace(note, line=3)
+    assert plan_proxy(asked, observe(), receipt_view="", base=_never, notes=(located,)).notes == (located,)
+    assert compare_views(None, asked, notes=(located,)).notes == (located,)
 
 
 def test_views_compare_offline() -> None:
