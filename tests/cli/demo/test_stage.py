@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.demo.stage import Stage
+from reconciler.errors import PolicyError
+from tests.cli.demo.leftovers import processes_of, wait_until_gone
+
+CHILD = """
+import signal
+from reconciler.cli.demo.stage import Stage
+with Stage() as stage:
+    stage.daemon("--interval", "200ms")
+    with stage.traffic(rate=50):
+        print("up", flush=True)
+        while True:
+            signal.pause()
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A private TMPDIR with a short path."""
+    with tempfile.TemporaryDirectory(prefix="t-") as path:
+        yield Path(path).resolve()
+
+
+@pytest.fixture
+def private(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, for stages in this process."""
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
+
+
+def test_the_shipped_example_stands_on_free_ports(private: Path) -> None:
+    """Every proxy of the example is a real Envoy in a private folder; policies, clone and remote are at one commit."""
+    with Stage() as stage:
+        assert stage.root.parent == private
+        assert set(stage.envoys) == {proxy.key.name for proxy in stage.mesh.proxies}
+        assert len({envoy.pid for envoy in stage.envoys.values()}) == len(stage.envoys)
+        assert stage.clone.tip("main") == stage.clone.git("rev-parse", "HEAD")
+        assert stage.gateway != 8080
+        assert stage.egress("productpage-v1")
+        assert not stage.egress("details-v1")
+        assert not stage.backends.counts()
+        assert all(len(stage.proxy(name).spec.admin.removeprefix("unix://")) < 100 for name in stage.envoys)
+    wait_until_gone(private)
+
+
+def test_one_pass_carries_a_request_through_all_sidecars(private: Path) -> None:
+    """With the product's own pass, what enters at the gateway is answered by every application on its way."""
+    with Stage() as stage:
+        done = stage.reconcile()
+        assert (done.code, done.err) == (0, "")
+        traffic = stage.traffic(rate=0, limit=50)
+        traffic.start()
+        traffic.join()
+        tally = traffic.tally()
+        assert (tally.outcomes, tally.versions) == ({"200": 50}, {"v1": 50}), tally.failures
+        assert stage.backends.counts() == {"productpage-v1": 50, "details-v1": 50, "reviews-v1": 50}
+    wait_until_gone(private)
+
+
+def test_nothing_is_left_after_an_exception(private: Path) -> None:
+    """Processes, files, ports and signal handlers are as before, whatever happened inside."""
+    before = signal.getsignal(signal.SIGTERM)
+    ports = []
+
+    def fail() -> None:
+        with Stage() as stage:
+            ports.append(stage.gateway)
+            assert stage.daemon("--interval", "200ms").pid in processes_of(private)
+            raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        fail()
+    wait_until_gone(private)
+    assert signal.getsignal(signal.SIGTERM) is before
+    with socket.socket() as strict:
+        strict.bind(("127.0.0.1", *ports))
+
+
+def test_nothing_is_left_when_it_can_not_be_set_up(tmp_path: Path, private: Path) -> None:
+    """Policies that can't be used end it with their diagnostics before anything runs."""
+    (tmp_path / "broken.yaml").write_text("apiVersion: networking.istio.io/v1\nkind: Nonsense\nmetadata: {name: x}\n")
+    with pytest.raises(PolicyError, match=r"policies/broken\.yaml:2"), Stage(policies=tmp_path):
+        pass
+    wait_until_gone(private)
+
+
+def test_a_long_tmpdir_gets_short_sockets(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of a Unix socket has a limit of about 100 bytes, which a folder for temporary files may exceed by itself."""
+    deep = private / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(deep))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with Stage() as stage:
+        sockets = [Path(proxy.spec.admin.removeprefix("unix://")) for proxy in stage.mesh.proxies]
+        assert all(len(str(path)) < 100 and path.is_socket() for path in sockets)
+    assert not any(path.parent.parent.exists() for path in sockets)
+    assert list(deep.iterdir()) == []
+
+
+MOMENTS: dict[str, Callable[[Path], bool]] = {
+    "folder": lambda folder: any(folder.iterdir()),
+    "clone": lambda folder: any(folder.glob("*/clone/policies")),
+    "backends": lambda folder: any(folder.glob("*/backends.log")),
+    "envoys": lambda folder: any(folder.glob("*/envoy/*/envoy.log")),
+    "daemon": lambda folder: any(folder.glob("*/daemon.log")),
+}
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    """A process that holds a stage, as a terminal would start it."""
+    environ = os.environ | {"TMPDIR": str(folder)}
+    return subprocess.Popen([sys.executable, "-c", CHILD], env=environ, stdout=subprocess.PIPE, text=True)
+
+
+def stop(process: subprocess.Popen[str], *signals: signal.Signals) -> int:
+    """Send these, one right after the other, and wait for the end."""
+    for signum in signals:
+        process.send_signal(signum)
+    with process:
+        return process.wait(30)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_ctrl_c_while_it_is_being_set_up_leaves_nothing(folder: Path, moment: str) -> None:
+    """A signal that comes between two steps, or in the middle of one, takes down exactly what is there."""
+    process = start(folder)
+    while not MOMENTS[moment](folder):
+        assert process.poll() is None
+        time.sleep(0.001)
+    assert stop(process, signal.SIGINT) != 0
+    wait_until_gone(folder)
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [
+        (signal.SIGINT,),
+        (signal.SIGTERM,),
+        (signal.SIGHUP,),
+        (signal.SIGINT, signal.SIGINT),
+        (signal.SIGTERM, signal.SIGINT, signal.SIGINT, signal.SIGTERM),
+    ],
+    ids=lambda signals: "+".join(signum.name for signum in signals),
+)
+def test_signals_under_traffic_leave_nothing(folder: Path, signals: tuple[signal.Signals, ...]) -> None:
+    """With daemon and traffic running, any polite signal, also several of them, ends everything."""
+    process = start(folder)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    assert len(processes_of(folder)) >= 9
+    assert stop(process, *signals) != 0
+    wait_until_gone(folder)
