@@ -1,0 +1,184 @@
+"""Reading the parts of `/config_dump`: what serves, what can't be changed, what was refused.
+
+One section of the dump per request, or one list of a section: the whole dump has 100 KB of Envoy's own extensions in it,
+and neither a mask nor a resource can span sections. Only what is active counts: a warming cluster or listener does not
+serve yet, a draining listener does no more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.envoy.normalise import Normaliser
+from reconciler.http import Reply
+from reconciler.model.observation import Rejection
+from reconciler.model.resource import Resource, ResourceId, ResourceType
+
+CLUSTERS = "/config_dump?mask=dynamic_active_clusters,static_clusters"
+LISTENERS = "/config_dump?mask=dynamic_listeners,static_listeners"
+ROUTES = "/config_dump?resource=dynamic_route_configs"
+INLINE_ROUTES = "/config_dump?resource=static_route_configs"
+ENDPOINTS = "/config_dump?include_eds&resource=dynamic_endpoint_configs"
+BOOTSTRAP = "/config_dump?mask=bootstrap.layered_runtime&name_regex=%5E%24"
+
+_ABSENT = (404, "not found in config dump")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One section of a dump, read.
+
+    Attributes:
+        resources: What serves, canonical.
+        foreign: What the bootstrap defines.
+        rejections: What Envoy refused and has not replaced since.
+        refers: Names of the resources that this section's subscribe to: endpoints of clusters, routes of listeners.
+        open: Whether it may subscribe to more than `refers` says (scoped routes are found at run time).
+    """
+
+    resources: tuple[Resource, ...] = ()
+    foreign: frozenset[ResourceId] = frozenset()
+    rejections: tuple[Rejection, ...] = ()
+    refers: frozenset[str] = frozenset()
+    open: bool = False
+
+
+def absent(reply: Reply) -> bool:
+    """Whether this answer says that the Envoy has no such section: one without HTTP listeners has never had routes."""
+    status, words = _ABSENT
+    return reply.status == status and reply.text.strip().endswith(words)
+
+
+def epoch(body: bytes) -> str:
+    """When the process read its bootstrap, from an answer to `readings.EPOCH`."""
+    found = next((str(part["last_updated"]) for part in _items(body) if "last_updated" in part), "")
+    if not found:
+        raise ValueError("the dump does not say when the bootstrap was read")
+    return found
+
+
+def clusters(body: bytes, normaliser: Normaliser) -> Section:
+    """The section of clusters, from an answer to `CLUSTERS`."""
+    section = _section(body)
+    active = [item["cluster"] for item in section.get("dynamic_active_clusters", ())]
+    static = [item["cluster"] for item in section.get("static_clusters", ())]
+    eds = [item for item in active if item.get("type") == "EDS"]
+    return Section(
+        resources=tuple(normaliser.resource(ResourceType.CLUSTER, item) for item in active),
+        foreign=frozenset(ResourceId(ResourceType.CLUSTER, item["name"]) for item in static),
+        refers=frozenset(item.get("eds_cluster_config", {}).get("service_name") or item["name"] for item in eds),
+    )
+
+
+def listeners(body: bytes, normaliser: Normaliser) -> Section:
+    """The section of listeners, from an answer to `LISTENERS`."""
+    section = _section(body)
+    dynamic, static = section.get("dynamic_listeners", ()), section.get("static_listeners", ())
+    active = [item["active_state"]["listener"] for item in dynamic if "active_state" in item]
+    warming = [item["warming_state"]["listener"] for item in dynamic if "warming_state" in item]
+    bootstrap = [item["listener"] for item in static]
+    subscribed = list(_subscriptions([*active, *warming, *bootstrap]))
+    return Section(
+        resources=tuple(normaliser.resource(ResourceType.LISTENER, item) for item in active),
+        foreign=frozenset(ResourceId(ResourceType.LISTENER, item.get("name", "")) for item in bootstrap),
+        rejections=tuple(dict.fromkeys(_rejection(item) for item in dynamic if "error_state" in item)),
+        refers=frozenset(name for name in subscribed if name is not None),
+        open=None in subscribed,
+    )
+
+
+def routes(body: bytes, normaliser: Normaliser) -> Section:
+    """The section of routes that are subscribed to, from an answer to `ROUTES`."""
+    return Section(resources=tuple(normaliser.resource(ResourceType.ROUTE, item) for item in route_configs(body)))
+
+
+def endpoints(body: bytes, normaliser: Normaliser) -> Section:
+    """The section of endpoints of clusters that came by CDS, EDS clusters or not, from an answer to `ENDPOINTS`."""
+    found = [item["endpoint_config"] for item in _items(body)]
+    return Section(resources=tuple(normaliser.resource(ResourceType.ENDPOINTS, item) for item in found))
+
+
+def route_configs(body: bytes) -> tuple[Mapping[str, Any], ...]:
+    """Route configurations as they stand in an answer to `ROUTES` or `INLINE_ROUTES`."""
+    return tuple(item["route_config"] for item in _items(body) if "route_config" in item)
+
+
+def runtime_layers(body: bytes) -> tuple[Mapping[str, Any], ...]:
+    """The layers of runtime that the bootstrap defines, from an answer to `BOOTSTRAP`."""
+    return tuple(_section(body).get("bootstrap", {}).get("layered_runtime", {}).get("layers", ()))
+
+
+SECTIONS: Mapping[ResourceType, tuple[str, Callable[[bytes, Normaliser], Section]]] = MappingProxyType(
+    {
+        ResourceType.CLUSTER: (CLUSTERS, clusters),
+        ResourceType.ENDPOINTS: (ENDPOINTS, endpoints),
+        ResourceType.LISTENER: (LISTENERS, listeners),
+        ResourceType.ROUTE: (ROUTES, routes),
+    }
+)
+"""What to ask for, and how to read the answer, by type."""
+
+
+def keep_subscribed(
+    found: dict[ResourceType, Section], versions: Mapping[tuple[ResourceType, str], str], *, draining: bool
+) -> None:
+    """Leave out what is in a dump and is nobody's subscription.
+
+    Endpoints of clusters that are not EDS clusters are part of their cluster; without the clusters, the stats tell which
+    are. Routes of listeners that are going stay in the dump until the last connection is drained.
+
+    Args:
+        found: Sections by type; changed in place.
+        versions: As in `Versions`.
+        draining: Whether any listener is going.
+    """
+    endpoints_, routes_ = found.get(ResourceType.ENDPOINTS), found.get(ResourceType.ROUTE)
+    if endpoints_ is not None:
+        clusters_ = found.get(ResourceType.CLUSTER)
+        kept = tuple(
+            item
+            for item in endpoints_.resources
+            if (item.id.name in clusters_.refers if clusters_ else (item.id.type, item.id.name) in versions)
+        )
+        found[ResourceType.ENDPOINTS] = Section(resources=kept)
+    listeners_ = found.get(ResourceType.LISTENER)
+    if routes_ is not None and listeners_ is not None and draining and not listeners_.open:
+        kept = tuple(item for item in routes_.resources if item.id.name in listeners_.refers)
+        found[ResourceType.ROUTE] = Section(resources=kept)
+
+
+def _section(body: bytes) -> Mapping[str, Any]:
+    merged: dict[str, Any] = {}
+    for part in _items(body):
+        merged |= part
+    return merged
+
+
+def _items(body: bytes) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = json.loads(body).get("configs", [])
+    return items
+
+
+def _rejection(item: Mapping[str, Any]) -> Rejection:
+    """Envoy lists one refusal twice, with the listener's name and without; the refused configuration has it in both."""
+    state = item["error_state"]
+    name = item.get("name") or state.get("failed_configuration", {}).get("name", "")
+    return Rejection(ResourceType.LISTENER, name, " ".join(str(state.get("details", "")).split()))
+
+
+def _subscriptions(value: Any) -> Iterator[str | None]:
+    """Names of the route configurations that listeners subscribe to; None where only run time tells."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _subscriptions(item)
+    elif isinstance(value, dict):
+        if isinstance(value.get("rds"), dict):
+            yield value["rds"].get("route_config_name", "")
+        if "scoped_routes" in value:
+            yield None
+        for part in value.values():
+            yield from _subscriptions(part)

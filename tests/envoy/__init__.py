@@ -1,0 +1,1 @@
+"""What a real Envoy shows, and what anything else that answers is made of."""
