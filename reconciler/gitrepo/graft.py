@@ -82,13 +82,15 @@ def pack(objects: Sequence[tuple[str, bytes]]) -> bytes:
 def _graft(work: _Work, tree: str, files: Files, prefix: bytes) -> str | None:
     """The new id of a tree, or None if nothing is left in it; "" stands for a tree that is not there."""
     entries = {entry.name: entry for entry in work.read(tree)} if tree and tree != EMPTY_TREE else {}
+    here = {path: content for path, content in files.items() if b"/" not in path}
     folders: dict[bytes, dict[bytes, bytes | None]] = {}
     for path, content in files.items():
         name, slash, rest = path.partition(b"/")
         if slash:
             folders.setdefault(name, {})[rest] = content
-        else:
-            _set_file(work, entries, name, content, prefix)
+    # What goes makes room for what comes, so that a file may become a folder, and a folder that is emptied a file.
+    for name in [name for name, content in here.items() if content is None]:
+        _remove_file(entries, name, prefix)
     for name, inside in folders.items():
         old = entries.get(name)
         old_tree = old.id if old is not None and old.mode == TREE_MODE else ""
@@ -97,6 +99,9 @@ def _graft(work: _Work, tree: str, files: Files, prefix: bytes) -> str | None:
             entries[name] = Entry(TREE_MODE, name, new)
         elif old_tree:
             del entries[name]
+    for name, content in here.items():
+        if content is not None:
+            _set_file(work, entries, name, content, prefix)
     if not entries:
         return None
     data = b"".join(
@@ -106,18 +111,25 @@ def _graft(work: _Work, tree: str, files: Files, prefix: bytes) -> str | None:
     return _store(work, "tree", data, known=tree)
 
 
-def _set_file(work: _Work, entries: dict[bytes, Entry], name: bytes, content: bytes | None, prefix: bytes) -> None:
+def _remove_file(entries: dict[bytes, Entry], name: bytes, prefix: bytes) -> None:
     old = entries.get(name)
-    path = (prefix + name).decode("utf-8", "surrogateescape")
     if old is not None and old.mode == TREE_MODE:
-        raise BugError(f"{path} is a folder, so no file is written or removed there")
-    if content is None:
-        entries.pop(name, None)
-        return
+        raise BugError(f"{_shown(prefix + name)} is a folder, so no file is removed there")
+    entries.pop(name, None)
+
+
+def _set_file(work: _Work, entries: dict[bytes, Entry], name: bytes, content: bytes, prefix: bytes) -> None:
+    old = entries.get(name)
+    if old is not None and old.mode == TREE_MODE:
+        raise BugError(f"{_shown(prefix + name)} is a folder, so no file is written there")
     if old is None:
-        work.added.append(path)
+        work.added.append(_shown(prefix + name))
     mode = _EXECUTABLE_MODE if old is not None and old.mode == _EXECUTABLE_MODE else _FILE_MODE
     entries[name] = Entry(mode, name, _store(work, "blob", content, known=old.id if old else ""))
+
+
+def _shown(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
 
 
 def _store(work: _Work, kind: str, content: bytes, *, known: str = "") -> str:

@@ -178,15 +178,10 @@ def test_a_graft_gives_the_tree_that_git_gives(before: dict[str, bytes], after: 
     removed = dict.fromkeys(before)
     first = grafted(EMPTY_TREE, dict(before))
     emptied = grafted(first, removed)
-    second = grafted(first, {**removed, **after}) if not _clash(before, after) else grafted(emptied, dict(after))
+    second = grafted(first, {**removed, **after})
 
     assert emptied == EMPTY_TREE
     assert second == _by_git(after)
-
-
-def _clash(before: dict[str, bytes], after: dict[str, bytes]) -> bool:
-    both = {**before, **after}
-    return len(_compatible(both)) != len(both)
 
 
 def _by_git(files: dict[str, bytes]) -> str:
