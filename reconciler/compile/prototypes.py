@@ -133,7 +133,7 @@ def _explain(text: str) -> tuple[str, FieldPath, bool]:
     at = _AT.search(bare)
     if at is None:
         return bare.rstrip("."), wrapped, False
-    return bare[: at.start()].rstrip("."), _steps(at[1]), False
+    return bare[: at.start()].rstrip("."), max(_steps(at[1]), wrapped, key=len), False
 
 
 def _steps(path: str) -> FieldPath:
