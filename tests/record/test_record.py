@@ -265,7 +265,7 @@ def test_a_lost_race_is_decided_anew(bare: Path, policy: str, opened: Open, git:
     assert ours.write(draft(policy, subject="the same state"), at=AT) is None
     assert git("rev-list", "--count", BRANCH) == "1"
     written = ours.write(draft(policy, proxies={A: live("v2")}), at=AT)
-    assert theirs.write(draft(policy), at=AT) is not None
+    assert theirs.write(draft(policy, proxies={B: live("v3")}), at=AT) is not None
     assert written
     assert git("rev-list", "--count", BRANCH) == "3"
 
