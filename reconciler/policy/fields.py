@@ -39,7 +39,9 @@ _LIMITS = {
 def read_spec(spec: type[Spec], value: Any, report: Report) -> Spec | None:
     """A validated spec, or None with every problem in the report."""
     if value is None:
-        report.at().error("missing-field", "spec is required", "spec", hint="write `spec: {}` if it really is empty")
+        report.at().error(
+            "missing-field", "spec is required", "spec", hint="a document says everything in spec", key=True
+        )
         return None
     text = json.dumps(value, ensure_ascii=False)
     if "\\" in text:

@@ -70,16 +70,17 @@ class _Builder:
         self._size = 0  # nodes and characters so far, with aliases expanded
 
     def document(self) -> Any:
-        value = self._node(self._next(), 0)
-        self._next()  # the document's end
-        return value
+        return self._node(self._next(), 0)
 
     def _node(self, event: Any, depth: int) -> Any:
         if type(event) is AliasEvent:
             return self._alias(event)
         if event.tag is not None:
             raise _refused(
-                event, "yaml-tag", f"the tag {_short(event.tag)} is not supported", "remove it: values need no tags"
+                event,
+                "yaml-tag",
+                f"the tag {_short(str(event.tag))} is not supported",
+                "remove it: values need no tags",
             )
         before = self._size
         self._size += 1
@@ -140,7 +141,10 @@ class _Builder:
                 value = self._scalar(event)
         if event.tag is not None:
             raise _refused(
-                event, "yaml-tag", f"the tag {_short(event.tag)} is not supported", "remove it: values need no tags"
+                event,
+                "yaml-tag",
+                f"the tag {_short(str(event.tag))} is not supported",
+                "remove it: values need no tags",
             )
         if type(value) is not str:
             raise _refused(event, "yaml-key", f"the key {event.value or 'null'} is not a string", "quote it")

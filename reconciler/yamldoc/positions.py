@@ -85,9 +85,7 @@ class _Composer:
         self._anchors: dict[str, Node] = {}
 
     def document(self) -> Node:
-        root = self._node(self._next(), None, 0)
-        self._next()  # the document's end
-        return root
+        return self._node(self._next(), None, 0)
 
     def _node(self, event: Any, key: int | None, depth: int) -> Node:
         start, end = self._base + event.start_mark.index, self._base + event.end_mark.index

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ruamel.yaml import YAML
 from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined]  # made for ruamel's own loaders, and 6 times faster
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import DocumentStartEvent, StreamEndEvent, StreamStartEvent
@@ -55,9 +56,9 @@ class Broken:
 class RefusedNode(Exception):  # noqa: N818 -- a signal between the builders and `documents`, never seen outside this room
     """What a builder raises to refuse a document at one place."""
 
-    def __init__(self, code: str, message: str, hint: str, at: int) -> None:
+    def __init__(self, code: str, message: str, hint: str, at: int, *, resume: int = 0) -> None:
         super().__init__(message)
-        self.code, self.hint, self.at = code, hint, at
+        self.code, self.hint, self.at, self.resume = code, hint, at, resume
 
 
 def decode(text: bytes, file: str) -> str:
@@ -90,40 +91,58 @@ def place(text: str, index: int) -> tuple[int, int]:
 
 
 class Events:
-    """The events of one stretch of a text. Marks of events count characters from where the stretch begins (`base`)."""
+    """The events of one stretch of a text. Marks of events count characters from where the stretch begins (`base`).
 
-    def __init__(self, text: str, base: int) -> None:
-        self._parser: Any = CParser(text[base:])
+    The C parser is a libyaml of 2016 that takes no colon inside an unquoted value in brackets (`{admin: http://host}`), which
+    YAML 1.2 and Kubernetes allow; ruamel's own parser reads it, 20 times slower. So the C parser goes first.
+    """
+
+    def __init__(self, text: str, base: int, *, thorough: bool) -> None:
+        self._c_parser: Any = None
         self.base = base
-        self.next: Callable[[], Any] = self._parser.get_event
+        self.begun = 0
+        """Where the document that is being read begins, counted like the marks."""
+        self.next: Callable[[], Any]
+        if thorough:
+            self.next = YAML(typ="safe", pure=True).parse(text[base:]).__next__
+        else:
+            self._c_parser = CParser(text[base:])
+            self.next = self._c_parser.get_event
 
     def close(self) -> None:
         """Free the C parser."""
-        self._parser.dispose()
+        if self._c_parser is not None:
+            self._c_parser.dispose()
 
 
 def documents(text: str, file: str, build: Callable[[Events], T]) -> Iterator[T | Broken]:
-    """What `build` makes of each document's events, from after its start event to its end event, both included.
+    """What `build` makes of the events of each document's root node.
 
     A document that can't be read becomes `Broken`, and reading goes on at the next line that begins with `---`, which ends
     a document in any context (YAML 1.2.2, section 9.1.2): so one mistake does not hide the others in a file.
     """
     base: int | None = len(BOM) if text.startswith(BOM) else 0
+    thorough = False
     while base is not None:
-        events = Events(text, base)
+        events = Events(text, base, thorough=thorough)
         try:
             yield from _stretch(events, build)
         except RefusedNode as refused:
             at, code, message, hint = base + refused.at, refused.code, str(refused), refused.hint
+            resume = base + max(refused.at, refused.resume)
         except YAMLError as error:
-            at, code, (message, hint) = base + _index(error), "yaml-syntax", _words(error)
+            if not thorough and _may_be_colon(error):
+                base, thorough = base + events.begun, True
+                continue
+            at = resume = base + _index(error)
+            code, (message, hint) = "yaml-syntax", _words(error)
         else:
             return
         finally:
             events.close()
         yield Broken(_at(text, at, file, code, message, hint).diagnostics[0])
-        boundary = _BOUNDARY.search(text, max(at, base + 1))
-        base = boundary.start() if boundary else None
+        boundary = _BOUNDARY.search(text, max(resume, base + 1))
+        base, thorough = (boundary.start() if boundary else None), False
 
 
 def _stretch(events: Events, build: Callable[[Events], T]) -> Iterator[T]:
@@ -134,13 +153,19 @@ def _stretch(events: Events, build: Callable[[Events], T]) -> Iterator[T]:
         if event is None or isinstance(event, StreamEndEvent):
             return
         if isinstance(event, DocumentStartEvent) and (event.tags or event.version not in {None, (1, 2)}):
-            raise RefusedNode(
-                "yaml-directive",
-                "directives other than %YAML 1.2 are not supported",
-                "remove it",
-                event.start_mark.index,
-            )
-        yield build(events)
+            message, end = "directives other than %YAML 1.2 are not supported", event.end_mark.index
+            raise RefusedNode("yaml-directive", message, "remove it", event.start_mark.index, resume=end)
+        value = build(events)
+        events.begun = events.next().end_mark.index  # the document's end
+        yield value
+
+
+def _may_be_colon(error: YAMLError) -> bool:
+    """Whether the C parser may have stumbled over a value in brackets that YAML 1.2 allows."""
+    problem = (error.problem if isinstance(error, MarkedYAMLError) else None) or ""
+    return problem.startswith(
+        ("found unexpected ':'", "did not find expected ',' or", "did not find expected node content")
+    )
 
 
 def _index(error: YAMLError) -> int:

@@ -74,7 +74,7 @@ def test_anchors_stand_for_whole_values() -> None:
         (b"a: !mine {b: c}\n", "yaml-tag", 1, 4),
         (b"!!str a: 1\n", "yaml-tag", 1, 1),
         (b"a: &x {b: 1}\nc:\n  <<: *x\n", "yaml-merge-key", 3, 3),
-        (b"%YAML 1.1\n---\na: 1\n", "yaml-directive", 1, 1),
+        (b"%YAML 1.1\n---\na: 1\n---\nb: 1\n", "yaml-directive", 1, 1),
         (b"%TAG !e! tag:e\n---\na: 1\n", "yaml-directive", 1, 1),
         (b"a: *nowhere\n", "yaml-alias", 1, 4),
         (b"a: &x [*x]\n", "yaml-alias", 1, 8),
@@ -138,3 +138,18 @@ def test_a_file_that_is_no_text_is_one_broken_document() -> None:
 def test_line_separators_of_other_scripts_do_not_move_lines() -> None:
     """An editor shows U+2028 inside a line, so does a message."""
     assert refused("a: 'x\u2028y'\nb: 0777\n".encode()) == ("yaml-number", 2, 4)
+
+
+def test_colons_inside_brackets_are_read_as_yaml_1_2_reads_them() -> None:
+    """An address needs no quotes inside {} or [], in Kubernetes neither; documents around it are read once each."""
+    text = b"x: 1\n---\n{a: http://x:80/b, c: [::1, 10.0.0.1:80], d: 1}\n---\ny: {e: 2}\n"
+    assert load(text) == ({"x": 1}, {"a": "http://x:80/b", "c": ["::1", "10.0.0.1:80"], "d": 1}, {"y": {"e": 2}})
+
+
+def test_what_is_refused_is_refused_by_the_thorough_reading_too() -> None:
+    """The second parser is held to the same rules, and says the same places."""
+    assert refused(b"a: {u: x://y}\nb: !!str c\n") == ("yaml-tag", 2, 4)
+    assert refused(b"a: {u: x://y}\na: 1\n") == ("yaml-duplicate-key", 2, 1)
+    assert refused(b"a: {u: x://y}\nb: {c: [}\n") == ("yaml-syntax", 2, 9)
+    assert refused(b"\xef\xbb\xbfa: {u: x://y}\r\nb: 010\r\n") == ("yaml-number", 2, 4)
+    assert read(b"a: {u: x://y\n---\nb: 1\n")[1:] == ({"b": 1},)

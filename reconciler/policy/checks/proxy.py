@@ -14,11 +14,16 @@ _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|\Z)|/\.|\.(?:/|\Z)))(?![-.
 
 
 def check_proxy(spec: Proxy, report: Report) -> None:
-    """Exactly one way to push; an admin address; a workload (sidecar) or labels (gateway)."""
-    if bool(spec.workload) == bool(spec.labels):
-        what = "both workload and labels" if spec.workload else "neither workload nor labels"
+    """Exactly one way to push; an admin address; a workload (sidecar) or labels (gateway).
+
+    An Envoy that someone else configures (`runtime`) may be neither to us.
+    """
+    if spec.workload and spec.labels:
         hint = "a sidecar has `workload: NAME` (a WorkloadEntry), a gateway has `labels: {...}`"
-        report.error("one-of", f"the proxy has {what}", "labels" if spec.workload else "workload", hint=hint, key=True)
+        report.error("one-of", "the proxy has both workload and labels", "labels", hint=hint, key=True)
+    if not spec.workload and not spec.labels and spec.push.runtime is None:
+        hint = "give a sidecar `workload: NAME` (a WorkloadEntry), and a gateway `labels: {...}`"
+        report.error("one-of", "the proxy has neither workload nor labels", "workload", hint=hint, key=True)
     if spec.workload and not is_name(spec.workload):
         report.error("name", f"{spec.workload!r} is not a valid name", "workload", hint=NAME_HINT)
     check_labels(spec.labels, report, "labels")

@@ -54,9 +54,9 @@ def _check_split(split: Sequence[RouteDestination], report: Report, *path: str |
             message = f"the weight {share.weight} is negative"
             report.error("weight-negative", message, *path, index, "weight", hint="write 0 for no traffic")
         if destination in seen:
-            message = "this destination is in the split already"
+            where, hint = (*path, index, "destination"), "add the weights together"
             report.warning(
-                "duplicate-destination", message, *path, index, "destination", hint="add the weights together"
+                "duplicate-destination", "the split has this destination already", *where, hint=hint, key=True
             )
         seen.add(destination)
     if len(split) > 1 and all(share.weight >= 0 for share in split):
@@ -65,15 +65,14 @@ def _check_split(split: Sequence[RouteDestination], report: Report, *path: str |
 
 def _check_total(total: int, report: Report, *path: str | int) -> None:
     if total == 0:
-        report.error(
-            "weights-zero", "the weights total 0, so no destination would get traffic", *path, hint="give one a weight"
-        )
+        message = "the weights total 0, so no destination would get traffic"
+        report.error("weights-zero", message, *path, hint="give one of them a weight", key=True)
     elif total > _MAX_TOTAL:
         message = f"the weights total {total}; Envoy's limit is {_MAX_TOTAL}"
-        report.error("weight-negative", message, *path, hint="divide all of them by the same number")
+        report.error("weight-negative", message, *path, hint="divide all of them by the same number", key=True)
     elif total not in FULL_TOTALS:
         message = f"the weights total {total}, so a weight is not a percentage"
-        report.warning("weights-sum", message, *path, hint="make them total 100 (or 1000, 10000, 100000)")
+        report.warning("weights-sum", message, *path, hint="make them total 100 (or 1000, 10000, 100000)", key=True)
 
 
 def _check_match(match: HTTPMatch, report: Report, *path: str | int) -> None:
@@ -90,9 +89,11 @@ def _check_string(matcher: StringMatch, report: Report, *path: str | int, empty:
     given = {name: value for name, value in matcher if value is not None}
     if len(given) > 1:
         message = f"only one of exact, prefix and regex can be set; here are {', '.join(given)}"
-        report.error("one-of", message, *path, hint="use several matches: one of them is enough")
+        report.error("one-of", message, *path, hint="use several matches: one of them is enough", key=True)
     elif not given and not empty:
-        report.error("one-of", "one of exact, prefix and regex is needed", *path, hint="write it like {prefix: /api}")
+        report.error(
+            "one-of", "one of exact, prefix and regex is needed", *path, hint="write it like {prefix: /api}", key=True
+        )
     for name, value in given.items():
         if not value and not empty:
             report.error("value", f"{name} must not be empty", *path, name, hint="write / for every path")
@@ -109,7 +110,7 @@ def _check_retries(retries: HTTPRetry, report: Report, *path: str | int) -> None
         report.error("value", message, *path, "attempts", hint="write 0 for no retries")
     if retries.attempts == 0 and (retries.per_try_timeout is not None or retries.retry_on):
         message = "retries are turned off by 0 attempts, and configured all the same"
-        report.error("value", message, *path, hint="give attempts a number, or remove the rest")
+        report.error("value", message, *path, hint="give attempts a number, or remove the rest", key=True)
     _check_duration("perTryTimeout", retries.per_try_timeout, report, *path, "perTryTimeout")
     _check_duration("backoff", retries.backoff, report, *path, "backoff")
     for token in retries.retry_on.split(",") if retries.retry_on else ():

@@ -107,7 +107,7 @@ def _check_port(
         unclear = sorted(_listeners(policy, index) - numbers)
         if unclear:
             message = f"{service.host} has several ports ({known}); which is meant for requests to port {unclear[0]}?"
-            report.error("ref-port", message, *path, hint="add `port: {number: ...}`")
+            report.error("ref-port", message, *path, hint="add `port: {number: ...}`", key=True)
 
 
 def _listeners(policy: Policy[VirtualService], index: Index) -> set[int]:
