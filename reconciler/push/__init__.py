@@ -1,1 +1,24 @@
-"""Getting a plan onto proxies, in phases that make before they break, and proving that it is live."""
+"""Getting a plan onto proxies, in phases that make before they break, and proving that it is live.
+
+`push` is the way in. `phases` plans the steps, a `Way` carries them out (`files`, `runtime`), `verify` reads them back.
+"""
+
+from reconciler.push.directory import prepare_directory
+from reconciler.push.disk import WriteError
+from reconciler.push.fleet import Pushed, push
+from reconciler.push.phases import Phase
+from reconciler.push.watches import WatchLimitError
+from reconciler.push.ways import NotConfirmedError, RefusedByEnvoyError, Target, Way
+
+__all__ = [
+    "NotConfirmedError",
+    "Phase",
+    "Pushed",
+    "RefusedByEnvoyError",
+    "Target",
+    "WatchLimitError",
+    "Way",
+    "WriteError",
+    "prepare_directory",
+    "push",
+]

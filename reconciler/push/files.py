@@ -1,0 +1,220 @@
+"""Pushing by Envoy's filesystem xDS: one step of the plan is a few files, replaced by rename and confirmed.
+
+Level-triggered on what the proxy serves: a file is replaced when its part of the live state has to change, whatever lies on
+the disk. Since the next restart reads the disk, a push also mends every other file whose bytes are not what they should
+be (wiped, edited in place, left by a crash); a proxy whose live state is right is not pushed to, and its disk not looked at.
+What Envoy refuses is replaced by what it serves, rendered from the observation, so that a restart serves it too; this is
+also what makes Envoy drop the half of a refused update that it had taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from types import MappingProxyType
+
+from reconciler.clock import Clock
+from reconciler.envoy import Admin, AdminError
+from reconciler.errors import ReconcilerError
+from reconciler.model.plan import Action
+from reconciler.model.resource import ResourceId, ResourceType
+from reconciler.push.disk import Disk, WriteError
+from reconciler.push.layout import SETS, Content, contents
+from reconciler.push.phases import Phase, State, Step, live_state, state, steps
+from reconciler.push.verify import Confirmation, Expectation, Verdict, Watch, named, prove
+from reconciler.push.watches import Watches, user_of
+from reconciler.push.ways import NotConfirmedError, Proven, RefusedByEnvoyError, Target
+
+TAKING_BACK = 1.0
+"""Seconds to wait for Envoy to take the old files back; its last reading is only for the message."""
+
+_WRITE_ORDER = {
+    ResourceType.ENDPOINTS: 0,  # Envoy refuses a cluster or listener whose file is not there, so what is referred to first
+    ResourceType.CLUSTER: 1,
+    ResourceType.ROUTE: 2,
+    ResourceType.LISTENER: 3,
+}
+
+Layout = Mapping[str, Content]
+
+
+class FilesWay:
+    """Pushes to one `files` proxy. See `ways.Way`."""
+
+    def __init__(self, target: Target, *, admin: Admin, clock: Clock, disk: Disk, watches: Watches) -> None:
+        self._target = target
+        self._admin = admin
+        self._clock = clock
+        self._disk = disk
+        self._watches = watches
+        self._watch = Watch(admin, clock=clock, baseline=target.observation.versions)
+        self._overrides = sorted(
+            change.id.name
+            for change in target.changes
+            if change.id.type is ResourceType.RUNTIME and change.action is Action.DELETE
+        )
+        self._steps: tuple[Step, ...] = ()
+        self._last = Phase.REPOINT
+        self._final: Layout = MappingProxyType({})
+        self._repairs: dict[str, bytes] = {}
+        self._touched: set[ResourceType] = set()
+        self.sent = 0.0
+
+    def prepare(self) -> frozenset[Phase]:
+        """Plan the steps and compare the disk with the end."""
+        live, wanted = live_state(self._target.observation), state(self._target.view.resources)
+        self._disk.check()
+        self._steps = steps(live, wanted)
+        self._final = contents(self._disk.directory, wanted)
+        now = contents(self._disk.directory, live)
+        for path, content in self._final.items():
+            if now.get(path) == content:
+                body = content.render()
+                if not self._disk.holds(path, body):
+                    self._repairs[path] = body
+        mending = {Phase.REPOINT} if self._overrides or not self._steps else set()
+        phases = frozenset({step.phase for step in self._steps} | mending)
+        self._last = max(phases, key=list(Phase).index)
+        self._watches.reserve(user_of(self._admin.address), _newly_watched(live, wanted))
+        return phases
+
+    def run(self, phase: Phase, *, until: float) -> None:
+        """Replace the files of each step and confirm it; then clear overrides and delete what is no longer needed."""
+        moves = [step for step in self._steps if step.phase is phase]
+        self._watch.begin()
+        written: dict[str, Content] = {}
+        for step in moves:
+            expectation = self._send(step, written)
+            seen = self._watch.confirm(expectation, until=until)
+            if seen.verdict is Verdict.REFUSED:
+                raise self._refused(seen, phase, moves[0], written)
+            if seen.verdict is Verdict.LATE:
+                raise NotConfirmedError(self._lateness(seen, step, phase))
+        if phase is Phase.REPOINT:
+            self._mend()
+        if phase is self._last:
+            self._tidy()
+
+    def prove(self) -> Proven:
+        """Compare what was sent with what serves; everything, if the process changed in between."""
+        types = frozenset(ResourceType) if self._watch.restarted else frozenset(self._touched)
+        if ResourceType.CLUSTER in types:
+            types |= {ResourceType.ENDPOINTS}
+        if ResourceType.LISTENER in types:
+            types |= {ResourceType.ROUTE}
+        return prove(self._target, self._admin, at=self._clock.now, types=types)
+
+    def _send(self, step: Step, written: dict[str, Content]) -> Expectation:
+        before, after = contents(self._disk.directory, step.before), contents(self._disk.directory, step.after)
+        changed = {path: content for path, content in after.items() if before.get(path) != content}
+        bodies = {path: content.render() for path, content in changed.items()} | self._repairs
+        self._repairs = {}
+        order = sorted(bodies, key=lambda path: (_WRITE_ORDER[after[path].type], path))
+        begun = self._clock.monotonic()
+        written |= {path: changed[path] for path in order if path in changed}
+        self._touched |= step.types
+        self._disk.replace([(path, bodies[path]) for path in order])
+        self.sent += self._clock.monotonic() - begun
+        return _expected(changed, step)
+
+    def _mend(self) -> None:
+        """What is not a step: files that only the next restart would miss, and overrides, after the routes they shadow."""
+        if self._repairs:
+            self._disk.replace(sorted(self._repairs.items()))
+            self._repairs = {}
+        if not self._overrides:
+            return
+        self._touched.add(ResourceType.RUNTIME)
+        try:
+            self._admin.set_runtime(dict.fromkeys(self._overrides, ""))
+        except AdminError:
+            raise
+        except ReconcilerError as error:
+            names = ", ".join(self._overrides)
+            raise RefusedByEnvoyError(f"runtime overrides of {names} can't be cleared: {error.message}") from error
+
+    def _tidy(self) -> None:
+        begun = self._clock.monotonic()
+        for path in self._disk.strays(self._final):
+            self._disk.remove(path)
+        self.sent += self._clock.monotonic() - begun
+
+    def _refused(
+        self, seen: Confirmation, phase: Phase, first: Step, written: dict[str, Content]
+    ) -> RefusedByEnvoyError:
+        files = [path for path, content in written.items() if content.type in seen.refused]
+        words = self._words(seen)
+        back = self._take_back(first, written)
+        return RefusedByEnvoyError(f"in phase {phase} envoy refused {named(files)}: {words}; {back}")
+
+    def _words(self, seen: Confirmation) -> str:
+        """Envoy's own, which it keeps for listeners only."""
+        if ResourceType.LISTENER in seen.refused:
+            types = frozenset({ResourceType.LISTENER})
+            said = self._admin.observe(self._target.proxy, at=self._clock.now, types=types).rejections
+            if said:
+                return "; ".join(f"{item.type} {item.name}: {item.message}" for item in said)
+        return "its log has the reason"
+
+    def _take_back(self, first: Step, written: dict[str, Content]) -> str:
+        """Put the files of a phase back to what serves, last one first; new ones go."""
+        before = contents(self._disk.directory, first.before)
+        again = [path for path in reversed(written) if path in before]
+        try:
+            self._disk.replace([(path, before[path].render()) for path in again])
+            for path in reversed(written):
+                if path not in before:
+                    self._disk.remove(path)
+        except WriteError as error:
+            return f"the files in force could not be put back: {error.message}"
+        required = {_subscription(before[path]): before[path].version for path in again}
+        with suppress(AdminError):  # the refusal is what matters; whether it lives is the next pass's question
+            self._watch.confirm(Expectation(required=required), until=self._clock.monotonic() + TAKING_BACK)
+        return "the files that were in force are back"
+
+    def _lateness(self, seen: Confirmation, step: Step, phase: Phase) -> str:
+        lacking = [_named(item) for item in seen.missing]
+        if seen.versions is not None and seen.versions.warming:
+            lacking.append(f"still warming: {self._warming(step)}")
+        if seen.versions is not None and not seen.versions.live:
+            lacking.append("the server is not live")
+        return f"in phase {phase} not confirmed in time: " + "; ".join(lacking)
+
+    def _warming(self, step: Step) -> str:
+        """Clusters and listeners that should serve and don't."""
+        types = frozenset(SETS)
+        live = self._admin.observe(self._target.proxy, at=self._clock.now, types=types).resources
+        waiting = [id_ for id_, item in step.after.items() if id_.type in types and live.get(id_) != item]
+        return named(map(str, sorted(waiting))) if waiting else "something that was not sent now"
+
+
+def _newly_watched(live: State, wanted: State) -> int:
+    """Files that Envoy will watch in addition, for a while at least: a changed cluster warms beside the old one."""
+    single = [id_ for id_ in wanted if id_.type not in SETS]
+    return sum(
+        id_ not in live or (id_.type is ResourceType.ENDPOINTS and _differs(live, wanted, id_.name)) for id_ in single
+    )
+
+
+def _differs(live: State, wanted: State, cluster: str) -> bool:
+    id_ = ResourceId(ResourceType.CLUSTER, cluster)
+    return live.get(id_) != wanted.get(id_)
+
+
+def _expected(changed: Layout, step: Step) -> Expectation:
+    """Sets and what is subscribed to must show the new version; nobody may have subscribed to new ones yet."""
+    required: dict[tuple[ResourceType, str], str] = {}
+    loose: dict[tuple[ResourceType, str], str] = {}
+    for content in changed.values():
+        known = content.type in SETS or ResourceId(content.type, content.name) in step.before
+        (required if known else loose)[_subscription(content)] = content.version
+    return Expectation(required=required, loose=loose, types=frozenset(item.type for item in changed.values()))
+
+
+def _subscription(content: Content) -> tuple[ResourceType, str]:
+    return content.type, content.name
+
+
+def _named(subscription: tuple[ResourceType, str]) -> str:
+    type_, name = subscription
+    return f"{type_} {name}" if name else f"the {type_}s"

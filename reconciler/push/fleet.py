@@ -1,0 +1,239 @@
+"""All proxies of one push: in parallel within a phase, together from phase to phase. The room's way in.
+
+Knows when each proxy may go on, not how it is pushed to. A proxy that fails is out and says why; the others go on through
+ADD and REPOINT. REMOVE is held for all of them if one that was reached did not get there: it may still route to what would
+go. The next pass plans the removal again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from reconciler.clock import Clock
+from reconciler.envoy import Admin
+from reconciler.errors import BugError, ReconcilerError
+from reconciler.model.key import Key
+from reconciler.model.observation import Observation, Proof
+from reconciler.model.receipt import Outcome, OutcomeKind
+from reconciler.push.disk import Disk
+from reconciler.push.files import FilesWay
+from reconciler.push.phases import Phase
+from reconciler.push.runtime import RuntimeWay
+from reconciler.push.verify import judge
+from reconciler.push.watches import Watches
+from reconciler.push.ways import Proven, Target, Way, kind_of
+
+Ways = Callable[[Target, Admin, Clock], Way]
+"""Chooses how a proxy is pushed to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """What a push came to; an outcome and the latest observation for every target.
+
+    Attributes:
+        push_seconds: Of the wall time, the part spent sending (of each phase, its slowest proxy's).
+        verify_seconds: The rest: waiting for confirmations, and the proof at the end.
+    """
+
+    outcomes: Mapping[Key, Outcome]
+    observations: Mapping[Key, Observation]
+    push_seconds: float
+    verify_seconds: float
+
+
+def by_spec() -> Ways:
+    """The way that each proxy's `spec.push` names. What the proxies of one push share is shared by the result."""
+    watches = Watches()
+
+    def choose(target: Target, admin: Admin, clock: Clock) -> Way:
+        spec = target.proxy.spec.push
+        if spec.files is not None:
+            return FilesWay(target, admin=admin, clock=clock, disk=Disk(spec.files.directory), watches=watches)
+        if spec.runtime is not None:
+            return RuntimeWay(target, spec.runtime, admin=admin, clock=clock)
+        raise BugError(f"proxy {target.proxy.key} has no way to push")
+
+    return choose
+
+
+def push(
+    targets: Sequence[Target],
+    *,
+    admins: Mapping[Key, Admin],
+    clock: Clock,
+    deadline: timedelta,
+    workers: int,
+    progress: Callable[[str], None],
+    ways: Ways | None = None,
+) -> Pushed:
+    """Bring every target to its view, phase by phase, and prove it. Never raises for a proxy.
+
+    Args:
+        targets: Each proxy once. One without changes is proven by its observation; one that can't be read is not sent to.
+        admins: One for each target, used by one thread at a time.
+        clock: For deadlines, waiting, and the times of observations.
+        deadline: For each proxy to confirm one phase.
+        workers: Proxies that are talked to at the same time.
+        progress: Told what begins, for a person who watches.
+        ways: A seam for tests; by `spec.push`.
+    """
+    members = [_Member(target) for target in targets]
+    begun = clock.monotonic()
+    for member in members:
+        member.settle()
+    active = [member for member in members if member.outcome is None]
+    sending = 0.0
+    if active:
+        pool = ThreadPoolExecutor(min(workers, len(active)), thread_name_prefix="push")
+        try:
+            sending = _Push(
+                pool, admins, clock, deadline.total_seconds(), progress, ways or by_spec(), begun
+            ).carry_out(active)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return Pushed(
+        outcomes={member.key: member.result() for member in members},
+        observations={member.key: member.observation for member in members},
+        push_seconds=sending,
+        verify_seconds=clock.monotonic() - begun - sending,
+    )
+
+
+@dataclass(slots=True)
+class _Member:
+    """One target's progress."""
+
+    target: Target
+    way: Way | None = None
+    phases: frozenset[Phase] = frozenset()
+    outcome: Outcome | None = None
+    failure: tuple[OutcomeKind, str] | None = None
+    held: str = ""
+    proven: Proven | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.target.proxy.key
+
+    @property
+    def observation(self) -> Observation:
+        return self.proven.observation if self.proven else self.target.observation
+
+    def settle(self) -> None:
+        """The outcome of a proxy that nothing is sent to."""
+        seen = self.target.observation
+        if seen.error is not None:
+            self._end(OutcomeKind.UNREACHABLE, Proof.NONE, seen.error.message)
+        elif not self.target.changes:
+            proven = judge(self.target, seen)
+            if proven.proof is Proof.EXACT:
+                self._end(OutcomeKind.APPLIED, Proof.EXACT, "")
+            else:
+                self._end(OutcomeKind.SKIPPED, Proof.NONE, f"left as it is; {proven.detail}")
+
+    def conclude(self, seconds: float) -> None:
+        """The outcome of a proxy that took part."""
+        proven = self.proven
+        proof, detail = (proven.proof, proven.detail) if proven else (Proof.NONE, "")
+        if self.failure is not None:
+            self._end(self.failure[0], Proof.NONE, self.failure[1])
+        elif self.held:
+            self._end(OutcomeKind.SKIPPED, Proof.CONFIRMED, self.held)
+        else:
+            self._end(OutcomeKind.APPLIED, proof, detail)
+        pushed = self.way is not None and self.way.sent > 0
+        self.outcome = replace(self.result(), pushed=pushed, seconds=seconds)
+
+    def result(self) -> Outcome:
+        if self.outcome is None:
+            raise BugError(f"the push ended without an outcome for {self.key}")
+        return self.outcome
+
+    def _end(self, kind: OutcomeKind, proof: Proof, detail: str) -> None:
+        seen = self.observation
+        view = seen.version if seen.reachable else ""
+        self.outcome = Outcome(proxy=self.key, kind=kind, proof=proof, view=view, detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """One push's surroundings, and its order of events."""
+
+    pool: ThreadPoolExecutor
+    admins: Mapping[Key, Admin]
+    clock: Clock
+    limit: float
+    progress: Callable[[str], None]
+    ways: Ways
+    begun: float = field(default=0.0)
+
+    def carry_out(self, members: Sequence[_Member]) -> float:
+        """All phases and the proof; returns the seconds spent sending."""
+        self._each(members, self._prepare)
+        sending = 0.0
+        for phase in Phase:
+            taking_part = [member for member in members if phase in member.phases and member.failure is None]
+            failed = [member for member in members if member.failure is not None]
+            if phase is Phase.REMOVE and failed and taking_part:
+                self._hold(taking_part, failed)
+                continue
+            if taking_part:
+                self.progress(f"{phase}: {len(taking_part)} of {len(members)} proxies")
+                before = {member.key: _sent(member) for member in taking_part}
+                self._each(taking_part, lambda member, phase=phase: self._run(member, phase))  # type: ignore[misc]
+                sending += max(_sent(member) - before[member.key] for member in taking_part)
+        self._each(members, self._conclude)
+        return sending
+
+    def _each(self, members: Sequence[_Member], action: Callable[[_Member], None]) -> None:
+        for _ in self.pool.map(action, members):
+            pass
+
+    def _prepare(self, member: _Member) -> None:
+        def prepare() -> None:
+            member.way = self.ways(member.target, self.admins[member.key], self.clock)
+            member.phases = member.way.prepare()
+
+        self._guarded(member, prepare)
+
+    def _run(self, member: _Member, phase: Phase) -> None:
+        way = member.way
+        if way is not None:
+            self._guarded(member, lambda: way.run(phase, until=self.clock.monotonic() + self.limit))
+
+    def _conclude(self, member: _Member) -> None:
+        def prove() -> None:
+            gone = member.failure is not None and member.failure[0] is OutcomeKind.UNREACHABLE
+            if member.way is not None and member.way.sent and not gone:
+                member.proven = member.way.prove()
+
+        failure = member.failure
+        self._guarded(member, prove)
+        member.failure = failure or member.failure
+        member.conclude(self.clock.monotonic() - self.begun)
+
+    @staticmethod
+    def _guarded(member: _Member, action: Callable[[], None]) -> None:
+        """One proxy's fault is its own outcome, whatever it is."""
+        try:
+            action()
+        except ReconcilerError as error:
+            member.failure = kind_of(error), error.message
+        except Exception as error:  # noqa: BLE001 -- a fault in what one proxy answers must not stop the others
+            member.failure = OutcomeKind.FAILED, f"fault of the reconciler, please report it: {error!r}"
+
+    @staticmethod
+    def _hold(members: Sequence[_Member], failed: Sequence[_Member]) -> None:
+        first = min(failed, key=lambda member: member.key)
+        kind = first.failure[0] if first.failure else OutcomeKind.FAILED
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        for member in members:
+            member.held = f"removal is held for {first.key} ({kind}){more}; the next pass tries again"
+
+
+def _sent(member: _Member) -> float:
+    return member.way.sent if member.way is not None else 0.0
