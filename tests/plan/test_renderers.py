@@ -52,7 +52,7 @@ def test_every_golden_file_has_its_scenario() -> None:
 
 _text = st.text(max_size=30) | st.sampled_from([EVIL, "<script>", "a|b", "```", "\x1b]0;x\x07", "\r\n", "<!--", "&lt;"])
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _text,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text, inner, max_size=3),
     max_leaves=5,
 )
