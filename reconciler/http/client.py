@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote, urlencode
 
 import requests
 from requests.adapters import BaseAdapter
@@ -20,6 +21,7 @@ from reconciler.settings import AdminSettings
 
 _CHUNK = 1 << 16
 _PREPARED = 64
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _HEADERS = {"User-Agent": "envoy-reconciler", "Accept-Encoding": "identity"}
 
 
@@ -80,10 +82,13 @@ class HttpClient:
     def post(self, target: str, form: Mapping[str, str] | None = None) -> Reply:
         """POST a form, or an empty body.
 
+        Spaces are sent as `%20`: Envoy's admin endpoint takes a form's `+` for a plus sign.
+
         Raises:
             HttpError: There was no complete answer; the call may or may not have had its effect.
         """
-        return self._call(requests.Request("POST", self._base + target, headers=_HEADERS, data=form).prepare())
+        body = urlencode(form or {}, quote_via=quote).encode()
+        return self._call(requests.Request("POST", self._base + target, headers=_HEADERS | _FORM, data=body).prepare())
 
     def close(self) -> None:
         """Close the connections."""

@@ -54,7 +54,7 @@ class Versions:
             `(ENDPOINTS, cluster)` for the ones subscribed to by name.
         warming: Clusters and listeners that have been accepted and do not serve yet.
         rejected: Sum of `update_rejected` and `update_failure` by type; only growth means something.
-        overrides: Runtime values set through the admin endpoint.
+        overrides: More than 0 if runtime values are set through the admin endpoint; Envoy says whether, not how many.
         epoch: Changes when the process restarts: counters begin again.
         live: Whether the server's state is LIVE.
     """

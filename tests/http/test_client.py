@@ -86,7 +86,8 @@ def test_a_form_is_posted_as_one_body() -> None:
         client.post("/runtime_modify", {"a.b|c": "1 &=é"})
     head, _, body = seen[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /runtime_modify HTTP/1.1\r\n")
-    assert body == b"a.b%7Cc=1+%26%3D%C3%A9"
+    assert b"Content-Type: application/x-www-form-urlencoded" in head
+    assert body == b"a.b%7Cc=1%20%26%3D%C3%A9"
 
 
 def test_the_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
