@@ -84,7 +84,7 @@ def _explain(spec: type[Spec], error: dict[str, Any], report: Report) -> None:
 def _unknown(model: type[Spec] | None, path: FieldPath, report: Report) -> None:
     name, parent = str(path[-1]), show(path[:-1]) or "spec"
     if model is not None and name in model.refused:
-        message = f"{show(path)} is not supported: {model.refused[name]}"
+        message = f"{show(path)}: {model.refused[name]}"
         report.error("unsupported-field", message, *path, hint="remove it", key=True)
         return
     known = _aliases(model)
@@ -147,7 +147,7 @@ def _type_hint(kind: str, given: Any) -> str:
     if kind == "string_type" and isinstance(given, int | float):
         return "quote it"
     if kind in {"int_type", "float_type", "bool_type"} and isinstance(given, str):
-        return "remove the quotes" if given.strip() else ""
+        return "remove the quotes" if re.fullmatch(r"[-+]?[0-9.]+|true|false", given) else ""
     return "write it as a list: [..., ...]" if kind == "tuple_type" and isinstance(given, str) else ""
 
 

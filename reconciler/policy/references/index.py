@@ -9,7 +9,8 @@ from reconciler.model.destinationrule import DestinationRule, Subset
 from reconciler.model.hosts import covers, fqdn
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
-from reconciler.model.services import Service, declared
+from reconciler.model.serviceentry import WorkloadEntry, WorkloadSelector
+from reconciler.model.services import Service, declared, selected
 from reconciler.policy.documents import Failed
 
 
@@ -29,6 +30,10 @@ class Index:
         self._failed = failed
         self._failed_hosts = frozenset(self._hosts_of("ServiceEntry", "hosts"))
         self._failed_rules = frozenset(self._hosts_of("DestinationRule", "host"))
+        self._labelled: dict[tuple[str, str, str], list[Policy[WorkloadEntry]]] = {}
+        for workload in mesh.workload_entries:
+            for name, value in workload.spec.labels.items():
+                self._labelled.setdefault((workload.key.namespace, name, value), []).append(workload)
         self._rules: dict[str, list[Policy[DestinationRule]]] = {}
         for rule in mesh.destination_rules:
             self._rules.setdefault(self.host(rule.spec.host, rule.key), []).append(rule)
@@ -67,6 +72,16 @@ class Index:
         for pattern in sorted(matching, key=len, reverse=True):
             exact = exact or [rule for rule in self._rules[pattern] if rule.key.namespace in namespaces]
         return {subset.name: subset for rule in exact for subset in rule.spec.subsets}
+
+    def workloads(self, namespace: str, selector: WorkloadSelector | None) -> list[Policy[WorkloadEntry]]:
+        """The WorkloadEntries of a namespace that a selector selects; none without one."""
+        if selector is None:
+            return []
+        known = [self._labelled.get((namespace, name, value), []) for name, value in selector.labels.items()]
+        found = (
+            min(known, key=len) if known else [w for w in self.mesh.workload_entries if w.key.namespace == namespace]
+        )
+        return [workload for workload in found if selected(workload.spec.labels, selector.labels)]
 
     def failed(self, *kinds: str) -> bool:
         """Whether any document of these kinds failed to load."""

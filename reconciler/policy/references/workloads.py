@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from reconciler.model.key import Key
-from reconciler.model.mesh import Policy
-from reconciler.model.origin import Finding
-from reconciler.model.serviceentry import WorkloadEntry
+from reconciler.model.origin import Finding, Origin
 from reconciler.model.services import selected
 from reconciler.policy.findings import Report, close
 from reconciler.policy.references.index import Index
@@ -29,7 +26,7 @@ def check_workloads(index: Index) -> Iterator[Finding]:
 def _service_selectors(index: Index) -> Iterator[Finding]:
     for policy in index.mesh.service_entries:
         selector = policy.spec.workload_selector
-        if selector is not None and not _any_workload(index, policy.key.namespace, selector.labels):
+        if selector is not None and not index.workloads(policy.key.namespace, selector):
             yield from _selects_nothing(
                 policy.origin, "WorkloadEntry of its namespace", "so the service has no endpoint"
             )
@@ -38,7 +35,7 @@ def _service_selectors(index: Index) -> Iterator[Finding]:
 def _sidecar_selectors(index: Index) -> Iterator[Finding]:
     for policy in index.mesh.sidecars:
         selector = policy.spec.workload_selector
-        if selector is not None and not _any_workload(index, policy.key.namespace, selector.labels):
+        if selector is not None and not index.workloads(policy.key.namespace, selector):
             yield from _selects_nothing(policy.origin, "WorkloadEntry of its namespace", "so it applies to no sidecar")
 
 
@@ -68,33 +65,22 @@ def _proxies(index: Index) -> Iterator[Finding]:
 
 
 def _port_names(index: Index) -> Iterator[Finding]:
+    names: dict[Key, set[str]] = {}
+    for entry in index.mesh.service_entries:
+        for workload in index.workloads(entry.key.namespace, entry.spec.workload_selector):
+            names.setdefault(workload.key, set()).update(port.name for port in entry.spec.ports)
     for policy in index.mesh.workload_entries:
-        names = {
-            port.name
-            for entry in index.mesh.service_entries
-            if _selects(entry.key.namespace, entry.spec.workload_selector, policy)
-            for port in entry.spec.ports
-        }
+        known = names.get(policy.key, set())
         report = Report(policy.origin)
-        for name in policy.spec.ports if names else ():
-            if name not in names:
-                hint = close(name, names) or f"they have {', '.join(sorted(names))}"
+        for name in policy.spec.ports if known else ():
+            if name not in known:
+                hint = close(name, known) or f"they have {', '.join(sorted(known))}"
                 message = f"no service of this workload has a port named {name}"
                 report.warning("ref-port-name", message, "ports", name, hint=hint, key=True)
         yield from report.findings
 
 
-def _selects(namespace: str, selector: object, workload: Policy[WorkloadEntry]) -> bool:
-    labels = getattr(selector, "labels", None)
-    return labels is not None and namespace == workload.key.namespace and selected(workload.spec.labels, labels)
-
-
-def _any_workload(index: Index, namespace: str, labels: Mapping[str, str]) -> bool:
-    workloads = (item for item in index.mesh.workload_entries if item.key.namespace == namespace)
-    return any(selected(item.spec.labels, labels) for item in workloads)
-
-
-def _selects_nothing(origin: Any, what: str, effect: str) -> Iterator[Finding]:
+def _selects_nothing(origin: Origin, what: str, effect: str) -> Iterator[Finding]:
     report = Report(origin)
     hint = "compare it with the labels of your WorkloadEntries"
     report.warning("ref-selector", f"the selector matches no {what}, {effect}", "workloadSelector", hint=hint)
