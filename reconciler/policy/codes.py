@@ -62,7 +62,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         # other documents
         "ref-host": "no service has this host (a warning where it changes nothing)",
         "ref-subset": "the host has no such subset",
-        "ref-port": "the service has no such port, or several and none is named",
+        "ref-port": "the service has no such port, or several and none is named; or nothing sends to a port (warning)",
         "ref-gateway": "there is no such Gateway",
         "ref-gateway-host": "the Gateway takes no requests for this host (warning)",
         "ref-workload": "there is no such WorkloadEntry",

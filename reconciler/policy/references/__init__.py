@@ -14,6 +14,7 @@ from reconciler.policy.references.duplicates import check_duplicates
 from reconciler.policy.references.index import Index
 from reconciler.policy.references.routes import check_destination_rules, check_virtual_services
 from reconciler.policy.references.runtime import check_runtime
+from reconciler.policy.references.sidecars import check_sidecars
 from reconciler.policy.references.workloads import check_workloads
 
 __all__ = ["check_duplicates", "check_references"]
@@ -31,5 +32,6 @@ def check_references(mesh: Mesh, failed: Sequence[Failed]) -> list[Finding]:
         *check_virtual_services(index),
         *check_destination_rules(index),
         *check_workloads(index),
+        *check_sidecars(index),
         *check_runtime(index),
     ]

@@ -10,13 +10,13 @@ from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding
 from reconciler.model.virtualservice import MESH_GATEWAY
 
-Claim = tuple[str, object, Policy[Any], FieldPath, str]
+Claim = tuple[str, tuple[str, object], Policy[Any], FieldPath, str]
 """Code, what is claimed, by whom, at which path, and in words."""
 
 
 def check_duplicates(documents: Iterable[Policy[Any]], domain: str) -> list[Finding]:
     """A finding at every document whose claim another makes too, naming the first of the others."""
-    claims: dict[tuple[str, object], list[Claim]] = {}
+    claims: dict[tuple[str, tuple[str, object]], list[Claim]] = {}
     ordered = sorted(documents, key=lambda policy: (policy.origin.file, policy.origin.document))
     for policy in ordered:
         for claim in _claims(policy, domain):
@@ -26,7 +26,15 @@ def check_duplicates(documents: Iterable[Policy[Any]], domain: str) -> list[Find
         origins = {claim[2].origin for claim in group}
         if len(origins) > 1:
             out.extend(_finding(claim, group) for claim in group)
+        elif len(group) > 1:
+            out.extend(_again(claim) for claim in group[1:])
     return out
+
+
+def _again(claim: Claim) -> Finding:
+    code, (_, name), policy, path, _ = claim
+    message = f"{name} is in this document already, under a shorter or longer name"
+    return Finding(code=code, message=message, hint="keep one of the two", origin=policy.origin, path=path)
 
 
 def _finding(claim: Claim, group: list[Claim]) -> Finding:
@@ -40,7 +48,7 @@ def _finding(claim: Claim, group: list[Claim]) -> Finding:
 
 def _claims(policy: Policy[Any], domain: str) -> Iterator[Claim]:
     if policy.kind == "Mesh":
-        yield "ref-duplicate", "Mesh", policy, ("metadata", "name"), "there is another Mesh document:"
+        yield "ref-duplicate", ("Mesh", None), policy, ("metadata", "name"), "there is another Mesh document:"
         return
     words = f"there is another {policy.kind} {policy.key.short()}:"
     yield "ref-duplicate", (policy.kind, policy.key), policy, ("metadata", "name"), words
@@ -53,7 +61,7 @@ def _claims(policy: Policy[Any], domain: str) -> Iterator[Claim]:
         case "DestinationRule":
             host = fqdn(policy.spec.host, namespace=policy.key.namespace, domain=domain)
             words = f"{host} has another DestinationRule in this namespace:"
-            yield "ref-duplicate-host", ("dr", policy.key.namespace, host), policy, ("spec", "host"), words
+            yield "ref-duplicate-host", ("dr", (policy.key.namespace, host)), policy, ("spec", "host"), words
         case "Sidecar":
             selector = policy.spec.workload_selector
             labels = tuple(sorted(selector.labels.items())) if selector else ()

@@ -1,0 +1,55 @@
+"""What Sidecars refer to: the hosts that a workload calls, and the ports that its callers use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.model.gateway import Sidecar
+from reconciler.model.hosts import covers
+from reconciler.model.mesh import Policy
+from reconciler.model.origin import Finding
+from reconciler.policy.findings import Report, close
+from reconciler.policy.references.index import Index
+
+_NOBODY = "~"
+
+
+def check_sidecars(index: Index) -> Iterator[Finding]:
+    """Of every Sidecar: egress hosts that no service has, and ingress ports that no caller uses."""
+    for policy in index.mesh.sidecars:
+        report = Report(policy.origin)
+        _check_egress(policy, index, report)
+        if not index.failed("ServiceEntry", "WorkloadEntry"):
+            _check_ingress(policy, index, report)
+        yield from report.findings
+
+
+def _check_egress(policy: Policy[Sidecar], index: Index, report: Report) -> None:
+    for position, listener in enumerate(policy.spec.egress):
+        for number, text in enumerate(listener.hosts):
+            namespace, _, host = text.partition("/")
+            if namespace == _NOBODY or host == "*" or index.may_be_service(host):
+                continue
+            namespace = policy.key.namespace if namespace == "." else namespace
+            near = [item.host for item in index.services.values() if namespace in {"*", item.namespace}]
+            if not any(covers(host, item) or covers(item, host) for item in near):
+                hint = close(host, near) or "write a service's full host, and the namespace of its ServiceEntry"
+                message = f"no service in namespace {namespace} has the host {host}, so nothing is let through by it"
+                report.warning("ref-host", message, "egress", position, "hosts", number, hint=hint)
+
+
+def _check_ingress(policy: Policy[Sidecar], index: Index, report: Report) -> None:
+    names = {item.key.name for item in index.workloads(policy.key.namespace, policy.spec.workload_selector)}
+    used = {
+        port
+        for service in index.services.values()
+        if service.namespace == policy.key.namespace
+        for endpoint in service.endpoints
+        if endpoint.workload in names
+        for port in endpoint.ports.values()
+    }
+    for position, listener in enumerate(policy.spec.ingress if used else ()):
+        if listener.port.number not in used:
+            message = f"no service sends requests to port {listener.port.number} of these workloads"
+            hint = f"their endpoints' ports are {', '.join(map(str, sorted(used)))}"
+            report.warning("ref-port", message, "ingress", position, "port", "number", hint=hint)
