@@ -16,12 +16,13 @@ from types import MappingProxyType
 from reconciler.clock import Clock
 from reconciler.envoy import Admin, AdminError
 from reconciler.errors import ReconcilerError
+from reconciler.model.observation import Versions
 from reconciler.model.plan import Action
 from reconciler.model.resource import ResourceId, ResourceType
 from reconciler.push.disk import Disk, WriteError
 from reconciler.push.layout import SETS, Content, contents
 from reconciler.push.phases import Phase, State, Step, live_state, state, steps
-from reconciler.push.verify import Confirmation, Expectation, Verdict, Watch, named, prove
+from reconciler.push.verify import Confirmation, Expectation, Reading, Verdict, Watch, named
 from reconciler.push.watches import Watches, user_of
 from reconciler.push.ways import NotConfirmedError, Proven, RefusedByEnvoyError, Target
 
@@ -48,6 +49,7 @@ class FilesWay:
         self._disk = disk
         self._watches = watches
         self._watch = Watch(admin, clock=clock, baseline=target.observation.versions)
+        self._reading = Reading(target, admin, at=clock.now)
         self._overrides = sorted(
             change.id.name
             for change in target.changes
@@ -85,7 +87,8 @@ class FilesWay:
         written: dict[str, Content] = {}
         for step in moves:
             expectation = self._send(step, written)
-            seen = self._watch.confirm(expectation, until=until)
+            look = self._look if step is self._steps[-1] and not self._overrides else None
+            seen = self._watch.confirm(expectation, until=until, look=look)
             if seen.verdict is Verdict.REFUSED:
                 raise self._refused(seen, phase, moves[0], written)
             if seen.verdict is Verdict.LATE:
@@ -97,12 +100,18 @@ class FilesWay:
 
     def prove(self) -> Proven:
         """Compare what was sent with what serves; everything, if the process changed in between."""
+        return self._reading.prove(self._types())
+
+    def _look(self) -> Versions:
+        return self._reading.look(self._types())
+
+    def _types(self) -> frozenset[ResourceType]:
         types = frozenset(ResourceType) if self._watch.restarted else frozenset(self._touched)
         if ResourceType.CLUSTER in types:
             types |= {ResourceType.ENDPOINTS}
         if ResourceType.LISTENER in types:
             types |= {ResourceType.ROUTE}
-        return prove(self._target, self._admin, at=self._clock.now, types=types)
+        return types
 
     def _send(self, step: Step, written: dict[str, Content]) -> Expectation:
         before, after = contents(self._disk.directory, step.before), contents(self._disk.directory, step.after)
@@ -125,6 +134,7 @@ class FilesWay:
         if not self._overrides:
             return
         self._touched.add(ResourceType.RUNTIME)
+        self._reading.forget()
         try:
             self._admin.set_runtime(dict.fromkeys(self._overrides, ""))
         except AdminError:
@@ -158,6 +168,7 @@ class FilesWay:
 
     def _take_back(self, first: Step, written: dict[str, Content]) -> str:
         """Put the files of a phase back to what serves, last one first; new ones go."""
+        self._reading.forget()
         before = contents(self._disk.directory, first.before)
         again = [path for path in reversed(written) if path in before]
         try:

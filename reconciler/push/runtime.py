@@ -15,7 +15,7 @@ from reconciler.model.plan import Action
 from reconciler.model.proxy import RuntimePush, RuntimeRoute
 from reconciler.model.resource import ResourceType
 from reconciler.push.phases import Phase
-from reconciler.push.verify import named, prove
+from reconciler.push.verify import Reading, named
 from reconciler.push.ways import NotConfirmedError, Proven, RefusedByEnvoyError, Target
 
 _RUNTIME = frozenset({ResourceType.RUNTIME})
@@ -29,6 +29,7 @@ class RuntimeWay:
         self._mapping = mapping
         self._admin = admin
         self._clock = clock
+        self._reading = Reading(target, admin, at=clock.now)
         self._values: dict[str, str] = {}
         self._refusals: tuple[str, ...] = ()
         self.sent = 0.0
@@ -70,7 +71,7 @@ class RuntimeWay:
 
     def prove(self) -> Proven:
         """Compare the final values with the view."""
-        return prove(self._target, self._admin, at=self._clock.now, types=_RUNTIME)
+        return self._reading.prove(_RUNTIME)
 
     def _check(self) -> None:
         seen = self.prove()
