@@ -22,6 +22,8 @@ from reconciler.model.resource import Resource, ResourceType, content_hash
 
 V = TypeVar("V")
 
+# json_format raises more than its own errors where JSON has another shape than the protobuf.
+_INEXPRESSIBLE = (json_format.Error, AttributeError, LookupError, TypeError, ValueError)
 _STRUCT = "type.googleapis.com/google.protobuf.Struct"
 
 
@@ -86,7 +88,7 @@ def _resource(type_: ResourceType, value: Mapping[str, Any], text: bytes) -> Res
     message = {key: part for key, part in value.items() if key != "@type"}
     try:
         parsed = protos.from_dict(type_, _settled(type_, message))
-    except (json_format.Error, KeyError):
+    except _INEXPRESSIBLE:
         return _unreadable(type_, message, text)
     return protos.resource(type_, parsed)
 
@@ -117,7 +119,7 @@ def _unreadable(type_: ResourceType, value: Mapping[str, Any], text: bytes) -> R
     try:
         message = json_format.ParseDict(_without_unknown(value), protos.MESSAGES[type_](), ignore_unknown_fields=True)
         shown = protos.resource(type_, protos.canonical(message))
-    except (json_format.Error, KeyError):
+    except _INEXPRESSIBLE:
         name = "cluster_name" if type_ is ResourceType.ENDPOINTS else "name"
         shown = protos.resource(type_, protos.MESSAGES[type_](**{name: str(value.get(name, ""))}))
     return replace(shown, version=content_hash(b"unreadable", type_.encode(), text))

@@ -1,0 +1,144 @@
+"""The cheap reading: what stats say, by the real names, and when they prove a view."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.envoy import matches
+from reconciler.envoy.readings import NotAnEnvoyError, Stats, VersionTexts
+from reconciler.model.observation import Versions
+from reconciler.model.resource import Resource, set_version
+from tests.envoy.live import CLUSTER, ENDPOINTS, LISTENER, ROUTE, RUNTIME, view
+
+WORLD = view([Resource.of(type_, "x", b"1") for type_ in (CLUSTER, ENDPOINTS, LISTENER, ROUTE)])
+FINE = f"""cluster_manager.cds.version_text: "{set_version(WORLD.of_type(CLUSTER))}"
+listener_manager.lds.version_text: "{set_version(WORLD.of_type(LISTENER))}"
+cluster.x.version_text: "{WORLD.of_type(ENDPOINTS)[0].version}"
+http.p.rds.x.version_text: "{WORLD.of_type(ROUTE)[0].version}"
+cluster.x.update_rejected: 2
+http.p.rds.x.update_failure: 3
+http.q.rds.y.update_rejected: 4
+listener_manager.lds.update_rejected: 5
+cluster_manager.cds.update_failure: 6
+listener_manager.total_listeners_draining: 0
+server.live: 1
+server.state: 0
+"""
+
+
+def read(text: str) -> Versions:
+    """The reading of these stats."""
+    return Stats(text).versions("then")
+
+
+def test_refusals_are_summed_by_type() -> None:
+    """Semantic refusals and unreadable files alike, of every subscription of a type."""
+    assert dict(read(FINE).rejected) == {CLUSTER: 6, ENDPOINTS: 2, LISTENER: 5, ROUTE: 7, RUNTIME: 0}
+
+
+def test_a_view_that_is_shown_matches() -> None:
+    """All versions equal, nothing warming, no overrides, live."""
+    assert matches(read(FINE), WORLD)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("server.live: 1", "server.live: 0"),
+        ("server.state: 0", "server.state: 2"),
+        ("server.state: 0\n", ""),
+        ("server.live", "cluster_manager.warming_clusters: 1\nserver.live"),
+        ("server.live", "listener_manager.total_listeners_warming: 1\nserver.live"),
+        ("server.live", "runtime.admin_overrides_active: 1\nserver.live"),
+        ('cds.version_text: "', 'cds.version_text: "z'),
+        ('lds.version_text: "', 'lds.version_text: "z'),
+        ('cluster.x.version_text: "', 'cluster.x.version_text: "z'),
+        ('http.p.rds.x.version_text: "', 'http.p.rds.x.version_text: "z'),
+        ("http.p.rds.x.version_text", "http.p.rds.z.version_text"),
+        ("cluster.x.version_text", "cluster.z.version_text"),
+        ("cluster_manager.cds.version_text", "cluster_manager.cds.else"),
+        ("server.live", 'http.q.rds.x.version_text: "other"\nserver.live'),
+    ],
+)
+def test_anything_else_does_not(old: str, new: str) -> None:
+    """Each condition counts."""
+    assert old in FINE
+    assert not matches(read(FINE.replace(old, new)), WORLD)
+
+
+def test_runtime_keys_never_match() -> None:
+    """Stats say whether something is overridden, not with what."""
+    assert not matches(read(FINE), view([*WORLD.resources.values(), Resource.of(RUNTIME, "a.b", b"1")]))
+
+
+def test_since_a_proof_refusals_and_restarts_count() -> None:
+    """After either, the version of a set may stand over content that is not its own."""
+    proven, now = read(FINE), read(FINE)
+    assert matches(now, WORLD, since=proven)
+    assert not matches(replace(now, epoch="later"), WORLD, since=proven)
+    for type_, equal in ((CLUSTER, False), (LISTENER, False), (ROUTE, True), (ENDPOINTS, True)):
+        moved = replace(now, rejected=dict(now.rejected) | {type_: now.rejected[type_] + 1})
+        assert matches(moved, WORLD, since=proven) is equal
+
+
+@pytest.mark.parametrize("text", ["", "<html>server.live: 1</html>", "server.live: \n", "server.live: 2\n", "a: b\n"])
+def test_what_has_no_server_is_no_envoy(text: str) -> None:
+    """Every Envoy says whether it is live."""
+    with pytest.raises(NotAnEnvoyError):
+        Stats(text)
+
+
+@pytest.mark.parametrize("line", ["cluster.a.update_rejected: x", "cluster_manager.warming_clusters: -1"])
+def test_counts_are_numbers(line: str) -> None:
+    """A count that is none is no Envoy's."""
+    with pytest.raises(NotAnEnvoyError):
+        read(f"{line}\n{FINE}")
+
+
+def test_lines_that_are_none_are_passed_over() -> None:
+    """A name with a newline in it, written by hand, does not make a proxy unreadable."""
+    assert read(f'cluster.a\nb.version_text: "v"\n{FINE}').versions[CLUSTER, ""] == set_version(WORLD.of_type(CLUSTER))
+
+
+def test_draining_is_seen() -> None:
+    """Listeners and single filter chains drain."""
+    assert not Stats(FINE).draining
+    assert Stats(FINE + "listener_manager.total_filter_chains_draining: 1\n").draining
+
+
+def test_versions_are_shown_as_they_were_written() -> None:
+    """Envoy escapes a text for HTML; nobody wrote it like that."""
+    assert read(FINE + 'cluster.h.version_text: "&lt;a&amp;b&gt;"\n').versions[ENDPOINTS, "h"] == "<a&b>"
+
+
+_names = st.text(st.sampled_from("ab.:_/|"), min_size=1, max_size=8).filter(lambda name: name.strip("."))
+
+
+@given(st.lists(st.sampled_from(["x", "rds", "a:b", "q.rds", "rds.q"]), min_size=1, max_size=4).map(".".join), _names)
+def test_a_route_is_found_behind_any_prefix(name: str, prefix: str) -> None:
+    """Whatever a listener's stat prefix and a route's name are, the real name finds the version."""
+    stat = f"http.{prefix.replace(':', '_')}.rds.{name.replace(':', '_')}"
+    assert VersionTexts({stat: "v"})[ROUTE, name] == "v"
+
+
+def test_a_longer_name_is_not_a_shorter_one() -> None:
+    """`x` is not `y.rds.x` where both are there; where only one is, a lookup of the other's tail still finds it."""
+    both = VersionTexts({"http.p.rds.x": "short", "http.p.rds.y.rds.x": "long"})
+    assert (both[ROUTE, "x"], both[ROUTE, "y.rds.x"]) == ("short", "long")
+    assert dict(both) == {(ROUTE, "x"): "short", (ROUTE, "y.rds.x"): "long"}
+
+
+def test_one_route_in_two_versions_is_neither() -> None:
+    """Two listeners that run one route configuration differently show both."""
+    texts = VersionTexts({"http.p.rds.x": "1", "http.q.rds.x": "2"})
+    assert texts[ROUTE, "x"] == "1, 2"
+
+
+def test_what_is_not_there_is_not_found() -> None:
+    """As in any mapping."""
+    texts = VersionTexts({"cluster.a": "1", "sds.b": "2"})
+    assert (texts.get((ENDPOINTS, "b")), texts.get((ROUTE, "a")), len(texts)) == (None, None, 1)
