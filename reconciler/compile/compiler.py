@@ -99,6 +99,7 @@ class _Compiler:
         outbound = outbound_listeners(self._index, sidecar)
         self.findings.extend(sidecars.circles(self._index, outbound, owner))
         bound = [*sidecars.sockets(outbound, owner)]
+        outbound = sidecars.one_in_a_place(outbound)
         out = [self._listener(Direction.OUTBOUND, (item.bind, item.port), item.routes, source) for item in outbound]
         routed = [self._configurations.sidecar(item, namespace=proxy.key.namespace) for item in outbound]
         out.extend(self._behind(routed, source, proxy))

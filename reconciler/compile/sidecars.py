@@ -127,6 +127,11 @@ def _named(items: list[Outbound]) -> Iterator[Outbound]:
         yield replace(item, routes=name)
 
 
+def one_in_a_place(items: Iterable[Outbound]) -> list[Outbound]:
+    """The first listener of each address and port: a second one is a `port-clash`, and has no place in a view."""
+    return list({(item.bind, item.port): item for item in reversed([*items])}.values())[::-1]
+
+
 def sockets(items: Iterable[Outbound], owner: str) -> Iterator[Socket]:
     """What the outbound side binds."""
     for item in items:

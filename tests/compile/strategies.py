@@ -1,0 +1,173 @@
+"""Meshes of every shape, small enough to meet themselves: few names, many ways to use them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from reconciler.yamldoc import dump
+
+NAMESPACES = ("default", "shop")
+NAMES = ("a", "b", "c")
+SUBSETS = ("v1", "v2")
+PORTS = (80, 9080, 9443)
+PROTOCOLS = ("HTTP", "HTTP2", "GRPC")
+
+
+def _document(kind: str, name: str, namespace: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+def _fqdn(name: str, namespace: str) -> str:
+    return f"{name}.{namespace}.svc.cluster.local"
+
+
+_HOSTS = st.one_of(
+    st.sampled_from(NAMES),
+    st.builds(_fqdn, st.sampled_from(NAMES), st.sampled_from(NAMESPACES)),
+    st.sampled_from(["x.example.com", "y.example.com"]),
+)
+_PATTERNS = st.one_of(_HOSTS, st.sampled_from(["*.example.com", "*.shop.svc.cluster.local", "*.com"]))
+_SCOPES = st.builds(
+    lambda place, host: f"{place}/{host}",
+    st.sampled_from([".", "*", "~", *NAMESPACES]),
+    st.one_of(
+        st.sampled_from(["*", "*.example.com", "*.shop.svc.cluster.local"]),
+        st.builds(_fqdn, st.sampled_from(NAMES), st.sampled_from(NAMESPACES)),
+    ),
+)
+
+
+@st.composite
+def _services(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
+    ports = [
+        {"number": number, "name": f"p{number}", "protocol": draw(st.sampled_from(PROTOCOLS))}
+        for number in draw(st.lists(st.sampled_from(PORTS), min_size=1, max_size=2, unique=True))
+    ]
+    spec: dict[str, Any] = {"hosts": [_fqdn(name, namespace)], "resolution": "STATIC", "ports": ports}
+    if draw(st.booleans()):
+        spec["workloadSelector"] = {"labels": {"app": name}}
+    else:
+        spec["endpoints"] = [
+            {"address": f"10.1.0.{n}", "labels": {"version": draw(st.sampled_from(SUBSETS))}, "weight": n}
+            for n in draw(st.lists(st.integers(1, 4), max_size=3))
+        ]
+    return _document("ServiceEntry", name, namespace, spec)
+
+
+_DESTINATIONS = st.fixed_dictionaries(
+    {"host": _HOSTS},
+    optional={
+        "subset": st.sampled_from((*SUBSETS, "gone")),
+        "port": st.fixed_dictionaries({"number": st.sampled_from(PORTS)}),
+    },
+)
+_STRINGS = st.fixed_dictionaries({}, optional={"exact": st.sampled_from(["x", "y"])})
+_MATCHES = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(NAMES),
+        "uri": st.sampled_from([{"exact": "/x"}, {"prefix": "/"}, {"prefix": "/y"}, {"regex": ".*"}]),
+        "headers": st.dictionaries(st.sampled_from(["h1", "h2", "h3"]), _STRINGS, max_size=3),
+    },
+)
+_RULES = st.fixed_dictionaries(
+    {
+        "route": st.lists(
+            st.builds(
+                lambda destination, weight: {"destination": destination, "weight": weight},
+                _DESTINATIONS,
+                st.integers(1, 100),
+            ),
+            min_size=1,
+            max_size=3,
+        )
+    },
+    optional={
+        "name": st.sampled_from(["primary", "other"]),
+        "match": st.lists(_MATCHES, max_size=2),
+        "timeout": st.sampled_from(["0s", "1s"]),
+        "retries": st.sampled_from([{"attempts": 0}, {"attempts": 2, "retryOn": "503,reset"}]),
+    },
+)
+
+
+@st.composite
+def _virtual_services(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
+    spec = {
+        "hosts": draw(st.lists(_PATTERNS, min_size=1, max_size=2, unique=True)),
+        "gateways": draw(st.lists(st.sampled_from(["mesh", "g", "default/g", "shop/h"]), max_size=2, unique=True)),
+        "http": draw(st.lists(_RULES, min_size=1, max_size=3)),
+    }
+    return _document("VirtualService", name, namespace, spec)
+
+
+@st.composite
+def _rules(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
+    subsets = [{"name": item, "labels": {"version": item}} for item in draw(st.sets(st.sampled_from(SUBSETS)))]
+    host = draw(st.one_of(_HOSTS, st.just("*.cluster.local")))
+    return _document("DestinationRule", name, namespace, {"host": host, "subsets": subsets})
+
+
+@st.composite
+def _gateways(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
+    servers = [
+        {
+            "port": {"number": draw(st.sampled_from([80, 81])), "name": f"s{number}", "protocol": "HTTP"},
+            "hosts": draw(st.lists(st.one_of(_SCOPES, _PATTERNS, st.just("*")), min_size=1, max_size=2)),
+            "bind": draw(st.sampled_from(["", "10.9.0.1"])),
+        }
+        for number in range(draw(st.integers(1, 2)))
+    ]
+    return _document("Gateway", name, namespace, {"servers": servers})
+
+
+@st.composite
+def _sidecars(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
+    egress = [
+        {"hosts": draw(st.lists(_SCOPES, max_size=3)), **draw(st.sampled_from(_EGRESS))}
+        for _ in range(draw(st.integers(0, 3)))
+    ]
+    spec: dict[str, Any] = {"egress": egress}
+    if draw(st.booleans()):
+        spec["workloadSelector"] = {"labels": {"app": draw(st.sampled_from(NAMES))}}
+    if draw(st.booleans()):
+        spec["ingress"] = [{"port": {"number": 7000}, "defaultEndpoint": "127.0.0.1:7001"}]
+    return _document("Sidecar", name, namespace, spec)
+
+
+_EGRESS: tuple[dict[str, Any], ...] = (
+    {},
+    {"port": {"number": 80}},
+    {"port": {"number": 9080}, "bind": "127.0.0.7"},
+    {"port": {"number": 9080}, "bind": "127.0.0.8"},
+    {"port": {"number": 3128, "protocol": "HTTP_PROXY"}},
+    {"port": {"number": 3129, "protocol": "HTTP_PROXY"}},
+)
+
+
+def _proxies(name: str, namespace: str) -> dict[str, Any]:
+    spec = {"workload": name, "admin": "unix:///run/a.sock", "push": {"files": {"directory": f"/e/{namespace}/{name}"}}}
+    return _document("Proxy", name, namespace, spec)
+
+
+_EDGE = _document("Proxy", "edge", "default", {"admin": "unix:///run/e.sock", "push": {"files": {"directory": "/e/g"}}})
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> list[str]:
+    """The documents of a mesh with a gateway and some sidecars, each as YAML, in any order."""
+    documents = [_EDGE]
+    kinds = (_services, _virtual_services, _rules, _sidecars)
+    for namespace in NAMESPACES:
+        for name in NAMES:
+            documents.extend(draw(kind(name, namespace)) for kind in kinds if draw(st.booleans()))
+            if draw(st.booleans()):
+                entry = {"address": f"10.0.{NAMESPACES.index(namespace)}.{NAMES.index(name) + 1}"}
+                labels = {"app": draw(st.sampled_from(NAMES)), "version": draw(st.sampled_from(SUBSETS))}
+                documents.append(_document("WorkloadEntry", name, namespace, {**entry, "labels": labels}))
+                documents.append(_proxies(name, namespace))
+    documents.append(draw(_gateways("g", "default")))
+    documents.append(draw(_gateways("h", "shop")))
+    return [dump(document) for document in draw(st.permutations(documents))]
