@@ -2,6 +2,9 @@
 
 The one agreement between the compiler, which points Envoy at these paths, and the push, which writes them. Clusters and listeners are one file each, because Envoy subscribes to the whole set. Every route configuration and every
 cluster's endpoints are a file of their own: Envoy watches each by itself, and refuses a file that holds two.
+
+Every file is a binary DiscoveryResponse whose `version_info` is the resource's own version in a file of one, and
+`set_version` of its resources in `cds.pb` and `lds.pb`.
 """
 
 from __future__ import annotations
