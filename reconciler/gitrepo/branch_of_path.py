@@ -25,18 +25,39 @@ class PathBranches:
     Args:
         git_dir: The common git directory.
         work_tree: The main work tree, if there is one.
+        tidy_every: Commits after which git looks whether there is something to tidy up, since nobody else may ever run a
+            command there that does.
     """
 
-    def __init__(self, objects: Objects, settings: GitSettings, git_dir: Path, work_tree: Path | None) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        settings: GitSettings,
+        git_dir: Path,
+        work_tree: Path | None,
+        *,
+        tidy_every: int = 500,
+    ) -> None:
         self._objects = objects
         self._settings = settings
         self._git_dir = git_dir
         self._work_tree = work_tree
+        self._tidy_every = tidy_every
+        self._commits = 0
 
     def commit(
         self, branch: str, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime
     ) -> str:
         """One commit on top of `expect`; see `Repository.commit`."""
+        new = self._commit(branch, expect=expect, files=files, message=message, at=at)
+        self._commits += 1
+        if self._commits % self._tidy_every == 0:
+            run([f"--git-dir={self._git_dir}", "gc", "--auto", "--quiet"])
+        return new
+
+    def _commit(
+        self, branch: str, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime
+    ) -> str:
         homes = [home for home in checkouts(self._git_dir, self._work_tree) if home.branch == branch]
         if not homes:
             self._require(branch, expect)

@@ -118,20 +118,25 @@ def move(checkout: Checkout, *, old: str, new: str, paths: Sequence[str], swap: 
     """
     note = checkout.git_dir / _NOTE
     _write_note(note, old=old, new=new, paths=paths)
-    moved = _git(checkout, "read-tree", "-m", "-u", old, new)
-    if not moved.ok:
-        _restore(checkout, old, paths, new)
-        note.unlink(missing_ok=True)
-        if "not uptodate" in moved.err or "overwritten" in moved.err or "would lose" in moved.err:
-            raise _dirty(checkout, moved.words, _HINT)
-        raise write_error(moved, what=f"the work tree {checkout.path} can't be moved")
     try:
+        _read_tree(checkout, old, new)
         swap()
     except BaseException:
-        _git(checkout, "read-tree", "-m", "-u", new, old)
-        note.unlink(missing_ok=True)
+        if not _git(checkout, "read-tree", "-m", "-u", new, old).ok or _changed(checkout):
+            _restore(checkout, old, paths, new)
+        if not _changed(checkout):  # otherwise the next commit tries again, see `recover`
+            note.unlink(missing_ok=True)
         raise
     note.unlink(missing_ok=True)
+
+
+def _read_tree(checkout: Checkout, old: str, new: str) -> None:
+    moved = _git(checkout, "read-tree", "-m", "-u", old, new)
+    if moved.ok:
+        return
+    if "not uptodate" in moved.err or "overwritten" in moved.err or "would lose" in moved.err:
+        raise _dirty(checkout, moved.words, _HINT)
+    raise write_error(moved, what=f"the work tree {checkout.path} can't be moved")
 
 
 def recover(checkout: Checkout, tip: str) -> None:
@@ -163,13 +168,15 @@ def _restore(checkout: Checkout, tip: str, paths: Sequence[str], new: str) -> No
             (checkout.path / path).unlink(missing_ok=True)
 
 
-def _is_ours(checkout: Checkout, path: str, commits: Iterable[str]) -> bool:
-    """Whether a file is as one of these commits has it, by git's own filters; an absent file is no loss."""
+def _is_ours(checkout: Checkout, path: str, commits: Sequence[str]) -> bool:
+    """Whether a file is as one of these commits has it, or the beginning of that; an absent file is no loss."""
     place = checkout.path / path
     if not place.is_file() or place.is_symlink():
         return not place.is_symlink() and not place.exists()
-    found = _git(checkout, "hash-object", "--", path).text
-    return found in {_blob(checkout, f"{commit}:{path}") for commit in commits}
+    if _git(checkout, "hash-object", "--", path).text in {_blob(checkout, f"{commit}:{path}") for commit in commits}:
+        return True
+    content = place.read_bytes()  # where the disk was full, git leaves as much as there was room for
+    return any(_git(checkout, "cat-file", "blob", f"{commit}:{path}").out.startswith(content) for commit in commits)
 
 
 def _blob(checkout: Checkout, name: str) -> str:

@@ -113,11 +113,15 @@ def run(
     with process:
         try:
             out, err = process.communicate(stdin or None, limit)
-        except BaseException as error:
+        except subprocess.TimeoutExpired:
             _end(process)
-            if isinstance(error, subprocess.TimeoutExpired):
-                what = next((word for word in arguments if word in {"clone", "fetch", "push", "ls-remote"}), "the call")
-                raise GitUnavailableError(f"git {what} did not end within {limit:g} s") from None
+            what = next((word for word in arguments if word in {"fetch", "push", "ls-remote"}), "the call")
+            raise GitUnavailableError(f"git {what} did not end within {limit:g} s") from None
+        except BaseException:
+            if timeout is None:
+                process.communicate()  # Ctrl-C: a local write is short, and ended half-way it leaves locks behind
+            else:
+                _end(process)
             raise
     return Result(process.returncode, out, redacted(err.decode("utf-8", "backslashreplace")))
 

@@ -18,6 +18,8 @@ from reconciler.gitrepo.graft import EMPTY_TREE, Grafted, graft, pack
 from reconciler.gitrepo.objects import Objects
 from reconciler.settings import GitSettings, Identity
 
+_PACK_FROM = 100  # the default of Git's transfer.unpackLimit
+
 
 def grafted(objects: Objects, parent: str | None, files: Mapping[str, bytes | None]) -> Grafted:
     """The tree of a commit, or an empty one, with these files set or removed; nothing is written yet."""
@@ -37,7 +39,9 @@ def write_commit(
     """
     where = f"--git-dir={git_dir}"
     if tree.objects:
-        stored = run([where, "unpack-objects", "-q"], stdin=pack(tree.objects))
+        # As git does with what it receives: many objects stay one pack, a few become files of their own.
+        store = ["index-pack", "--stdin"] if len(tree.objects) >= _PACK_FROM else ["unpack-objects", "-q"]
+        stored = run([where, *store], stdin=pack(tree.objects))
         if not stored.ok:
             raise write_error(stored, what=f"{git_dir} can't be written")
     options, sign = _signing(settings)

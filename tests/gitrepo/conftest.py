@@ -71,3 +71,15 @@ def bare(tmp_path: Path, checkout: Path, git: Git) -> Path:
     path = tmp_path / "bare.git"
     git(tmp_path, "clone", "-q", "--bare", str(checkout), str(path))
     return path
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB, to be filled; skips where it can't be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)

@@ -255,3 +255,63 @@ def test_work_done_after_a_crash_is_never_overwritten(checkout: Path, opened: Op
         repository.commit("main", expect=repository.branch("main"), files=FILES, message="Next", at=AT)
 
     assert (checkout / "policies" / "a.yaml").read_text() == "a: mine\n"
+
+
+_INTERRUPTED = """
+import os, signal, sys
+from datetime import datetime, UTC
+from reconciler.gitrepo import command, open_repository
+from reconciler.settings import GitSettings
+repository = open_repository(sys.argv[1], GitSettings())
+real = command.subprocess.Popen
+
+class Popen(real):
+    pressed = False
+
+    def communicate(self, *arguments):
+        if sys.argv[2] in self.args and not Popen.pressed:
+            Popen.pressed = True
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().communicate(*arguments)
+
+command.subprocess.Popen = Popen
+files = {"policies/a.yaml": b"a: 2\\n", "policies/new/b.yaml": b"b: 1\\n", "run": None}
+try:
+    repository.commit("main", expect=repository.branch("main"), files=files, message="Move", at=datetime.now(UTC))
+except KeyboardInterrupt:
+    sys.exit(9)
+finally:
+    repository.close()
+"""
+
+
+@pytest.mark.parametrize("command", ["unpack-objects", "commit-tree", "status"])
+def test_ctrl_c_before_the_move_leaves_everything(checkout: Path, git: Git, command: str) -> None:
+    """Interrupted while it prepares, a commit leaves branch, index and files as they were, and no lock behind."""
+    before = state(checkout, git)
+
+    done = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED, str(checkout), command], check=False, capture_output=True
+    )
+
+    assert done.returncode == 9, done.stderr
+    assert state(checkout, git) == before
+    assert _only_ours(checkout)
+
+
+def test_ctrl_c_during_the_move_goes_back(checkout: Path, git: Git) -> None:
+    """Interrupted while the files move, a commit takes them back: the branch has not moved."""
+    before = state(checkout, git)
+
+    done = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED, str(checkout), "read-tree"], check=False, capture_output=True
+    )
+
+    assert done.returncode == 9, done.stderr
+    assert state(checkout, git) == before
+    assert _only_ours(checkout)
+    assert not (checkout / ".git" / "reconciler" / "moving.json").exists()
+
+
+def _only_ours(checkout: Path) -> bool:
+    return {path.parent.name for path in (checkout / ".git").rglob("*.lock")} <= {"reconciler"}

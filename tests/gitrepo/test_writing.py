@@ -21,6 +21,8 @@ from reconciler.gitrepo import (
     SigningError,
     open_repository,
 )
+from reconciler.gitrepo.branch_of_path import PathBranches
+from reconciler.gitrepo.objects import Objects
 from reconciler.settings import GitSettings, Identity, Signing
 from tests.gitrepo.conftest import AT, Git, Open
 
@@ -254,6 +256,36 @@ def test_shared_repositories_stay_writable_for_the_group(tmp_path: Path, git: Gi
     assert all(path.stat().st_mode & stat.S_IWGRP for path in folders)
 
 
+def test_many_objects_become_one_pack(bare: Path, git: Git, opened: Open) -> None:
+    """The first receipt of a large fleet is one file for Git, not a thousand."""
+    repository = opened(bare)
+
+    new = repository.commit(RECORD, expect=None, files={f"p/{n}": b"%d" % n for n in range(300)}, message="Say", at=AT)
+
+    assert len(repository.tree(new).files("p")) == 300
+    assert repository.read(new, "p/299") == b"299"
+    assert len(list((bare / "objects" / "pack").glob("*.pack"))) == 1
+    assert int(git(bare, "count-objects").split()[0]) < 10
+
+
+def test_a_repository_that_only_we_write_is_tidied(bare: Path, git: Git, settings: GitSettings) -> None:
+    """Loose objects do not grow without end where nobody runs a git command that tidies up."""
+    git(bare, "config", "gc.autoPackLimit", "1")
+    git(bare, "config", "gc.autoDetach", "false")
+    objects = Objects(bare)
+    branches = PathBranches(objects, settings, bare, None, tidy_every=3)
+    tip: str | None = None
+    packs = []
+    for number in range(3):
+        files: dict[str, bytes | None] = {f"{name}": b"%d %d" % (number, name) for name in range(120)}
+        tip = branches.commit(RECORD, expect=tip, files=files, message="Say", at=AT)
+        packs.append(len(list((bare / "objects" / "pack").glob("*.pack"))))
+
+    assert packs == [1, 2, 1]
+    assert objects.commit(f"refs/heads/{RECORD}") == tip
+    objects.close()
+
+
 _LIMITED = """
 import resource, sys
 from datetime import datetime, UTC
@@ -284,37 +316,43 @@ def test_a_write_that_fails_half_way_leaves_the_branch(bare: Path, git: Git) -> 
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 100
 
 
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Path:
-    """A file system of 1 MiB; skips where it can't be mounted."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount")
-    return place
-
-
 def test_a_full_disk_is_an_error_that_names_it(full_disk: Path, bare: Path, git: Git, settings: GitSettings) -> None:
     """No space: the branch stays, the words say why, and with space again the same commit works."""
-    try:
-        path = full_disk / "r.git"
-        shutil.copytree(bare, path)
-        old = git(path, "rev-parse", "main")
-        filler = full_disk / "filler"
-        with open_repository(str(path), settings) as repository:
-            with pytest.raises(OSError, match="No space"):
-                filler.write_bytes(bytes(2 << 20))
-            with pytest.raises(GitWriteError, match="No space left") as caught:
-                repository.commit("main", expect=old, files={"x": os.urandom(9000)}, message="Say", at=AT)
-            assert "free space" in caught.value.diagnostics[0].hint
-            assert repository.branch("main") == old
-            filler.unlink()
-            assert repository.commit("main", expect=old, files={"x": b"1"}, message="Say", at=AT)
-    finally:
-        subprocess.run(["umount", "-l", str(full_disk)], check=True)
+    path = full_disk / "r.git"
+    shutil.copytree(bare, path)
+    old = git(path, "rev-parse", "main")
+    filler = full_disk / "filler"
+    with open_repository(str(path), settings) as repository:
+        with pytest.raises(OSError, match="No space"):
+            filler.write_bytes(bytes(2 << 20))
+        with pytest.raises(GitWriteError, match="No space left") as caught:
+            repository.commit("main", expect=old, files={"x": os.urandom(9000)}, message="Say", at=AT)
+        assert "free space" in caught.value.diagnostics[0].hint
+        assert repository.branch("main") == old
+        filler.unlink()
+        assert repository.commit("main", expect=old, files={"x": b"1"}, message="Say", at=AT)
+
+
+def test_a_full_disk_under_a_work_tree_takes_the_move_back(
+    full_disk: Path, checkout: Path, git: Git, opened: Open
+) -> None:
+    """When the files of a checked-out branch can't be written, the branch stays, and the work tree is clean again."""
+    linked, filler = full_disk / "linked", full_disk / "filler"
+    git(checkout, "worktree", "add", "-q", str(linked), "-b", "other")
+    with pytest.raises(OSError, match="No space"):
+        filler.write_bytes(bytes(2 << 20))
+    repository = opened(checkout)
+    old = repository.branch("other")
+    files = {"policies/a.yaml": b"a: 2\n", "big": os.urandom(50_000), "run": None}
+
+    with pytest.raises(GitWriteError, match="unable to write file big"):
+        repository.commit("other", expect=old, files=files, message="Move", at=AT)
+
+    filler.unlink()
+    assert repository.branch("other") == old
+    new = repository.commit("other", expect=old, files=files, message="Move", at=AT)
+    assert git(linked, "rev-parse", "HEAD") == new
+    assert git(linked, "status", "--porcelain") == ""
 
 
 _READ_ONLY = """
