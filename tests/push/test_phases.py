@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.model.resource import Resource, ResourceId, ResourceType
@@ -45,12 +45,14 @@ def arriving(step: Step) -> set[ResourceId]:
     return {item.id for item in step.put} - set(step.before)
 
 
+@settings(deadline=None, max_examples=60)
 @given(states())
 def test_nothing_to_do_is_no_step(live: State) -> None:
     """A state needs no steps to itself."""
     assert steps(live, live) == ()
 
 
+@settings(deadline=None, max_examples=60)
 @given(states(), states())
 def test_steps_lead_from_live_to_wanted(live: State, wanted: State) -> None:
     """Steps chain: each begins where the last ended, the first at what serves and the last ends at what should."""
@@ -61,6 +63,7 @@ def test_steps_lead_from_live_to_wanted(live: State, wanted: State) -> None:
     assert all(step.put or step.gone for step in found)
 
 
+@settings(deadline=None, max_examples=60)
 @given(states(), states())
 def test_phases_come_in_order(live: State, wanted: State) -> None:
     """ADD before REPOINT before REMOVE."""
@@ -68,6 +71,7 @@ def test_phases_come_in_order(live: State, wanted: State) -> None:
     assert phases == sorted(phases)
 
 
+@settings(deadline=None, max_examples=60)
 @given(states(), states())
 def test_adding_changes_nothing_that_serves(live: State, wanted: State) -> None:
     """ADD only creates: whatever served before serves unchanged at its end."""
@@ -76,6 +80,7 @@ def test_adding_changes_nothing_that_serves(live: State, wanted: State) -> None:
             assert step.before.items() <= step.after.items()
 
 
+@settings(deadline=None, max_examples=60)
 @given(states(), states())
 def test_removing_only_takes_away(live: State, wanted: State) -> None:
     """REMOVE puts nothing: all that is wanted is there before anything goes."""
@@ -85,6 +90,7 @@ def test_removing_only_takes_away(live: State, wanted: State) -> None:
             assert step.after.items() <= step.before.items()
 
 
+@settings(deadline=None, max_examples=60)
 @given(states(), states())
 def test_only_a_listener_goes_before_the_removal(live: State, wanted: State) -> None:
     """Before REMOVE nothing goes, but a listener whose address a new one takes."""
@@ -94,6 +100,7 @@ def test_only_a_listener_goes_before_the_removal(live: State, wanted: State) -> 
             assert not step.gone or arriving(step)
 
 
+@settings(deadline=None, max_examples=60)
 @given(states(), states())
 def test_what_is_referred_to_comes_first_and_goes_last(live: State, wanted: State) -> None:
     """Clusters and endpoints never share a step with listeners and routes; they come before them and go after them."""
