@@ -21,6 +21,8 @@ from reconciler.model.origin import Finding
 from reconciler.model.virtualservice import Destination, HTTPMatch, HTTPRetry, HTTPRoute, StringMatch, VirtualService
 
 _BY_STATUS = "retriable-status-codes"
+_RETRY_ON = f"connect-failure,refused-stream,unavailable,cancelled,{_BY_STATUS}"
+"""Istio's default; the house template has it too, but attempts without a condition would be without effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,8 @@ def _retries(action: Any, retries: HTTPRetry | None) -> None:
     policy.num_retries.value = retries.attempts
     if retries.retry_on:
         _retry_on(policy, retries.retry_on)
+    elif not policy.retry_on:
+        policy.retry_on = _RETRY_ON
     if retries.per_try_timeout is not None:
         policy.per_try_timeout.FromTimedelta(retries.per_try_timeout)
     if retries.backoff:

@@ -133,6 +133,17 @@ def test_retries_are_put_on_top_of_the_defaults() -> None:
     assert policy["retry_host_predicate"][0]["name"] == "envoy.retry_host_predicates.previous_hosts"
 
 
+def test_attempts_mean_something_where_the_template_has_no_retries() -> None:
+    """Envoy retries nothing without a condition."""
+    policy = "kind: VirtualService\nmetadata: {name: a}\nspec: {hosts: [a], http: [{retries: {attempts: 3}, route: [{destination: {host: a}}]}]}"
+    view = only(compiled(documents(_SERVICES, policy), route="route: {timeout: 0s}"))
+    (route,) = routes(view, "9080")[f"{_HOST}:9080"]
+    assert route["route"]["retry_policy"]["num_retries"] == 3
+    assert route["route"]["retry_policy"]["retry_on"].startswith("connect-failure,")
+    (other,) = routes(view, "9080")["b.default.svc.cluster.local:9080"]
+    assert "retry_policy" not in other["route"]
+
+
 def test_no_attempts_are_no_retries() -> None:
     """`attempts: 0` turns the default off."""
     (route,) = _routes("  - {retries: {attempts: 0}, route: [{destination: {host: a}}]}\n")
