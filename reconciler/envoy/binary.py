@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -14,6 +15,8 @@ from reconciler.http import HttpClient, HttpError
 from reconciler.settings import AdminSettings
 
 _READY_POLL = 0.01
+_SHOWN = 10
+_TRACE = re.compile(r"\[backtrace\]|\[envoy_bug\].*(#\d|stacktrace)")
 
 
 class EnvoyNotFoundError(PermanentError):
@@ -85,8 +88,7 @@ class EnvoyProcess:
             while not self._ready(client):
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     self.kill()
-                    tail = self.log.read_text(errors="replace")[-2000:]
-                    raise EnvoyExitedError(f"envoy did not become ready\n{tail}")
+                    raise _not_ready(self.log.read_text(errors="replace"))
                 time.sleep(_READY_POLL)
 
     def stop(self, timeout: float = 5.0) -> None:
@@ -122,3 +124,15 @@ class EnvoyProcess:
             return client.get("/ready").status == 200  # noqa: PLR2004 -- HTTP's OK
         except HttpError:
             return False
+
+
+def _not_ready(log: str) -> EnvoyExitedError:
+    """Why it did not start, by the last lines of its log that are no stack trace."""
+    lines = [line for line in log.splitlines() if line.strip() and not _TRACE.search(line)]
+    hint = ""
+    if "inotify" in log:
+        hint = (
+            "every file that an Envoy watches takes one inotify instance of its user: raise the limit, for example with "
+            "`sysctl fs.inotify.max_user_instances=8192`"
+        )
+    return EnvoyExitedError("envoy did not become ready\n" + "\n".join(lines[-_SHOWN:]), hint=hint)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -20,10 +21,10 @@ Subscription = tuple[ResourceType, str]
 _WARMING = ("cluster_manager.warming_clusters", "listener_manager.total_listeners_warming")
 _DRAINING = ("listener_manager.total_listeners_draining", "listener_manager.total_filter_chains_draining")
 _OVERRIDES = "runtime.admin_overrides_active"
-_LIVE, _STATE = "server.live", "server.state"
+_LIVE, _STATE, _UPTIME = "server.live", "server.state", "server.uptime"
 _REFUSED = ("update_rejected", "update_failure")
 _TEXT = "version_text"
-_FILTER = rf"\.(version_text|update_rejected|update_failure|warming_clusters|total_\w+_(warming|draining)|{_OVERRIDES[8:]})$|^server\.(live|state)$"
+_FILTER = rf"\.(version_text|update_rejected|update_failure|warming_clusters|total_\w+_(warming|draining)|{_OVERRIDES[8:]})$|^server\.(live|state|uptime)$"
 
 STATS = f"/stats?usedonly&filter={quote(_FILTER)}"
 """What to ask Envoy for."""
@@ -33,6 +34,7 @@ EPOCH = "/config_dump?mask=last_updated&name_regex=%5E%24"
 
 Of all that tells processes apart this is the cheapest that is sure: `/server_info` has 120 KB and whole seconds, and
 uptimes in stats are as old as the last flush. The expression keeps Envoy from copying everything else into the dump first.
+It need not be asked again as long as one connection lasts.
 """
 
 _SETS = {
@@ -85,25 +87,30 @@ class Stats:
     """One answer to `STATS`.
 
     Args:
-        text: The body, a `name: value` per line.
+        body: A `name: value` per line. A line without a colon is the rest of a name with a newline in it.
+
+    Attributes:
+        uptime: Seconds, as of the last flush of stats.
+        draining: Whether listeners or filter chains are on their way out; their routes are still in a dump.
 
     Raises:
-        NotAnEnvoyError: The stats that every Envoy has are not there.
+        NotAnEnvoyError: The stats that every Envoy has are not there, or its counts are no numbers.
     """
 
-    def __init__(self, text: str) -> None:
-        lines = (line.partition(": ") for line in text.split("\n"))
+    def __init__(self, body: bytes) -> None:
+        lines = (line.partition(": ") for line in body.decode("utf-8", "backslashreplace").split("\n"))
         self._values = {name: value for name, colon, value in lines if colon}
         if self._values.get(_LIVE) not in {"0", "1"}:
             raise NotAnEnvoyError("these are not the stats of an Envoy")
-
-    @property
-    def draining(self) -> bool:
-        """Whether listeners or filter chains are on their way out; their routes are still in a dump."""
-        return any(self._count(name) for name in _DRAINING)
+        self.uptime = self._count(_UPTIME)
+        self.draining = any(self._count(name) for name in _DRAINING)
+        self._read = self._versions()
 
     def versions(self, epoch: str) -> Versions:
         """The reading; `epoch` comes from another request."""
+        return replace(self._read, epoch=epoch)
+
+    def _versions(self) -> Versions:
         texts: dict[str, str] = {}
         rejected: dict[ResourceType, int] = dict.fromkeys(ResourceType, 0)
         for name, value in self._values.items():
@@ -118,7 +125,7 @@ class Stats:
             warming=sum(self._count(name) for name in _WARMING),
             rejected=MappingProxyType(rejected),
             overrides=self._count(_OVERRIDES),
-            epoch=epoch,
+            epoch="",
             live=self._values.get(_LIVE) == "1" and self._values.get(_STATE) in _SERVING,
         )
 

@@ -71,6 +71,11 @@ class HttpClient:
         except requests.RequestException as error:
             raise self._not_an_address() from error
 
+    @property
+    def connections(self) -> int:
+        """How many connections there have been. While it stays, the same process answers: a connection ends with one."""
+        return self._deadline.opened
+
     def get(self, target: str) -> Reply:
         """GET a path with its query, as it stands.
 

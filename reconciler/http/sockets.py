@@ -31,11 +31,13 @@ class Deadline:
     Attributes:
         silence: Seconds without a byte.
         total: Seconds for the whole call.
+        opened: How many sockets have been connected under it.
     """
 
     def __init__(self, *, silence: float, total: float) -> None:
         self.silence = silence
         self.total = total
+        self.opened = 0
         self._end = 0.0
 
     def start(self) -> None:
@@ -70,6 +72,7 @@ class _TcpConnection(HTTPConnection):
         plain = super()._new_conn()
         sock = _Socket(plain.family, plain.type, plain.proto, fileno=plain.detach())
         sock.deadline = self.deadline
+        self.deadline.opened += 1
         return sock
 
 
@@ -91,6 +94,7 @@ class _UnixConnection(HTTPConnection):
             sock.close()
             raise
         self.sock = sock
+        self.deadline.opened += 1
 
 
 class TcpAdapter(HTTPAdapter):

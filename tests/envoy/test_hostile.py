@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -26,7 +28,7 @@ from reconciler.model.origin import Origin
 from reconciler.model.proxy import FilesPush, Proxy, Push, RuntimePush, RuntimeRoute
 from reconciler.settings import AdminSettings
 from tests.envoy.live import running, until
-from tests.http.servers import Behaviour, always, answer, dripping, nobody, once, routed, serving, silent
+from tests.http.servers import Behaviour, always, answer, dripping, nobody, once, read_request, routed, serving, silent
 
 HASTY = AdminSettings(connect_timeout=0.2, read_timeout=0.2)
 SMALL = AdminSettings(max_body=100_000)
@@ -127,6 +129,38 @@ def pretending(section: bytes) -> Iterator[str]:
         yield server.address
 
 
+def epoch_of(number: int, *headers: bytes) -> bytes:
+    """An answer that names an epoch."""
+    return answer(200, json.dumps({"configs": [{"last_updated": f"process {number}"}]}).encode(), *headers)
+
+
+def test_a_connection_per_answer_is_no_loop() -> None:
+    """Where every answer closes its connection, the process is asked for each time, and not for ever."""
+    close = b"Connection: close"
+    table = [("/stats", answer(200, GOOD_STATS, close)), ("/config_dump", epoch_of(1, close))]
+    with serving(routed(table, b"")) as server, Admin(server.address, CALM) as admin:
+        assert admin.versions().epoch == "process 1"
+        assert server.connections <= 6
+
+
+def test_a_restart_behind_something_that_keeps_our_connection() -> None:
+    """A fallen uptime shows another process where the connection does not."""
+    asked: list[str] = []
+    ups = iter([100, 101, 3, 4])
+
+    def behave(connection: socket.socket, _over: threading.Event) -> None:
+        while request := read_request(connection):
+            asked.append(request.split(b" ")[1].decode().partition("?")[0])
+            if asked[-1] == "/stats":
+                connection.sendall(answer(200, GOOD_STATS + b"server.uptime: %d\n" % next(ups)))
+            else:
+                connection.sendall(epoch_of(asked.count("/config_dump")))
+
+    with serving(behave) as server, Admin(server.address, CALM) as admin:
+        epochs = [admin.versions().epoch for _ in range(4)]
+    assert epochs == ["process 1", "process 1", "process 2", "process 2"]
+
+
 WRONG = {
     "a page": HTML,
     "cut JSON": b'{"configs": [{"dynamic_active_clusters": [',
@@ -205,6 +239,8 @@ def test_any_json_is_an_observation(value: Any, wrapped: bool) -> None:  # noqa:
 
 class _Scripted:
     """Answers without a socket: thousands of examples need no thousands of connections."""
+
+    connections = 1
 
     def __init__(self, replies: dict[str, bytes], otherwise: bytes) -> None:
         self._replies = replies

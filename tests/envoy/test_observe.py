@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.envoy import Admin, matches
+from reconciler.envoy import Admin, matches, readings
+from reconciler.http import Reply
 from reconciler.model import protos
 from reconciler.model.resource import Resource, ResourceId, set_version
 from reconciler.settings import AdminSettings
@@ -360,6 +361,37 @@ def test_a_restart_changes_the_epoch(live: Live) -> None:
     assert after != before
     with Admin(live.admin.address, AdminSettings()) as other:
         assert other.versions().epoch == after
+
+
+def test_a_lasting_connection_needs_one_request(live: Live) -> None:
+    """The process is asked for once per connection: while one lasts, a cheap reading is one request."""
+    with counting(live) as asked:
+        for _ in range(5):
+            live.admin.versions()
+    assert asked == [readings.STATS] * 5
+    with counting(live) as asked:
+        live.process.kill()
+        live.process.start()
+        live.admin.versions()
+        live.admin.versions()
+    assert asked == [readings.STATS, readings.EPOCH, readings.STATS]
+
+
+@contextmanager
+def counting(lab: Live) -> Iterator[list[str]]:
+    """What is asked meanwhile, on top of what the client does anyway."""
+    lab.admin.versions()
+    asked: list[str] = []
+    client = lab.admin._client
+    plain = client.get
+
+    def get(target: str) -> Reply:
+        asked.append(target)
+        return plain(target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "get", get)
+        yield asked
 
 
 def test_draining_on_request_is_not_live(live: Live) -> None:

@@ -32,7 +32,7 @@ server.state: 0
 
 def read(text: str) -> Versions:
     """The reading of these stats."""
-    return Stats(text).versions("then")
+    return Stats(text.encode()).versions("then")
 
 
 def test_refusals_are_summed_by_type() -> None:
@@ -89,14 +89,16 @@ def test_since_a_proof_refusals_and_restarts_count() -> None:
 def test_what_has_no_server_is_no_envoy(text: str) -> None:
     """Every Envoy says whether it is live."""
     with pytest.raises(NotAnEnvoyError):
-        Stats(text)
+        Stats(text.encode())
 
 
-@pytest.mark.parametrize("line", ["cluster.a.update_rejected: x", "cluster_manager.warming_clusters: -1"])
+@pytest.mark.parametrize(
+    "line", ["cluster.a.update_rejected: x", "cluster_manager.warming_clusters: -1", "server.uptime: long"]
+)
 def test_counts_are_numbers(line: str) -> None:
     """A count that is none is no Envoy's."""
     with pytest.raises(NotAnEnvoyError):
-        read(f"{line}\n{FINE}")
+        Stats(f"{line}\n{FINE}".encode())
 
 
 def test_lines_that_are_none_are_passed_over() -> None:
@@ -106,8 +108,8 @@ def test_lines_that_are_none_are_passed_over() -> None:
 
 def test_draining_is_seen() -> None:
     """Listeners and single filter chains drain."""
-    assert not Stats(FINE).draining
-    assert Stats(FINE + "listener_manager.total_filter_chains_draining: 1\n").draining
+    assert not Stats(FINE.encode()).draining
+    assert Stats(f"{FINE}listener_manager.total_filter_chains_draining: 1\n".encode()).draining
 
 
 def test_versions_are_shown_as_they_were_written() -> None:

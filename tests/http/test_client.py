@@ -60,7 +60,7 @@ def test_one_connection_serves_many_calls(short_path: Path, unix: bool) -> None:
         for number in range(20):
             client.get(f"/{number}")
         client.post("/", {"a": "b"})
-        assert server.connections == 1
+        assert (server.connections, client.connections) == (1, 1)
 
 
 @pytest.mark.parametrize("unix", [False, True])
@@ -71,7 +71,7 @@ def test_a_server_that_came_back_is_spoken_to_again(short_path: Path, unix: bool
         for _ in range(3):
             assert client.get("/").status == 200
             assert server.ended.acquire(timeout=10)
-        assert server.connections == 3
+        assert (server.connections, client.connections) == (3, 3)
 
 
 def test_a_form_is_posted_as_one_body() -> None:
