@@ -6,10 +6,10 @@ endpoints come from.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
-from envoy.config.core.v3.config_source_pb2 import ConfigSource
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
@@ -17,8 +17,8 @@ from reconciler.compile import names
 from reconciler.compile.index import Index, Rule
 from reconciler.compile.names import ClusterRef
 from reconciler.compile.prototypes import Prototypes
+from reconciler.compile.sources import FilesSource
 from reconciler.model.destinationrule import SimpleLB, Subset
-from reconciler.model.key import Key
 from reconciler.model.protos import resource
 from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.serviceentry import Protocol
@@ -39,6 +39,14 @@ def speaks_http2(protocol: str) -> bool:
     return protocol in _HTTP2
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all proxies of a namespace have in common: a cluster without the place of its endpoints, and those."""
+
+    cluster: Any
+    endpoints: Resource
+
+
 class Clusters:
     """The clusters of one mesh, each built when it is first asked for."""
 
@@ -46,7 +54,7 @@ class Clusters:
         self._index = index
         self._plain = prototypes.cluster
         self._http2 = with_http2(prototypes.cluster, prototypes)
-        self._built: dict[tuple[ClusterRef, Key | None], Any] = {}
+        self._shared: dict[tuple[ClusterRef, str], _Shared] = {}
         self._endpoints: dict[tuple[ClusterRef, tuple[tuple[str, str], ...] | None], Resource] = {}
 
     def of_service(self, service: Service, port: int, *, client: str) -> list[ClusterRef]:
@@ -55,39 +63,34 @@ class Clusters:
         subsets = sorted(rule.subsets) if rule else []
         return [ClusterRef(service.host, port, subset) for subset in ("", *subsets)]
 
-    def cluster(self, ref: ClusterRef, source: ConfigSource, *, client: str) -> Resource:
-        """The CDS resource, with its endpoints from this source."""
-        message = Cluster()
-        message.CopyFrom(self._message(ref, self._index.rule(ref.host, client=client)))
-        message.eds_cluster_config.eds_config.CopyFrom(source)
-        return resource(ResourceType.CLUSTER, message)
+    def resources(self, ref: ClusterRef, source: FilesSource, *, client: str) -> tuple[Resource, Resource]:
+        """The CDS resource, with its endpoints from this source, and the EDS resource.
 
-    def endpoints(self, ref: ClusterRef, *, client: str) -> Resource:
-        """The EDS resource: the endpoints of the port that carry the subset's labels.
-
-        A host, port or subset that nobody declares has none; requests for it get a 503 until there are some.
+        Its endpoints are those of the port that carry the subset's labels. A host, port or subset that nobody declares has
+        none; requests for it get a 503 until there are some.
         """
-        labels = self._labels(ref, self._index.rule(ref.host, client=client))
+        shared = self._shared.get((ref, client)) or self._build(ref, client)
+        message = Cluster()
+        message.CopyFrom(shared.cluster)
+        source.fill(message.eds_cluster_config.eds_config, ResourceType.ENDPOINTS, ref.name)
+        return resource(ResourceType.CLUSTER, message), shared.endpoints
+
+    def _build(self, ref: ClusterRef, client: str) -> _Shared:
+        rule = self._index.rule(ref.host, client=client)
+        service = self._index.services.get(ref.host)
+        port = service.port(ref.port) if service else None
+        message = Cluster()
+        message.CopyFrom(self._http2 if port and speaks_http2(port.protocol) else self._plain)
+        message.name = ref.name
+        message.type = Cluster.EDS
+        if rule is not None:
+            _apply(message, ref, rule)
+        labels = self._labels(ref, rule)
         key = (ref, None if labels is None else tuple(sorted(labels.items())))
         if key not in self._endpoints:
-            self._endpoints[key] = resource(
-                ResourceType.ENDPOINTS, _assignment(ref, self._index.services.get(ref.host), labels)
-            )
-        return self._endpoints[key]
-
-    def _message(self, ref: ClusterRef, rule: Rule | None) -> Any:
-        key = (ref, rule.key if rule else None)
-        if key not in self._built:
-            service = self._index.services.get(ref.host)
-            port = service.port(ref.port) if service else None
-            message = Cluster()
-            message.CopyFrom(self._http2 if port and speaks_http2(port.protocol) else self._plain)
-            message.name = ref.name
-            message.type = Cluster.EDS
-            if rule is not None:
-                _apply(message, ref, rule)
-            self._built[key] = message
-        return self._built[key]
+            self._endpoints[key] = resource(ResourceType.ENDPOINTS, _assignment(ref, service, labels))
+        self._shared[ref, client] = _Shared(message, self._endpoints[key])
+        return self._shared[ref, client]
 
     @staticmethod
     def _labels(ref: ClusterRef, rule: Rule | None) -> dict[str, str] | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from envoy.config.core.v3.config_source_pb2 import ApiVersion, ConfigSource
 
 from reconciler.model.files import path_of
 from reconciler.model.resource import ResourceId, ResourceType
+
+_V3 = ApiVersion.Value("V3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +20,16 @@ class FilesSource:
     directory: str
 
     def of(self, type_: ResourceType, name: str = "") -> ConfigSource:
-        """The config source of a resource; of the set for clusters and listeners.
+        """The config source of a resource; of the set for clusters and listeners."""
+        source = ConfigSource()
+        self.fill(source, type_, name)
+        return source
+
+    def fill(self, source: Any, type_: ResourceType, name: str = "") -> None:
+        """Write the config source of a resource into an empty one.
 
         It has no fetch timeout, as in Istio: what is not there yet keeps its listener or cluster from serving.
         """
-        source = ConfigSource(resource_api_version=ApiVersion.V3)
+        source.resource_api_version = _V3
         source.path_config_source.path = path_of(self.directory, ResourceId(type_, name))
-        source.initial_fetch_timeout.FromSeconds(0)
-        return source
+        source.initial_fetch_timeout.SetInParent()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections import Counter
 from contextlib import ExitStack, closing
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.compile import Compiled, Prototypes, compile_mesh
-from reconciler.envoy.binary import find_envoy
+from reconciler.envoy.binary import EnvoyProcess, find_envoy
 from reconciler.http import HttpClient
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh
@@ -69,6 +68,26 @@ spec:
   ingress: [{{port: {{number: {inbound}}}, defaultEndpoint: "127.0.0.1:{first}"}}]
   egress:
   - {{port: {{number: {outbound}, protocol: HTTP_PROXY}}, hosts: ["*/*"]}}
+"""
+
+_GRPC = """
+kind: ServiceEntry
+metadata: {name: books}
+spec:
+  hosts: [books.example.com, "*.books.example.com"]
+  resolution: STATIC
+  ports: [{number: 9090, name: grpc, protocol: GRPC}, {number: 80, name: http}]
+  endpoints: [{address: 192.0.2.1, weight: 2}, {address: "2001:db8::1"}]
+---
+kind: VirtualService
+metadata: {name: books}
+spec:
+  hosts: [books.example.com]
+  http:
+  - match: [{uri: {regex: "/v[0-9]+/.*"}, headers: {x-a: {}, x-b: {prefix: b}}}, {uri: {exact: /}}]
+    timeout: 1500ms
+    retries: {attempts: 3, perTryTimeout: 1s, backoff: 25ms, retryOn: "503,reset"}
+    route: [{destination: {host: books.example.com}, weight: 3}, {destination: {host: nobody.example.com}, weight: 0}]
 """
 
 _PROXIES = """
@@ -178,10 +197,11 @@ spec:
 
 @pytest.mark.parametrize("name", ["edge", "reviews-v1"])
 def test_envoy_validates_what_is_compiled(tmp_path: Path, name: str) -> None:
-    """`envoy --mode validate` accepts the bootstrap with the files it points at."""
+    """`envoy --mode validate` accepts a bootstrap, and a running Envoy the files it points at, down to the last field."""
     prototypes = Prototypes.parse(house_templates())
-    text = _SERVICE.format(inbound=10001, second=10002, first=10003, edge=10004, outbound=10005)
-    mesh = mesh_of(documents(text, _PROXIES.format(folder=tmp_path)))
+    inbound, second, first, edge, outbound = (free_port() for _ in range(5))
+    text = _SERVICE.format(inbound=inbound, second=second, first=first, edge=edge, outbound=outbound)
+    mesh = mesh_of(documents(text, _GRPC, _PROXIES.format(folder=tmp_path)))
     proxy = mesh.proxy(Key("default", name))
     assert proxy is not None
     assert proxy.spec.push.files is not None
@@ -194,4 +214,9 @@ def test_envoy_validates_what_is_compiled(tmp_path: Path, name: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    shutil.rmtree(proxy.spec.push.files.directory)
+    with EnvoyProcess(bootstrap=path, admin=proxy.spec.admin, log=tmp_path / "envoy.log"):
+        with HttpClient(proxy.spec.admin, AdminSettings()) as client:
+            stats = client.get("/stats?type=Counters&filter=update_(rejected|failure)").text
+        counts = {line.rpartition(": ")[2] for line in stats.splitlines()}
+    assert counts == {"0"}, stats
+    assert "deprecated" not in (tmp_path / "envoy.log").read_text().lower()
