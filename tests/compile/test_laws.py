@@ -18,7 +18,7 @@ from reconciler.model.mesh import Mesh
 from reconciler.model.protos import decode, to_dict
 from reconciler.model.resource import ResourceType, View
 from reconciler.model.services import declared
-from tests.compile.golden import result, source
+from tests.compile.golden import result
 from tests.compile.meshes import house_templates, mesh_of
 from tests.compile.strategies import texts
 
@@ -39,12 +39,17 @@ def _shuffled(mesh: Mesh, seed: int) -> Mesh:
     return replace(mesh, **changed)
 
 
-def _compiled(mesh: Mesh, seed: int | None = None) -> Compiled:
-    given_mesh = mesh if seed is None else _shuffled(mesh, seed)
-    services = list(declared(mesh))
-    if seed is not None:
-        random.Random(seed).shuffle(services)  # noqa: S311 -- an order, not a secret
-    return compile_mesh(given_mesh, services, Prototypes.parse(_PROTOTYPES))
+def _compiled(mesh: Mesh) -> Compiled:
+    return compile_mesh(mesh, declared(mesh), Prototypes.parse(_PROTOTYPES))
+
+
+def compile_shuffled(mesh: Mesh, seed: int) -> Compiled:
+    """Compile the same documents and services in another order; the templates too."""
+    order = random.Random(seed)  # noqa: S311 -- an order, not a secret
+    services, templates = list(declared(mesh)), list(_PROTOTYPES.items())
+    order.shuffle(services)
+    order.shuffle(templates)
+    return compile_mesh(_shuffled(mesh, seed), services, Prototypes.parse(dict(templates)))
 
 
 def _bytes(compiled: Compiled) -> list[tuple[str, str, bytes]]:
@@ -58,7 +63,7 @@ def _bytes(compiled: Compiled) -> list[tuple[str, str, bytes]]:
 def test_the_order_of_the_input_never_matters(documents: list[str], seed: int) -> None:
     """The same documents give the same bytes, in the same order, and the same findings."""
     mesh = mesh_of(*documents)
-    one, other = _compiled(mesh), _compiled(mesh, seed)
+    one, other = _compiled(mesh), compile_shuffled(mesh, seed)
     assert _bytes(one) == _bytes(other)
     assert one.findings == other.findings
     assert {key: view.version for key, view in one.views.items()} == {
@@ -108,21 +113,21 @@ def test_another_proxy_changes_nothing_for_the_others(documents: list[str]) -> N
 
 
 _PROGRAM = """
-import random, sys
+import sys
 from tests.compile.golden import source
-from tests.compile.meshes import compiled
-texts = source().split("\\n---\\n")
-for key, view in compiled(source()).views.items():
+from tests.compile.meshes import mesh_of
+from tests.compile.test_laws import compile_shuffled
+for key, view in compile_shuffled(mesh_of(source()), int(sys.argv[1])).views.items():
     for id_, item in view.resources.items():
         print(key, id_, item.version, item.body.hex())
 """
 
 
 def test_every_process_compiles_the_same_bytes() -> None:
-    """Whatever its hash seed; protobuf maps, sets and dicts leave no trace."""
+    """Whatever its hash seed and the order of its input; protobuf maps, sets and dicts leave no trace."""
     outputs = {
         subprocess.run(
-            [sys.executable, "-c", _PROGRAM],
+            [sys.executable, "-c", _PROGRAM, seed],
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,
@@ -132,10 +137,11 @@ def test_every_process_compiles_the_same_bytes() -> None:
     }
     assert len(outputs) == 1
     expected = [
-        f"{key} {id_} {item.version}" for key, view in result().views.items() for id_, item in view.resources.items()
+        f"{key} {id_} {item.version} {item.body.hex()}"
+        for key, view in result().views.items()
+        for id_, item in view.resources.items()
     ]
-    assert [line.rpartition(" ")[0] for line in outputs.pop().splitlines()] == expected
-    assert source()
+    assert outputs.pop().splitlines() == expected
 
 
 def _named(view: View, field: str) -> Iterator[str]:
