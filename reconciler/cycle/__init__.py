@@ -1,1 +1,13 @@
-"""One pass: the table of contents of the product."""
+"""One pass: the table of contents of the product.
+
+`Reconciler.run` goes through the stages in order: checkout, load, discover, compile, observe, plan, guard, push, verify,
+record. Each is one call into the room that knows how; what travels between them are the frozen values of `model`.
+"""
+
+from reconciler.cycle.desired import Compiler, Desired
+from reconciler.cycle.fleet import Fleet
+from reconciler.cycle.passes import Ask, Reconciler
+from reconciler.cycle.preview import preview
+from reconciler.cycle.report import Report, Stage, silent
+
+__all__ = ["Ask", "Compiler", "Desired", "Fleet", "Reconciler", "Report", "Stage", "preview", "silent"]

@@ -1,0 +1,90 @@
+"""The fleet's admin endpoints: connections kept between passes, and what each proxy was last proven to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from reconciler.clock import Clock
+from reconciler.envoy import Admin, AdminError, Normaliser, matches
+from reconciler.model.key import Key
+from reconciler.model.mesh import Policy
+from reconciler.model.observation import Observation, Proof
+from reconciler.model.proxy import Proxy
+from reconciler.model.receipt import Outcome
+from reconciler.model.resource import View
+from reconciler.settings import AdminSettings
+
+
+class Fleet:
+    """Reads proxies in parallel. One pass uses it at a time."""
+
+    def __init__(self, settings: AdminSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._normaliser = Normaliser()
+        self._admins: dict[Key, Admin] = {}
+        self._proven: dict[Key, View] = {}
+        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="observe")
+
+    def observe(self, proxies: Iterable[Policy[Proxy]], *, exact: bool) -> dict[Key, Observation]:
+        """Ask every proxy what it runs, by key. A proxy that can't be read says so in its observation.
+
+        Args:
+            proxies: Whom to ask; connections to others are closed.
+            exact: Read the content. Otherwise a proxy whose cheap reading still shows what was proven before is taken at
+                its word, and only the others' content is read.
+        """
+        members = list(proxies)
+        self._connect(members)
+        return {seen.proxy: seen for seen in self._pool.map(lambda proxy: self._observe(proxy, exact=exact), members)}
+
+    def admins(self) -> Mapping[Key, Admin]:
+        """The connections of the proxies asked last."""
+        return dict(self._admins)
+
+    def remember(self, views: Mapping[Key, View], outcomes: Mapping[Key, Outcome]) -> None:
+        """Take note of what a pass has proven, so that the next one may read less."""
+        for key, outcome in outcomes.items():
+            if outcome.proof >= Proof.EXACT and key in views:
+                self._proven[key] = views[key]
+            else:
+                self._proven.pop(key, None)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.shutdown()
+        for admin in self._admins.values():
+            admin.close()
+        self._admins.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _connect(self, proxies: list[Policy[Proxy]]) -> None:
+        wanted = {proxy.key: proxy.spec.admin for proxy in proxies}
+        for key in [key for key, admin in self._admins.items() if wanted.get(key) != admin.address]:
+            self._admins.pop(key).close()
+        for key, address in wanted.items():
+            if key not in self._admins:
+                self._admins[key] = Admin(address, self._settings, normaliser=self._normaliser)
+
+    def _observe(self, proxy: Policy[Proxy], *, exact: bool) -> Observation:
+        admin, proven = self._admins[proxy.key], self._proven.get(proxy.key)
+        if proven is not None and not exact:
+            try:
+                versions = admin.versions()
+            except AdminError as error:
+                return Observation(proxy=proxy.key, at=self._clock.now(), error=error.diagnostics[0])
+            if matches(versions, proven):
+                return Observation(
+                    proxy=proxy.key, at=self._clock.now(), resources=proven.resources, versions=versions
+                )  # fmt: skip
+        return admin.observe(proxy, at=self._clock.now)

@@ -1,0 +1,232 @@
+"""The pass itself, stage by stage. It decides the order and nothing else; each stage's room knows how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+
+from reconciler.clock import Clock
+from reconciler.cycle.desired import Compiler, Desired
+from reconciler.cycle.fleet import Fleet
+from reconciler.cycle.guarding import guarded
+from reconciler.cycle.history import allowed_since, last_good_branch, verified_splits
+from reconciler.cycle.receipts import draft
+from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
+from reconciler.cycle.targets import members, targets, with_skipped
+from reconciler.errors import PolicyError, ReconcilerError, TransientError
+from reconciler.gitrepo import Repository
+from reconciler.model.key import Key
+from reconciler.model.mesh import Policy
+from reconciler.model.observation import Observation
+from reconciler.model.plan import Plan
+from reconciler.model.proxy import Proxy
+from reconciler.model.receipt import Receipt
+from reconciler.model.resource import View
+from reconciler.model.tree import Tree
+from reconciler.plan import Differ, plan_proxy
+from reconciler.push import push
+from reconciler.record import Record
+from reconciler.settings import Settings
+
+_LOCK = "pass"
+_LOCK_WAIT = 30.0
+_ROLLBACK_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What one pass is asked to do.
+
+    Attributes:
+        dry_run: Stop after the guards; touch nothing.
+        exact: Read the content of every proxy, not only what moved since the last pass of this process.
+        allow: Guard codes that are overridden.
+        plan_digest: Carry the plan out only if it has this digest.
+        select: Only these proxies; all of them if empty.
+        tree: Uncommitted files to preview instead of the branch's commit.
+        fetched: The repository has just been fetched; don't fetch again.
+    """
+
+    ref: str = "main"
+    fetched: bool = False
+    dry_run: bool = False
+    exact: bool = True
+    allow: frozenset[str] = frozenset()
+    plan_digest: str = ""
+    select: tuple[Key, ...] = ()
+    tree: Tree | None = None
+
+
+class Reconciler:
+    """Makes live Envoys be what Git says, one pass at a time."""
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        compiler: Compiler,
+        fleet: Fleet,
+        clock: Clock,
+        settings: Settings,
+        progress: Progress = silent,
+    ) -> None:
+        self._repository = repository
+        self._compiler = compiler
+        self._fleet = fleet
+        self._clock = clock
+        self._settings = settings
+        self._progress = progress
+        self._differ = Differ()
+
+    def run(self, ask: Ask) -> Report:
+        """One pass. Failures that have a name end up in the report, never as an exception."""
+        watch = Stopwatch(self._progress)
+        try:
+            with self._alone(ask):
+                return self._run(ask, watch)
+        except ReconcilerError as error:
+            return _failed(error, watch)
+
+    @contextmanager
+    def _alone(self, ask: Ask) -> Iterator[None]:
+        with nullcontext() if ask.dry_run else self._repository.lock(_LOCK, wait=_LOCK_WAIT):
+            yield
+
+    def _run(self, ask: Ask, watch: Stopwatch) -> Report:
+        with watch.stage(Stage.CHECKOUT):
+            if not ask.fetched:
+                self._repository.fetch()
+            tree = ask.tree or self._repository.tree(self._repository.resolve(ask.ref))
+        try:
+            desired = self._compiler.desired(tree, watch)
+        except PolicyError as error:
+            return self._without_head(ask, tree, error, watch)
+        record = self._record(desired.mesh.settings.record.branch)
+        last = record.latest()
+        report = self._attempt(ask, desired, record, last, watch)
+        if ask.dry_run or report.plan is None or not report.plan.refused:
+            return report
+        repaired = self._repair(ask, record, last, watch)
+        return report if repaired is None else replace(repaired, head=tree.commit, plan=report.plan, pending=True)
+
+    def _without_head(self, ask: Ask, tree: Tree, error: PolicyError, watch: Stopwatch) -> Report:
+        """The head is unusable: say why, and keep the fleet at the last good commit."""
+        report = Report(head=tree.commit, errors=error.diagnostics, seconds=watch.seconds)
+        if ask.dry_run:
+            return report
+        branch = last_good_branch(self._repository, self._compiler, tree.commit, watch)
+        record = self._record(branch)
+        repaired = self._repair(ask, record, record.latest(), watch)
+        return report if repaired is None else replace(
+            repaired, head=tree.commit, errors=(*error.diagnostics, *repaired.errors), pending=True
+        )  # fmt: skip
+
+    def _repair(self, ask: Ask, record: Record, last: Receipt | None, watch: Stopwatch) -> Report | None:
+        """Correct drift towards what the newest receipt says; None if there is none, or its commit can't be used."""
+        if last is None:
+            return None
+        try:
+            good = self._compiler.desired(self._repository.tree(last.policy_commit), watch)
+        except ReconcilerError:
+            return None
+        return self._attempt(replace(ask, plan_digest=""), good, record, last, watch)
+
+    def _attempt(
+        self, ask: Ask, desired: Desired, record: Record, last: Receipt | None, watch: Stopwatch
+    ) -> Report:  # fmt: skip
+        proxies = members(desired.mesh, ask.select)
+        with watch.stage(Stage.OBSERVE, f"{len(proxies)} proxies"):
+            observations = self._fleet.observe(proxies, exact=ask.exact)
+        plan = self._plan(ask, desired, proxies, observations, record, last, watch)
+        report = Report(
+            head=desired.commit,
+            applied=desired.commit,
+            plan=plan,
+            last=last,
+            pending=not plan.empty,
+            seconds=watch.seconds,
+        )
+        if ask.dry_run or plan.refused:
+            return report
+        work = targets(desired, plan, observations)
+        with watch.stage(Stage.PUSH):
+            pushed = push(
+                [item.target for item in work],
+                admins=self._fleet.admins(),
+                clock=self._clock,
+                deadline=desired.mesh.settings.verify_deadline,
+                workers=self._settings.admin.workers,
+                progress=lambda detail: self._progress(Stage.PUSH, detail),
+            )
+        watch.add(Stage.PUSH, -pushed.verify_seconds)
+        watch.add(Stage.VERIFY, pushed.verify_seconds)
+        outcomes = with_skipped(work, pushed.outcomes)
+        self._fleet.remember(desired.views, outcomes)
+        report = replace(report, outcomes=outcomes, pending=any(item.left for item in work))
+        with watch.stage(Stage.RECORD):
+            try:
+                note = draft(plan, outcomes, last, commit=desired.commit, members=desired.views, seconds=pushed)
+                return replace(report, receipt=record.write(note, at=self._clock.now()))
+            except ReconcilerError as error:
+                return replace(report, errors=error.diagnostics, transient=isinstance(error, TransientError))
+
+    def _plan(
+        self,
+        ask: Ask,
+        desired: Desired,
+        proxies: list[Policy[Proxy]],
+        observations: Mapping[Key, Observation],
+        record: Record,
+        last: Receipt | None,
+        watch: Stopwatch,
+    ) -> Plan:
+        with watch.stage(Stage.PLAN):
+            plans = tuple(
+                plan_proxy(
+                    desired.views[proxy.key],
+                    observations[proxy.key],
+                    receipt_view=_receipt_view(last, proxy.key),
+                    base=partial(self._base, last, proxy.key, watch),
+                    notes=desired.notes.get(proxy.key, ()),
+                    differ=self._differ,
+                )
+                for proxy in proxies
+            )
+            plan = Plan(commit=desired.commit, proxies=plans, warnings=desired.warnings)
+        with watch.stage(Stage.GUARD):
+            base = last.policy_commit if last else None
+            since = self._clock.now() - timedelta(days=_ROLLBACK_DAYS)
+            return guarded(
+                plan,
+                desired,
+                allow=ask.allow,
+                acknowledged=partial(allowed_since, self._repository, base, desired.commit),
+                verified=lambda: verified_splits(self._repository, self._compiler, record, since=since, watch=watch),
+                plan_digest=ask.plan_digest,
+            )
+
+    def _base(self, last: Receipt | None, key: Key, watch: Stopwatch) -> View | None:
+        """What the proxy should have had by the newest receipt; None if that commit can't be compiled any more."""
+        if last is None:
+            return None
+        try:
+            return self._compiler.desired(self._repository.tree(last.policy_commit), watch).views.get(key)
+        except ReconcilerError:
+            return None
+
+    def _record(self, branch: str) -> Record:
+        return Record(self._repository, branch, attempts=self._settings.git.push_attempts)
+
+
+def _failed(error: ReconcilerError, watch: Stopwatch) -> Report:
+    return Report(
+        errors=error.diagnostics, transient=isinstance(error, TransientError), seconds=watch.seconds
+    )  # fmt: skip
+
+
+def _receipt_view(last: Receipt | None, key: Key) -> str:
+    entry = last.proxies.get(key) if last else None
+    return entry.view if entry else ""

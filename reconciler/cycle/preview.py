@@ -1,0 +1,66 @@
+"""`--against REF`: what two commits compile to, compared offline. Asks no proxy and needs no right but to read Git."""
+
+from __future__ import annotations
+
+from reconciler.cycle.desired import Compiler
+from reconciler.cycle.guarding import guarded
+from reconciler.cycle.history import allowed_since
+from reconciler.cycle.passes import Ask
+from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
+from reconciler.cycle.targets import members
+from reconciler.errors import Diagnostic, PolicyError, ReconcilerError
+from reconciler.gitrepo import Repository
+from reconciler.model.plan import Plan
+from reconciler.plan import Differ, compare_views
+
+
+def preview(
+    ask: Ask, against: str, *, repository: Repository, compiler: Compiler, progress: Progress = silent
+) -> Report:  # fmt: skip
+    """The plan that would take every proxy from what `against` asks for to what `ask` names."""
+    watch = Stopwatch(progress)
+    try:
+        with watch.stage(Stage.CHECKOUT):
+            repository.fetch()
+            base = repository.resolve(against)
+            tree = ask.tree or repository.tree(repository.resolve(ask.ref))
+        desired = compiler.desired(tree, watch)
+        try:
+            before = compiler.desired(repository.tree(base), watch)
+        except PolicyError as error:
+            return Report(
+                head=tree.commit, errors=(_unusable_base(against, base), *error.diagnostics), seconds=watch.seconds
+            )  # fmt: skip
+        with watch.stage(Stage.PLAN):
+            differ = Differ()
+            plans = tuple(
+                compare_views(
+                    before.views.get(proxy.key),
+                    desired.views[proxy.key],
+                    notes=desired.notes.get(proxy.key, ()),
+                    differ=differ,
+                )
+                for proxy in members(desired.mesh, ask.select)
+            )
+            plan = Plan(commit=desired.commit, proxies=plans, warnings=desired.warnings)
+        with watch.stage(Stage.GUARD):
+            plan = guarded(
+                plan,
+                desired,
+                allow=ask.allow,
+                acknowledged=lambda: allowed_since(repository, base, desired.commit),
+                verified=tuple,
+            )
+        return Report(
+            head=desired.commit, applied=desired.commit, plan=plan, pending=not plan.empty, seconds=watch.seconds
+        )  # fmt: skip
+    except ReconcilerError as error:
+        return Report(errors=error.diagnostics, seconds=watch.seconds)
+
+
+def _unusable_base(against: str, commit: str) -> Diagnostic:
+    return Diagnostic(
+        code="base-unusable",
+        message=f"{against} ({commit[:10]}) can't be compared with: it has errors of its own",
+        hint="mend that branch first; what is wrong with it follows",
+    )

@@ -1,0 +1,52 @@
+"""From outcomes to what a receipt says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from reconciler.model.key import Key
+from reconciler.model.plan import Plan
+from reconciler.model.receipt import Outcome, OutcomeKind, ProxyReceipt, Receipt
+from reconciler.plan import digest, subject_of
+from reconciler.push import Pushed
+from reconciler.record import Draft
+
+_SHORT = 0.1
+
+
+def draft(
+    plan: Plan,
+    outcomes: Mapping[Key, Outcome],
+    last: Receipt | None,
+    *,
+    commit: str,
+    members: Collection[Key],
+    seconds: Pushed,
+) -> Draft:
+    """What the record branch should say after this pass.
+
+    A proxy that was not asked keeps what the last receipt says of it. One that could not be reached keeps the view it was
+    last seen with, since nothing newer is known.
+    """
+    before = dict(last.proxies) if last else {}
+    entries = {key: entry for key, entry in before.items() if key in members}
+    for key, outcome in outcomes.items():
+        known = before[key].view if key in before else ""
+        entries[key] = ProxyReceipt(
+            view=outcome.view or known, proof=str(outcome.proof), outcome=outcome.kind, detail=outcome.detail
+        )
+    return Draft(
+        policy_commit=commit,
+        plan_digest=digest(plan),
+        subject=_subject(plan, outcomes, commit, seconds.push_seconds + seconds.verify_seconds),
+        proxies=entries,
+    )
+
+
+def _subject(plan: Plan, outcomes: Mapping[Key, Outcome], commit: str, seconds: float) -> str:
+    """`reviews v2 5% -> 25% live on 12/12 proxies in 0.4s`; without a change, the commit is what is live."""
+    applied = sum(outcome.kind is OutcomeKind.APPLIED for outcome in outcomes.values())
+    where = f"live on {applied}/{len(outcomes)} {'proxy' if len(outcomes) == 1 else 'proxies'}"
+    what = subject_of(plan)
+    took = f"{seconds:.1f}s" if seconds >= _SHORT else f"{seconds * 1000:.0f}ms"
+    return f"{what} {where} in {took}" if what else f"{commit[:10]} {where}"

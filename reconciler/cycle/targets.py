@@ -1,0 +1,78 @@
+"""From a plan to what is pushed: whom, and how far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from reconciler.cycle.desired import Desired
+from reconciler.errors import UsageError
+from reconciler.model.key import Key
+from reconciler.model.mesh import Mesh, Policy
+from reconciler.model.observation import Observation
+from reconciler.model.plan import Cause, Change, Plan
+from reconciler.model.proxy import DriftPolicy, Proxy
+from reconciler.model.receipt import Outcome, OutcomeKind
+from reconciler.model.resource import Resource, ResourceId, View
+from reconciler.push import Target
+
+
+def members(mesh: Mesh, select: Sequence[Key]) -> list[Policy[Proxy]]:
+    """The proxies a pass is about, by key.
+
+    Raises:
+        UsageError: A selected proxy is not in the mesh.
+    """
+    if not select:
+        return list(mesh.proxies)
+    found = {proxy.key: proxy for proxy in mesh.proxies}
+    missing = [str(key) for key in select if key not in found]
+    if missing:
+        names = ", ".join(str(key) for key in found) or "none"
+        raise UsageError(f"no proxy {', '.join(missing)} in this mesh", code="ref-proxy", hint=f"its proxies: {names}")
+    return [found[key] for key in sorted(set(select))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One proxy's target, and the differences that are left alone on purpose."""
+
+    target: Target
+    left: tuple[Change, ...] = ()
+
+
+def targets(desired: Desired, plan: Plan, observations: Mapping[Key, Observation]) -> list[Work]:
+    """What to reach on each proxy: its view, or, where drift is only reported, its view but for what drifted."""
+    report_only = desired.mesh.settings.drift is DriftPolicy.REPORT
+    proxies = {proxy.key: proxy for proxy in desired.mesh.proxies}
+    work: list[Work] = []
+    for item in plan.proxies:
+        left = tuple(change for change in item.changes if report_only and change.cause is Cause.DRIFT)
+        changes = tuple(change for change in item.changes if change not in left)
+        observation, view = observations[item.proxy], desired.views[item.proxy]
+        if left:
+            view = View.of(item.proxy, _applied(observation.resources, changes).values())
+        target = Target(proxy=proxies[item.proxy], view=view, observation=observation, changes=changes)
+        work.append(Work(target=target, left=left))
+    return work
+
+
+def with_skipped(work: Sequence[Work], outcomes: Mapping[Key, Outcome]) -> dict[Key, Outcome]:
+    """The outcomes, saying so where drift was left in place."""
+    skipped = {item.target.proxy.key for item in work if item.left}
+    return {
+        key: replace(outcome, kind=OutcomeKind.SKIPPED, detail="drift is only reported (Mesh.drift: report)")
+        if key in skipped and outcome.kind is OutcomeKind.APPLIED
+        else outcome
+        for key, outcome in outcomes.items()
+    }
+
+
+def _applied(live: Mapping[ResourceId, Resource], changes: Sequence[Change]) -> dict[ResourceId, Resource]:
+    resources = dict(live)
+    for change in changes:
+        if change.new is None:
+            resources.pop(change.id, None)
+        else:
+            resources[change.id] = change.new
+    return resources
