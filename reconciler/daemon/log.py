@@ -1,0 +1,47 @@
+"""What the daemon says of its passes: each new fact once, nothing when nothing happens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from reconciler.cycle import Report
+from reconciler.errors import Diagnostic, ReconcilerError, Severity
+from reconciler.model.receipt import OutcomeKind
+from reconciler.plan import summary_line
+
+
+class PassLog:
+    """Writes one line per event to a logger. Repeated complaints are said again only after they were gone."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._said: frozenset[str] = frozenset()
+
+    def git_failed(self, error: ReconcilerError) -> None:
+        """Git could not be asked."""
+        self._complain(error.diagnostics)
+
+    def passed(self, report: Report, *, reasons: Sequence[str]) -> None:
+        """A pass ended."""
+        laggards = [
+            Diagnostic(code=f"proxy-{outcome.kind}", message=f"{key.short()}: {outcome.detail or outcome.kind}")
+            for key, outcome in sorted(report.outcomes.items())
+            if outcome.kind is not OutcomeKind.APPLIED
+        ]
+        plan = report.plan
+        self._complain((*report.errors, *(plan.refused if plan else ()), *(plan.warnings if plan else ()), *laggards))
+        if plan is not None and not plan.empty:
+            self._logger.info("%s: %s", report.applied[:10] or "work tree", summary_line(plan))
+        if report.receipt is not None:
+            self._logger.info("%s: %s", report.receipt.commit[:10], report.receipt.subject)
+        spent = " ".join(f"{stage}={seconds * 1000:.0f}ms" for stage, seconds in report.seconds.items())
+        self._logger.debug("pass for %s (%s): %s", report.head[:10], "+".join(reasons), spent)
+
+    def _complain(self, diagnostics: Sequence[Diagnostic]) -> None:
+        current = frozenset(str(item) for item in diagnostics)
+        for item in sorted(diagnostics, key=Diagnostic.sort_key):
+            if str(item) not in self._said:
+                level = logging.WARNING if item.severity is Severity.WARNING else logging.ERROR
+                self._logger.log(level, "%s", item)
+        self._said = current

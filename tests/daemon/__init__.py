@@ -1,0 +1,1 @@
+"""The daemon: when passes run, and how they end."""

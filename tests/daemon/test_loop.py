@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.clock import SystemClock
+from reconciler.cycle import Report
+from reconciler.daemon import Daemon, Schedule
+from reconciler.daemon.loop import Trigger
+from reconciler.errors import Diagnostic, TransientError
+from reconciler.model.key import Key
+from reconciler.model.observation import Proof
+from reconciler.model.plan import Plan, ProxyPlan
+from reconciler.model.receipt import Outcome, OutcomeKind, Receipt
+
+QUIET = Schedule(interval=timedelta(hours=1), drift_interval=timedelta(hours=1))
+PATIENCE = 20.0
+PROXY = Key("default", "a")
+
+
+class Fleet:
+    """A world to reconcile: a head that moves, and passes that can be slow or fail. Counts what was asked of it."""
+
+    def __init__(self) -> None:
+        self.commit = "c1"
+        self.git_failures = 0
+        self.outcome = OutcomeKind.APPLIED
+        self.passes: list[tuple[str, bool]] = []
+        self.gate: threading.Event | None = None
+        self.entered = threading.Event()
+        self.changed = threading.Condition()
+
+    def head(self) -> str:
+        if self.git_failures:
+            self.git_failures -= 1
+            raise TransientError("the remote does not answer", code="git-unavailable")
+        return self.commit
+
+    def run(self, *, exact: bool) -> Report:
+        self.entered.set()
+        if self.gate is not None:
+            assert self.gate.wait(PATIENCE)
+        with self.changed:
+            self.passes.append((self.commit, exact))
+            self.changed.notify_all()
+        outcome = Outcome(proxy=PROXY, kind=self.outcome, proof=Proof.NONE, detail="no answer")
+        return Report(head=self.commit, applied=self.commit, outcomes={PROXY: outcome})
+
+    def wait(self, condition: Callable[[list[tuple[str, bool]]], bool]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: condition(self.passes), PATIENCE), self.passes
+
+
+@contextmanager
+def running(fleet: Fleet, schedule: Schedule = QUIET, **options: float) -> Iterator[Daemon]:
+    ready = threading.Event()
+    daemon = Daemon(
+        fleet, schedule=schedule, clock=SystemClock(), logger=logging.getLogger("test"), on_ready=ready.set, **options
+    )
+    thread = threading.Thread(target=daemon.run)
+    thread.start()
+    try:
+        if fleet.gate is None and not fleet.git_failures:
+            assert ready.wait(PATIENCE)
+        yield daemon
+    finally:
+        daemon.stop()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def test_the_first_pass_reads_everything() -> None:
+    """A daemon that starts knows nothing, so it reads every proxy's content before it says that it is ready."""
+    fleet = Fleet()
+    with running(fleet):
+        assert fleet.passes == [("c1", True)]
+
+
+def test_a_look_at_an_unchanged_git_runs_no_pass() -> None:
+    """Polling is cheap: without a new commit no proxy is asked."""
+    fleet = Fleet()
+    with running(fleet) as daemon:
+        daemon.wake(Trigger.POLL)
+        daemon.wake(Trigger.DRIFT)
+        fleet.wait(lambda passes: len(passes) == 2)
+        assert fleet.passes[1] == ("c1", True)
+
+
+def test_a_new_commit_is_applied_without_reading_everything() -> None:
+    """A moved head runs a pass that may trust what this process has proven before."""
+    fleet = Fleet()
+    with running(fleet) as daemon:
+        fleet.commit = "c2"
+        daemon.wake(Trigger.POLL)
+        fleet.wait(lambda passes: len(passes) == 2)
+        assert fleet.passes[1] == ("c2", False)
+
+
+def test_the_schedule_polls_git_by_itself() -> None:
+    """A missed wake-up costs at most one interval."""
+    fleet = Fleet()
+    schedule = Schedule(interval=timedelta(milliseconds=50), drift_interval=timedelta(hours=1))
+    with running(fleet, schedule):
+        fleet.commit = "c2"
+        fleet.wait(lambda passes: ("c2", False) in passes)
+
+
+def test_twenty_triggers_during_a_pass_are_one_pass_after_it() -> None:
+    """Triggers never queue."""
+    fleet = Fleet()
+    fleet.gate = threading.Event()
+    with running(fleet) as daemon:
+        assert fleet.entered.wait(PATIENCE)
+        for _ in range(20):
+            daemon.wake(Trigger.DRIFT)
+        fleet.gate.set()
+        fleet.wait(lambda passes: len(passes) == 2)
+        fleet.commit = "c2"
+        daemon.wake(Trigger.POLL)
+        fleet.wait(lambda passes: ("c2", False) in passes)
+        assert len(fleet.passes) == 3
+
+
+def test_stopping_lets_the_running_pass_end() -> None:
+    """A stop is seen between passes, never inside one."""
+    fleet = Fleet()
+    fleet.gate = threading.Event()
+    with running(fleet) as daemon:
+        assert fleet.entered.wait(PATIENCE)
+        daemon.stop()
+        fleet.gate.set()
+    assert len(fleet.passes) == 1
+
+
+def test_what_was_not_confirmed_is_tried_again() -> None:
+    """A proxy that is down is asked again without a new commit."""
+    fleet = Fleet()
+    fleet.outcome = OutcomeKind.UNREACHABLE
+    with running(fleet, first_retry=0.01):
+        fleet.wait(lambda passes: len(passes) >= 3)
+
+
+def test_git_that_fails_is_asked_again() -> None:
+    """An unreachable remote delays the first pass and does not end the daemon."""
+    fleet = Fleet()
+    fleet.git_failures = 3
+    with running(fleet, first_retry=0.01):
+        fleet.wait(lambda passes: len(passes) == 1)
+
+
+def test_a_complaint_is_logged_once_until_it_goes_away(caplog: pytest.LogCaptureFixture) -> None:
+    """A proxy that stays down is one line, not one a pass; a second outage is a second line."""
+    caplog.set_level(logging.INFO)
+    fleet = Fleet()
+    fleet.outcome = OutcomeKind.UNREACHABLE
+    with running(fleet, first_retry=0.01) as daemon:
+        fleet.wait(lambda passes: len(passes) >= 3)
+        fleet.outcome = OutcomeKind.APPLIED
+        count = len(fleet.passes)
+        daemon.wake(Trigger.DRIFT)
+        fleet.wait(lambda passes: len(passes) >= count + 2 or fleet.outcome is OutcomeKind.APPLIED)
+    lines = [record.getMessage() for record in caplog.records if "proxy-unreachable" in record.getMessage()]
+    assert len(lines) == 1
+    assert "a: no answer" in lines[0]
+
+
+def test_a_receipt_and_a_plan_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """What happened is said in one line each: the plan's summary and the receipt's subject."""
+    from reconciler.daemon.log import PassLog
+
+    caplog.set_level(logging.INFO)
+    receipt = Receipt(
+        commit="f" * 40, at=datetime(2026, 1, 1, tzinfo=UTC), subject="reviews v2 0% -> 5% live on 1/1 proxies in 0.1s",
+        policy_commit="c" * 40, plan_digest="", outcome="applied", proxies={},
+    )  # fmt: skip
+    refusal = Diagnostic(code="guard-empty-view", message="nothing would be left")
+    plan = Plan(commit="c" * 40, proxies=(ProxyPlan(proxy=PROXY),), refused=(refusal,))
+    PassLog(logging.getLogger("test")).passed(Report(plan=plan, receipt=receipt), reasons=["poll"])
+    text = caplog.text
+    assert "ffffffffff: reviews v2 0% -> 5% live on 1/1 proxies in 0.1s" in text
+    assert "error[guard-empty-view]: nothing would be left" in text
