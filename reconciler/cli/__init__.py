@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code. Nothing is loaded before it is known what is asked."""
     from reconciler.cli.app import main
 
     return main(arguments)

@@ -1,0 +1,95 @@
+"""`reconcile daemon`: passes on a schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli.options import (
+    AdminTimeout,
+    Author,
+    Cache,
+    Committer,
+    Ref,
+    Repo,
+    SigningFormat,
+    SigningKey,
+    duration,
+    settings,
+)
+
+if TYPE_CHECKING:
+    from reconciler.cli.session import Session
+    from reconciler.cycle import Report
+
+
+def daemon(
+    *,
+    repo: Repo = ".",
+    ref: Ref = "main",
+    interval: Annotated[str, typer.Option(help="Between two looks at Git.")] = "10s",
+    drift_interval: Annotated[str, typer.Option(help="Between two readings of every proxy's content.")] = "60s",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every pass with its stages.")] = False,
+    author: Author = None,
+    committer: Committer = None,
+    signing_key: SigningKey = None,
+    signing_format: SigningFormat = "ssh",
+    admin_timeout: AdminTimeout = "5s",
+    cache: Cache = None,
+) -> int:
+    """Keep the fleet at what Git says, until SIGTERM. One daemon per repository."""
+    import logging
+    import sys
+    from datetime import timedelta
+
+    from reconciler.cli.session import Session
+    from reconciler.daemon import Daemon, Schedule, stop_on_signals
+
+    schedule = Schedule(
+        interval=timedelta(seconds=duration(interval, "--interval")),
+        drift_interval=timedelta(seconds=duration(drift_interval, "--drift-interval")),
+    )
+    chosen = settings(
+        repo=repo, ref=ref, author=author, committer=committer, signing_key=signing_key,
+        signing_format=signing_format, admin_timeout=admin_timeout, cache=cache,
+    )  # fmt: skip
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
+    )
+    logger = logging.getLogger("reconciler")
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    with Session(chosen, quiet=True) as session, session.repository.lock("daemon", wait=0):
+        logger.info("daemon for %s (%s): Git every %s, drift every %s", repo, ref, interval, drift_interval)
+        loop = Daemon(
+            _Passes(session, ref),
+            schedule=schedule,
+            clock=session.clock,
+            logger=logger,
+            on_ready=lambda: logger.info("ready"),
+        )
+        with stop_on_signals(loop.stop):
+            loop.run()
+        logger.info("stopped")
+    return 0
+
+
+class _Passes:
+    """What the daemon's loop drives, over one session."""
+
+    def __init__(self, session: Session, ref: str) -> None:
+        self._session = session
+        self._ref = ref
+        self._reconciler = session.reconciler()
+
+    def head(self) -> str:
+        self._session.repository.fetch()
+        return self._session.repository.resolve(self._ref)
+
+    def run(self, *, exact: bool) -> Report:
+        from reconciler.cycle import Ask
+
+        return self._reconciler.run(Ask(ref=self._ref, exact=exact, fetched=True))

@@ -1,0 +1,16 @@
+"""`reconcile demo`: the whole product on this machine, in under a minute."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the repository behind, to look around in.")] = False,
+) -> int:
+    """Show a canary end to end: a Git repository, real Envoys, live traffic. Needs only 127.0.0.1 and free ports."""
+    from reconciler.cli.demo import run
+
+    return run(keep=keep)

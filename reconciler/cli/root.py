@@ -1,0 +1,88 @@
+"""`reconcile`: one pass; with `--dry-run`, what it would do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from reconciler.cli.options import (
+    AdminTimeout,
+    Author,
+    Cache,
+    Committer,
+    Output,
+    OutputOption,
+    Ref,
+    Repo,
+    SigningFormat,
+    SigningKey,
+    selection,
+    settings,
+)
+from reconciler.errors import UsageError
+
+
+def reconcile(
+    context: typer.Context,
+    *,
+    repo: Repo = ".",
+    ref: Ref = "main",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and touch nothing.")] = False,
+    against: Annotated[
+        str,
+        typer.Option(
+            metavar="live|REF",
+            help="Dry run: compare with the live proxies, or offline with what a commit compiles to.",
+        ),
+    ] = "live",
+    work_tree: Annotated[bool, typer.Option("--work-tree", help="Dry run: preview uncommitted files.")] = False,
+    select: Annotated[list[str], typer.Option(metavar="proxy/NAME", help="Only these proxies. Repeatable.")] = [],  # noqa: B006
+    allow: Annotated[list[str], typer.Option(metavar="CODE", help="Override a guard on purpose. Repeatable.")] = [],  # noqa: B006
+    plan_digest: Annotated[str, typer.Option(metavar="SHA", help="Apply only the plan with this digest.")] = "",
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 2 if changes are pending.")] = False,
+    output: OutputOption = Output.TEXT,
+    author: Author = None,
+    committer: Committer = None,
+    signing_key: SigningKey = None,
+    signing_format: SigningFormat = "ssh",
+    admin_timeout: AdminTimeout = "5s",
+    cache: Cache = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> int:
+    """Make live Envoys be what the policies in Git say: push, verify, record.
+
+    Exit codes, the first that applies: 1 error, 3 refused by a guard, 4 a proxy is not confirmed, 2 changes are pending
+    (with --exit-code), 0 done or nothing to do.
+    """
+    if version:
+        from reconciler import __version__
+
+        print(f"reconcile {__version__}")
+        return 0
+    if context.invoked_subcommand is not None:
+        return 0
+    if not dry_run and (against != "live" or work_tree):
+        raise UsageError("--against and --work-tree preview; they need --dry-run")
+    if dry_run and plan_digest:
+        raise UsageError("--plan-digest applies a plan that was previewed; it can't be used with --dry-run")
+    from reconciler.cli.output import print_report
+    from reconciler.cli.session import Session
+    from reconciler.cycle import Ask
+
+    chosen = settings(
+        repo=repo, ref=ref, author=author, committer=committer, signing_key=signing_key,
+        signing_format=signing_format, admin_timeout=admin_timeout, cache=cache,
+    )  # fmt: skip
+    with Session(chosen) as session:
+        ask = Ask(
+            ref=ref,
+            dry_run=dry_run,
+            allow=frozenset(code for text in allow for code in text.split(",")),
+            plan_digest=plan_digest,
+            select=selection(select),
+            tree=session.work_tree() if work_tree else None,
+        )
+        report = session.reconciler().run(ask) if against == "live" else session.preview(ask, against)
+    print_report(report, output, dry_run=dry_run)
+    return report.exit_code(pending_matters=exit_code)

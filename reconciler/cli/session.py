@@ -1,0 +1,71 @@
+"""What a verb needs to work with a repository and a fleet, built from settings and closed at its end."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from reconciler.cli.progress import watcher
+from reconciler.clock import Clock, SystemClock
+from reconciler.cycle import Ask, Compiler, Fleet, Reconciler, Report, preview, silent
+from reconciler.errors import UsageError
+from reconciler.gitrepo import open_repository
+from reconciler.model.tree import Tree
+from reconciler.policy import FolderTree
+from reconciler.settings import Settings
+
+
+class Session:
+    """The product put together for one command.
+
+    Args:
+        quiet: Show no progress, even to a person: the command logs instead.
+    """
+
+    def __init__(self, settings: Settings, *, quiet: bool = False) -> None:
+        self.settings = settings
+        self.clock: Clock = SystemClock()
+        self.compiler = Compiler()
+        self._stack = ExitStack()
+        self.repository = self._stack.enter_context(open_repository(settings.repo, settings.git))
+        self.progress = silent if quiet else self._stack.enter_context(watcher(sys.stderr))
+        self.fleet = self._stack.enter_context(Fleet(settings.admin, self.clock))
+
+    def reconciler(self) -> Reconciler:
+        """Something that runs passes."""
+        return Reconciler(
+            repository=self.repository,
+            compiler=self.compiler,
+            fleet=self.fleet,
+            clock=self.clock,
+            settings=self.settings,
+            progress=self.progress,
+        )
+
+    def preview(self, ask: Ask, against: str) -> Report:
+        """An offline comparison of two commits."""
+        return preview(ask, against, repository=self.repository, compiler=self.compiler, progress=self.progress)
+
+    def work_tree(self) -> Tree:
+        """The uncommitted files of a local checkout.
+
+        Raises:
+            UsageError: The repository is bare, or elsewhere.
+        """
+        root = self.repository.work_tree
+        if root is None:
+            raise UsageError(
+                f"{self.settings.repo} has no work tree to preview",
+                hint="name a local checkout with --repo, or preview a branch with --ref",
+            )
+        return FolderTree(root)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
