@@ -12,6 +12,11 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--full` runs the long form of tests that have one; a normal run takes a seeded sample of them."""
+    parser.addoption("--full", action="store_true", help="run long tests at their full length")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _commands_of_this_interpreter() -> Iterator[None]:
     """`envoy`, `reconcile` and `git` hooks that call them are the ones installed beside the Python that runs the tests."""

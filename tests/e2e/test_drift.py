@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+
+from reconciler.model.plan import Cause
+from reconciler.model.receipt import OutcomeKind
+from tests.e2e.rig import MESH, Rig
+from tests.e2e.test_passes import route_file
+
+
+def by_hand(rig: Rig) -> None:
+    """Someone changes the live route and leaves its version text as it was."""
+    rig.overwrite("edge", route_file(rig), lambda body: body.replace(b"primary", b"by-hand"))
+    rig.wait(lambda: "by-hand" in json.dumps(rig.config("edge")), "the hand-made change is live")
+
+
+def test_a_live_change_behind_gits_back_is_drift_and_is_repaired(rig: Rig) -> None:
+    """The plan labels it drift, the pass puts it right, and the branch that says what happened stays true."""
+    rig.run()
+    by_hand(rig)
+    preview = rig.command("--dry-run", "--output", "json").json()
+    assert {change["cause"] for change in preview["proxies"][0]["changes"]} == {"drift"}
+    rig.apply()
+    assert "by-hand" not in json.dumps(rig.config("edge"))
+    assert not rig.run().pending
+
+
+def test_drift_may_only_be_reported(rig: Rig) -> None:
+    """With `Mesh.drift: report` the change is named and left; a commit's own changes are still applied around it."""
+    rig.commit({"policies/mesh.yaml": MESH.replace("spec: {", "spec: {drift: report, ")}, "Only report drift")
+    rig.run()
+    by_hand(rig)
+    report = rig.run()
+    assert report.plan is not None
+    assert {change.cause for proxy in report.plan.proxies for change in proxy.changes} == {Cause.DRIFT}
+    assert [outcome.kind for outcome in report.outcomes.values()] == [OutcomeKind.SKIPPED]
+    assert (report.exit_code(), report.exit_code(pending_matters=True)) == (0, 2)
+    assert "by-hand" in json.dumps(rig.config("edge"))
+    assert "outcome: skipped" in rig.recorded("edge")
+
+
+def test_drift_and_change_in_one_pass_are_told_apart(fleet: Rig) -> None:
+    """One proxy was edited by hand, and Git moved: each change has the cause it has on that proxy."""
+    fleet.run()
+    by_hand(fleet)
+    fleet.commit(fleet.routes(95, 5), "v2 at 5%")
+    report = fleet.run()
+    assert report.plan is not None
+    causes = {proxy.proxy.name: {change.cause for change in proxy.changes} for proxy in report.plan.proxies}
+    assert causes == {"edge": {Cause.DRIFT}, "edge-2": {Cause.CHANGE}, "edge-3": {Cause.CHANGE}}
+    assert report.exit_code() == 0
+    fleet.share_is(5)
+    fleet.share_is(5, name="edge-3")
+
+
+def test_files_that_are_wiped_are_written_again(rig: Rig) -> None:
+    """An Envoy that restarts on an emptied directory is empty; the next pass brings everything back."""
+    rig.run()
+    rig.envoys["edge"].kill()
+    for file in sorted(rig.directory("edge").rglob("*.pb")):
+        file.unlink()
+    rig.start("edge")
+    rig.apply()
+    rig.share_is(0, requests=100)
