@@ -1,0 +1,1 @@
+"""The project itself: what is shipped, and what continuous integration runs."""
