@@ -16,7 +16,8 @@ from rich.text import Text
 from reconciler.cli.demo.traffic import Tally
 
 _BAR = 32
-_COLOURS = {"v1": "blue", "v2": "green", "v3": "red"}
+_COLOURS = {"v1": "blue", "v2": "green", "v3": "magenta"}
+_SIGNS = {"+ ": "green", "- ": "red", "~ ": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +26,17 @@ class Glyphs:
 
     tick: str
     arrow: str
-    full: str
     dot: str
+    bars: str
 
     @classmethod
     def of(cls, encoding: str) -> Glyphs:
         """The nice ones, where the encoding has them."""
         try:
-            "✓→█·".encode(encoding)
+            "✓→·█░▒".encode(encoding)
         except (UnicodeEncodeError, LookupError):
-            return cls(tick="ok", arrow="->", full="#", dot="-")
-        return cls(tick="✓", arrow="→", full="█", dot="·")
+            return cls(tick="ok", arrow="->", dot="-", bars="#=%")
+        return cls(tick="✓", arrow="→", dot="·", bars="█░▒")
 
 
 class Screen:
@@ -68,9 +69,11 @@ class Screen:
         self._print(Text.assemble("   ", ("$ ", "dim"), (text, "cyan")))
 
     def quote(self, text: str) -> None:
-        """What a command printed, or what a file says; its own colours are kept."""
+        """What a command printed, or what a file says; lines of a plan or a diff are coloured by their signs."""
         for line in text.splitlines():
-            self._print(Text.assemble("     ", Text.from_ansi(line)))
+            shown = Text.from_ansi(line)
+            shown.stylize(_SIGNS.get(shown.plain.lstrip()[:2], ""))
+            self._print(Text.assemble("     ", shown))
 
     def proof(self, text: str) -> None:
         """A claim that was checked and holds."""
@@ -78,7 +81,15 @@ class Screen:
 
     def split(self, tally: Tally, note: str) -> None:
         """A measured split as a bar, with a note."""
-        self._print(Text.assemble("   ", self._bar(tally), f"   {note}"))
+        self._print(Text.assemble("     ", self._bar(tally), f"   {note}"))
+
+    def proven_split(self, tally: Tally, note: str) -> None:
+        """A measured split that is what was claimed."""
+        self._print(Text.assemble("   ", (self.glyphs.tick, "bold green"), " ", self._bar(tally), f"   {note}"))
+
+    def ending(self, text: str) -> None:
+        """A last part, which is no scene."""
+        self._print(Text.assemble("\n", (text, "bold")))
 
     def farewell(self, text: str) -> None:
         """The last line."""
@@ -98,20 +109,20 @@ class Screen:
         def line() -> Text:
             tally = recent()
             state = ("0 failed", "dim") if not tally.failed else (f"{tally.failed} FAILED", "bold red")
-            return Text.assemble("\n   ", self._bar(tally), f"   {tally.requests} req/s  ", state)
+            return Text.assemble("\n     ", self._bar(tally), f"   {tally.requests} req/s  ", state)
 
         with Live(get_renderable=line, console=self._console, refresh_per_second=8, transient=True):
             yield
 
     def _bar(self, tally: Tally) -> Text:
-        """`v1 ████████ v2` in the versions' colours, with their percentages."""
-        versions = [name for name in ("v1", "v2", "v3") if name != "v3" or tally.versions[name]]
+        """Shares in the versions' colours and signs, with their percentages."""
+        versions = [name for name in _COLOURS if name != "v3" or tally.versions[name]]
         out = Text()
         left = _BAR
-        for name in versions:
+        for name, sign in zip(versions, self.glyphs.bars, strict=False):
             width = left if name == versions[-1] else round(_BAR * tally.share(name))
             left -= width
-            out.append(self.glyphs.full * width, style=_COLOURS[name] if tally.versions.total() else "dim")
+            out.append(sign * width, style=_COLOURS[name] if tally.versions.total() else "dim")
         for name in versions:
             out.append("  ")
             out.append(name, style=_COLOURS[name])

@@ -36,20 +36,36 @@ def test_without_a_terminal_there_are_only_plain_lines() -> None:
     screen.quote("\x1b[31mred\x1b[0m")
     with screen.watching(lambda: tally(v1=1)):
         screen.proof("it holds")
+    screen.ending("end")
     screen.fault("it broke")
     text = stream.getvalue()
     assert "\x1b" not in text
     assert [line.strip() for line in text.splitlines() if line] == [
-        "title  ·  detail", "1  first", "$ git log", "red", "✓ it holds", "The demo failed. it broke",
+        "title  ·  detail", "1  first", "$ git log", "red", "✓ it holds", "end", "The demo failed. it broke",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("v1", "v2", "text"), [(100, 0, "v1 100.0%  v2   0.0%"), (90, 10, "v1  90.0%  v2  10.0%")])
+@pytest.mark.parametrize(
+    ("v1", "v2", "text"),
+    [
+        (100, 0, "████████████████████████████████  v1 100.0%  v2   0.0%"),
+        (90, 10, "█████████████████████████████░░░  v1  90.0%  v2  10.0%"),
+        (0, 0, "░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  v1   0.0%  v2   0.0%"),
+    ],
+)
 def test_a_split_is_a_bar_and_its_numbers(v1: int, v2: int, text: str) -> None:
-    """The bar has one width whatever the shares are."""
+    """The bar has one width whatever the shares are, and can be read without colours."""
     screen, stream = shown(terminal=False)
-    screen.split(tally(v1=v1, v2=v2), "100 requests")
-    assert stream.getvalue() == f"   {'█' * 32}  {text}   100 requests\n"
+    screen.split(tally(v1=v1, v2=v2), "a note")
+    screen.proven_split(tally(v1=v1, v2=v2), "a note")
+    assert stream.getvalue() == f"     {text}   a note\n   ✓ {text}   a note\n"
+
+
+def test_a_third_version_is_shown_once_it_serves() -> None:
+    """Nobody has to wonder where the rest went."""
+    screen, stream = shown(terminal=False)
+    screen.split(tally(v1=1, v2=1, v3=2), "")
+    assert "████████░░░░░░░░▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒  v1  25.0%  v2  25.0%  v3  50.0%" in stream.getvalue()
 
 
 def test_on_a_terminal_the_split_stays_in_view() -> None:

@@ -1,0 +1,198 @@
+"""The story, scene by scene. Each scene shows one thing and has the witness check what it claims.
+
+It acts only as a user would: commits, merges, commands, and one act of sabotage. How things work is not its business.
+"""
+
+from __future__ import annotations
+
+import time
+
+from reconciler.cli.demo.example import weigh
+from reconciler.cli.demo.screen import Screen
+from reconciler.cli.demo.stage import Stage
+from reconciler.cli.demo.traffic import Tally
+from reconciler.cli.demo.witness import RECORD, Witness, claim, none_failed
+
+RULES = "policies/reviews/traffic.yaml"
+CALLER = "productpage-v1"
+
+_DAEMON = ("--interval", "500ms", "--drift-interval", "3s")
+_TYPO = (b"weight:", b"wieght:")
+
+
+class Play:
+    """One performance on one stage."""
+
+    def __init__(self, stage: Stage, screen: Screen) -> None:
+        self._stage = stage
+        self._screen = screen
+        self._clone = stage.clone
+        self._witness = Witness(stage, screen)
+
+    def run(self, *, keep: bool) -> None:
+        """All scenes; with `keep`, then wait for Ctrl-C.
+
+        Raises:
+            ClaimError: A claim did not hold.
+            ReconcilerError: Something broke.
+        """
+        self._start()
+        with self._screen.watching(self._last_second), self._witness.traffic:
+            self._way_of_a_request()
+            self._preview()
+            self._merge()
+            self._sabotage()
+            self._mistake()
+            self._onwards()
+            if keep:
+                self._memory()
+                self._stay()
+        self._memory()
+        self._sum_up()
+
+    def log_tail(self) -> str:
+        """The end of the daemon's log, for when something went wrong."""
+        return "\n".join(self._witness.log().splitlines()[-15:])
+
+    def _start(self) -> None:
+        screen = self._screen
+        screen.scene("Git says what should be, Envoy says what is")
+        screen.say(
+            f"{len(self._stage.envoys)} Envoys run, with bootstraps that the product rendered. They know nothing yet."
+        )
+        screen.command(f"reconcile daemon {' '.join(_DAEMON)}")
+        self._witness.start_daemon(*_DAEMON)
+        self._witness.proven(self._clone.tip("main"), since="the start")
+
+    def _way_of_a_request(self) -> None:
+        arrow = self._screen.glyphs.arrow
+        self._screen.scene("Traffic flows from sidecar to sidecar")
+        self._screen.say(
+            f"client {arrow} gateway {arrow} productpage {arrow} details, reviews {arrow} ratings (v2 only)"
+        )
+        self._screen.say(
+            "A split is right if it lies in the 99.9% interval of what Git says; any failed request ends the show."
+        )
+        self._witness.measured({"v1": 100, "v2": 0})
+
+    def _preview(self) -> None:
+        screen = self._screen
+        screen.scene("A branch asks for 10% on reviews v2, and the preview says what that will do")
+        self._clone.branch("canary")
+        self._clone.commit("Try reviews v2 with 10% of the traffic", {RULES: self._weighed(90, 10)})
+        screen.command("git diff main canary")
+        screen.quote(_changed_lines(self._clone.git("diff", "--unified=0", "--color=never", "main", "canary")))
+        arguments = ("--dry-run", "--against", "main", "--ref", "canary")
+        screen.command(f"reconcile {' '.join(arguments)}")
+        done = self._witness.untouched(lambda: self._stage.reconcile(*arguments))
+        screen.quote(done.out)
+        claim(done.code == 0, f"the preview exits with {done.code}: {done.err}")
+        claim("0 to create, 1 to update, 0 to delete" in done.out, "the preview shows more or less than one route")
+        screen.proof("One route on one proxy would change. No branch and no proxy was touched.")
+
+    def _merge(self) -> None:
+        self._screen.scene("Merging it moves the traffic")
+        self._screen.command("git merge canary && git push")
+        self._witness.proven(self._clone.merge("canary", "Merge canary: reviews v2 at 10%"))
+        self._witness.measured({"v1": 90, "v2": 10})
+
+    def _sabotage(self) -> None:
+        screen = self._screen
+        screen.scene("Somebody edits a live Envoy by hand")
+        screen.say(f"The route file of {CALLER} is replaced by one that sends everything to v2.")
+        seen = len(self._witness.log())
+        seconds, tally = self._witness.repaired(CALLER)
+        screen.split(tally, f"{tally.requests} requests while it lasts")
+        claim(tally.versions == {"v2": tally.requests}, f"the edit by hand did not move all traffic: {tally.versions}")
+        screen.proof(f"The daemon saw the drift, and had put it right after {seconds:.1f} s. Its log:")
+        screen.quote(_logged(self._witness.log()[seen:]))
+        self._witness.measured({"v1": 90, "v2": 10})
+
+    def _mistake(self) -> None:
+        screen = self._screen
+        screen.scene("A mistake on main is refused, and traffic flows on")
+        text = self._clone.read(RULES)
+        place = f"{RULES}:{text[: text.index(_TYPO[0])].count(bytes([10])) + 1}:"
+        seen = len(self._witness.log())
+        screen.command('git commit -m "Adjust the weights" && git push')
+        self._clone.commit("Adjust the weights", {RULES: text.replace(*_TYPO, 1)})
+        self._witness.until(lambda: place in self._witness.log()[seen:], "the daemon to name the mistake")
+        screen.quote(_diagnostic(self._witness.log()[seen:]))
+        screen.proof("Nothing was pushed. Every Envoy keeps the last good configuration.")
+        self._witness.measured({"v1": 90, "v2": 10})
+        screen.command("git revert HEAD && git push")
+        self._clone.revert()
+
+    def _onwards(self) -> None:
+        self._screen.scene("On to 50%, then to 100%")
+        before = 10
+        for share in (50, 100):
+            subject = f"reviews v2 {before}% -> {share}%"
+            self._screen.command(f'git commit -m "{subject}" && git push')
+            self._witness.proven(self._clone.commit(subject, {RULES: self._weighed(100 - share, share)}))
+            self._witness.measured({"v1": 100 - share, "v2": share})
+            before = share
+
+    def _memory(self) -> None:
+        self._screen.scene("Git remembers what people asked for, and what was proven live")
+        for branch in ("main", RECORD):
+            self._screen.command(f"git log --oneline {branch}")
+            self._screen.quote("\n".join(self._clone.log(branch)))
+
+    def _sum_up(self) -> None:
+        screen, tally = self._screen, self._witness.traffic.tally()
+        none_failed(tally)
+        counts = self._stage.backends.counts()
+        counted = sum(count for name, count in counts.items() if name.startswith("reviews-"))
+        claim(counted == tally.requests, f"{tally.requests} requests were sent, the applications counted {counted}")
+        screen.scene("The sum")
+        screen.proof(f"{tally.requests:,} requests, each answered once: 0 failed, 0 lost, 0 repeated.")
+        screen.say(
+            f"Half of them took {_ms(tally, 0.5)}, 99% no more than {_ms(tally, 0.99)}, through the gateway and all sidecars."
+        )
+        screen.ending("How to go on")
+        screen.command("reconcile demo --keep          # the same, and then it is yours to play with")
+        screen.command("reconcile validate FOLDER      # check policies of your own")
+        screen.command("reconcile --help")
+
+    def _stay(self) -> None:
+        """Leave everything running until Ctrl-C."""
+        screen, stage = self._screen, self._stage
+        screen.ending("It is yours now, until Ctrl-C")
+        screen.command(f"cd {self._clone.path}    # edit {RULES}, commit, push")
+        screen.command(f"reconcile status --repo {stage.repo}")
+        screen.command(f"reconcile --dry-run --repo {stage.repo}")
+        screen.command(f"curl http://127.0.0.1:{stage.gateway}/productpage")
+        screen.command(f"tail -f {stage.root / 'daemon.log'}")
+        while self._witness.daemon is not None:
+            self._witness.daemon.check()
+            time.sleep(0.5)
+
+    def _weighed(self, v1: int, v2: int) -> bytes:
+        return weigh(self._clone.read(RULES), {"v1": v1, "v2": v2})
+
+    def _last_second(self) -> Tally:
+        return self._witness.traffic.tally(time.monotonic() - 1)
+
+
+def _ms(tally: Tally, part: float) -> str:
+    return f"{tally.percentile(part) * 1000:.1f} ms"
+
+
+def _changed_lines(diff: str) -> str:
+    """Only the lines that a diff adds and removes, without the comments at their ends."""
+    changed = [line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in {"+++", "---"}]
+    return "\n".join(line.split("  #")[0].rstrip() for line in changed)
+
+
+def _logged(log: str) -> str:
+    """Lines of a log without their time stamps and levels."""
+    return "\n".join(line.split(maxsplit=2)[-1] for line in log.splitlines())
+
+
+def _diagnostic(log: str) -> str:
+    """The first diagnostic of a log, without its time stamp, and its hint."""
+    lines = log.splitlines()
+    first = next(index for index, line in enumerate(lines) if f"{RULES}:" in line)
+    hint = [line for line in lines[first + 1 : first + 2] if line.startswith("    ")]
+    return "\n".join([lines[first][lines[first].index(RULES) :], *hint])

@@ -1,0 +1,159 @@
+"""Holds what the demo says against what is measured: receipts in Git, answers of the applications, versions in an Envoy.
+
+Every look has an end: patience runs out, and a daemon that died is noticed. What does not hold is a `ClaimError`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from reconciler.cli.demo.commands import Daemon, Finished
+from reconciler.cli.demo.drift import BY_HAND, RouteFile
+from reconciler.cli.demo.screen import Screen
+from reconciler.cli.demo.split import bounds
+from reconciler.cli.demo.stage import Stage
+from reconciler.cli.demo.traffic import Tally
+from reconciler.envoy import Admin
+from reconciler.errors import PermanentError
+from reconciler.model.resource import ResourceType
+from reconciler.settings import AdminSettings
+
+RECORD = "reconciler/record"
+
+_RATE = 200.0
+_REQUESTS = 500
+_PATIENCE = 20.0
+_POLL = 0.02
+_WATCHED = 40
+_SABOTAGES = 5
+
+
+class ClaimError(PermanentError):
+    """Something that the demo says did not hold."""
+
+    default_code = "demo-claim"
+
+
+def claim(holds: bool, otherwise: str) -> None:
+    """Go on only if this holds.
+
+    Raises:
+        ClaimError: It does not; the message is `otherwise`.
+    """
+    if not holds:
+        raise ClaimError(otherwise)
+
+
+class Witness:
+    """Watches one stage with one daemon and one stream of traffic.
+
+    Attributes:
+        daemon: Set by `start_daemon`.
+        traffic: Users of the gateway, at a constant rate; not started yet.
+    """
+
+    def __init__(self, stage: Stage, screen: Screen) -> None:
+        self._stage = stage
+        self._screen = screen
+        self.traffic = stage.traffic(rate=_RATE)
+        self.daemon: Daemon | None = None
+
+    def start_daemon(self, *arguments: str) -> None:
+        """Start the daemon that all the waiting depends on."""
+        self.daemon = self._stage.daemon(*arguments)
+
+    def log(self) -> str:
+        """What the daemon has logged so far."""
+        return self.daemon.read() if self.daemon else ""
+
+    def proven(self, commit: str, *, since: str = "the push") -> None:
+        """Wait for the receipt of a policy commit, and show it, with the time that it took since an event just now."""
+        begin = time.monotonic()
+        self.until(lambda: self._receipt()[0] == commit, "the receipt")
+        _, outcome, subject = self._receipt()
+        claim(outcome == "applied", f"the receipt says {outcome}: {subject}")
+        self._screen.proof(f"{subject}  ({time.monotonic() - begin:.1f} s after {since})")
+
+    def measured(self, weights: Mapping[str, int]) -> None:
+        """Wait for some hundred answers, and hold what the applications served against the weights, in percent."""
+        begin = time.monotonic()
+        self.until(lambda: self.traffic.tally(begin).requests >= _REQUESTS, f"{_REQUESTS} answers")
+        tally = self.traffic.tally(begin)
+        none_failed(tally)
+        for version, weight in weights.items():
+            low, high = bounds(tally.requests, weight / 100)
+            count = tally.versions[version]
+            claim(
+                low <= count <= high,
+                f"reviews {version} served {count} of {tally.requests} requests; {weight}% means {low} to {high} of them",
+            )
+        asked = " / ".join(str(weight) for weight in weights.values())
+        self._screen.proven_split(tally, f"Git says {asked}; {tally.requests} requests, 0 failed")
+
+    def untouched(self, act: Callable[[], Finished]) -> Finished:
+        """Do something, and make sure that no branch and no file of any Envoy is other than before."""
+        before = self._touchable()
+        done = act()
+        claim(self._touchable() == before, "a branch or a file of an Envoy has changed, which should not have")
+        return done
+
+    def repaired(self, proxy: str) -> tuple[float, Tally]:
+        """Sabotage a proxy's split until it stays broken for long enough to be seen in the traffic.
+
+        Returns:
+            Seconds until the daemon had repaired it, and what came of the requests while it was broken.
+        """
+        spec = self._stage.proxy(proxy).spec
+        if spec.push.files is None:
+            raise ClaimError(f"{proxy} has no files that could be edited")
+        file = RouteFile.find(Path(spec.push.files.directory), service="reviews")
+        with Admin(spec.admin, AdminSettings()) as admin:
+
+            def version() -> str:
+                return admin.versions().versions[ResourceType.ROUTE, file.name]
+
+            for _ in range(_SABOTAGES):
+                begin = time.monotonic()
+                file.send_all_to("v2")
+                self.until(lambda: version() == BY_HAND, "the Envoy to take the edit")
+                broken = last = time.monotonic()
+                while version() == BY_HAND:
+                    last = time.monotonic()
+                    self._pause(begin, "the daemon to repair the drift")
+                claim(version() == file.version, "the edit by hand was replaced by something else than what Git says")
+                tally = self.traffic.tally(broken, until=last)
+                if tally.requests >= _WATCHED:
+                    return last - begin, tally
+        raise ClaimError(f"{_SABOTAGES} times the daemon repaired the drift before {_WATCHED} requests could show it")
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for something, as long as the daemon runs and patience lasts."""
+        begin = time.monotonic()
+        while not condition():
+            self._pause(begin, what)
+
+    def _pause(self, begin: float, what: str) -> None:
+        if self.daemon is not None:
+            self.daemon.check()
+        claim(time.monotonic() - begin < _PATIENCE, f"waited {_PATIENCE:.0f} s for {what}")
+        time.sleep(_POLL)
+
+    def _touchable(self) -> tuple[str, Mapping[str, bytes]]:
+        refs = self._stage.clone.git(f"--git-dir={self._stage.clone.remote}", "for-each-ref")
+        files = (file for file in (self._stage.root / "envoy").glob("*/xds/**/*") if file.is_file())
+        return refs, {str(file): file.read_bytes() for file in files}
+
+    def _receipt(self) -> tuple[str, str, str]:
+        """Policy commit, outcome and subject of the newest receipt; empty if there is none."""
+        if not self._stage.clone.tip(RECORD):
+            return "", "", ""
+        keys = "".join(f"%(trailers:key={key},valueonly,separator=%x2C)%x00" for key in ("Policy-Commit", "Outcome"))
+        commit, outcome, subject = self._stage.clone.log(RECORD, form=f"{keys}%s", count=1)[0].split("\0")
+        return commit, outcome, subject
+
+
+def none_failed(tally: Tally) -> None:
+    """Go on only if every request ended in a 200."""
+    claim(not tally.failed, f"{tally.failed} of {tally.requests} requests failed: {'; '.join(tally.failures)}")

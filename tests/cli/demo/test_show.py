@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.demo.leftovers import wait_until_gone
+
+DEMO = [sys.executable, "-m", "reconciler", "demo"]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A private TMPDIR with a short path."""
+    with tempfile.TemporaryDirectory(prefix="t-") as path:
+        yield Path(path).resolve()
+
+
+def environ(folder: Path, **more: str) -> dict[str, str]:
+    """What a user's shell gives the demo, with a TMPDIR that shows what is left behind."""
+    return os.environ | {"TMPDIR": str(folder)} | more
+
+
+def test_the_show_proves_what_it_says_and_leaves_nothing(folder: Path) -> None:
+    """The whole demo: every claim is checked by itself, so it is enough that it ends well and tells its story."""
+    done = subprocess.run(DEMO, env=environ(folder), capture_output=True, text=True, timeout=180, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    wait_until_gone(folder)
+    scenes = re.findall(r"^(\d+)  (.+)$", done.stdout, flags=re.MULTILINE)
+    assert [int(number) for number, _ in scenes] == list(range(1, len(scenes) + 1))
+    assert "\x1b" not in done.stdout
+    for story in (
+        r"live on 7/7 proxies",
+        r"~ route .*\(change\)",
+        r"policies/reviews/traffic\.yaml:\d+:\d+: error\[",
+        r"reviews v2 50% -> 100% live on 7/7 proxies",
+        r"[\d,]{5,} requests, each answered once: 0 failed, 0 lost, 0 repeated",
+        r"reconcile demo --keep",
+    ):
+        assert re.search(story, done.stdout), story
+
+
+@contextmanager
+def running(folder: Path, *arguments: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
+    """The demo as a child process, which a failing test does not wait for."""
+    process = subprocess.Popen([*DEMO, *arguments], env=environ(folder, TERM="xterm-256color"), text=True, **more)
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_ending_it_early_is_calm(folder: Path, signum: signal.Signals) -> None:
+    """Ctrl-C in the middle takes everything down, says so, and gives the exit code that shells expect."""
+    with running(folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert any(line.startswith("3  ") for line in iter(process.stdout.readline, ""))
+        process.send_signal(signum)
+        rest = process.stdout.read()
+        assert (process.wait(30), process.stderr.read()) == (128 + signum, "")
+    assert rest.endswith("Interrupted. Everything that was started has ended, and nothing is left behind.\n\n")
+    wait_until_gone(folder)
+
+
+def test_on_a_terminal_ctrl_c_leaves_the_cursor_as_it_was(folder: Path) -> None:
+    """The live line hides the cursor; whatever ends the demo, it is shown again."""
+    ours, terminal = pty.openpty()
+    seen = b""
+    with running(folder, stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
+        while b"req/s" not in seen:
+            seen += os.read(ours, 4096)
+        process.send_signal(signal.SIGINT)
+        with suppress(OSError):  # how Linux says that the other side of a terminal is closed
+            while part := os.read(ours, 4096):
+                seen += part
+        assert process.wait(30) == 130
+    os.close(ours)
+    assert seen.rfind(b"\x1b[?25h") > seen.rfind(b"\x1b[?25l") > 0
+    wait_until_gone(folder)
+
+
+def test_kept_it_stays_until_ctrl_c(folder: Path) -> None:
+    """With --keep the last part lists commands that work as they are printed, and Ctrl-C is a good end."""
+    with running(folder, "--keep", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        command = next(line for line in lines if line.strip().startswith("$ reconcile status "))
+        done = subprocess.run(
+            [sys.executable, "-m", "reconciler", *command.split()[2:]],
+            env=environ(folder),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "productpage-v1" in done.stdout
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(30) == 0
+    wait_until_gone(folder)
+
+
+def test_without_an_envoy_it_says_what_to_install(folder: Path, tmp_path: Path) -> None:
+    """A missing binary is found before anything is started, and the hint names the package that brings one."""
+    done = subprocess.run(
+        DEMO, env=environ(folder, PATH=str(tmp_path)), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "error[envoy-not-found]" in done.stdout
+    assert "envoy-reconciler[demo]" in done.stdout
+    wait_until_gone(folder)
