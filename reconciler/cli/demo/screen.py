@@ -15,7 +15,7 @@ from rich.text import Text
 
 from reconciler.cli.demo.traffic import Tally
 
-_BAR = 32
+_BAR = 28
 _COLOURS = {"v1": "blue", "v2": "green", "v3": "magenta"}
 _SIGNS = {"+ ": "green", "- ": "red", "~ ": "yellow"}
 

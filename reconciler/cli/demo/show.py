@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import time
 
+from reconciler.cli.demo.commands import DaemonExitedError
 from reconciler.cli.demo.interrupts import Interrupted
 from reconciler.cli.demo.scenes import Play
 from reconciler.cli.demo.screen import Screen
@@ -47,7 +48,8 @@ def _play(screen: Screen, *, keep: bool) -> bool:
             play.run(keep=keep)
         except (ReconcilerError, OSError, subprocess.TimeoutExpired) as error:
             screen.fault(str(error))
-            screen.say("The daemon's log ends:")
-            screen.quote(play.log_tail())
+            if not isinstance(error, DaemonExitedError):  # which has said it
+                screen.say("The daemon's log ends:")
+                screen.quote(play.log_tail())
             return False
     return True

@@ -48,9 +48,9 @@ def test_without_a_terminal_there_are_only_plain_lines() -> None:
 @pytest.mark.parametrize(
     ("v1", "v2", "text"),
     [
-        (100, 0, "████████████████████████████████  v1 100.0%  v2   0.0%"),
-        (90, 10, "█████████████████████████████░░░  v1  90.0%  v2  10.0%"),
-        (0, 0, "░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  v1   0.0%  v2   0.0%"),
+        (100, 0, "████████████████████████████  v1 100.0%  v2   0.0%"),
+        (90, 10, "█████████████████████████░░░  v1  90.0%  v2  10.0%"),
+        (0, 0, "░░░░░░░░░░░░░░░░░░░░░░░░░░░░  v1   0.0%  v2   0.0%"),
     ],
 )
 def test_a_split_is_a_bar_and_its_numbers(v1: int, v2: int, text: str) -> None:
@@ -65,7 +65,7 @@ def test_a_third_version_is_shown_once_it_serves() -> None:
     """Nobody has to wonder where the rest went."""
     screen, stream = shown(terminal=False)
     screen.split(tally(v1=1, v2=1, v3=2), "")
-    assert "████████░░░░░░░░▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒  v1  25.0%  v2  25.0%  v3  50.0%" in stream.getvalue()
+    assert "███████░░░░░░░▒▒▒▒▒▒▒▒▒▒▒▒▒▒  v1  25.0%  v2  25.0%  v3  50.0%" in stream.getvalue()
 
 
 def test_on_a_terminal_the_split_stays_in_view() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.demo.leftovers import wait_until_gone
+from tests.cli.demo.leftovers import processes_of, wait_until_gone
 
 DEMO = [sys.executable, "-m", "reconciler", "demo"]
 
@@ -112,6 +112,20 @@ def test_kept_it_stays_until_ctrl_c(folder: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.stdout.read()
         assert process.wait(30) == 0
+    wait_until_gone(folder)
+
+
+def test_a_show_that_goes_wrong_says_why(folder: Path) -> None:
+    """When the daemon dies in the middle, the exit code is 1, and its last words are on the screen."""
+    with running(folder, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert any(line.startswith("2  ") for line in iter(process.stdout.readline, ""))
+        daemon = next(pid for pid, command in processes_of(folder).items() if " -m reconciler daemon " in command)
+        os.kill(daemon, signal.SIGKILL)
+        rest = process.stdout.read()
+        assert process.wait(30) == 1
+    assert "The demo failed. error[demo-daemon-exited]: the daemon is not running" in rest
+    assert rest.count("live on 7/7 proxies") == 1
     wait_until_gone(folder)
 
 

@@ -94,6 +94,7 @@ def test_a_window_holds_what_was_sent_since_its_beginning() -> None:
     tally = traffic.tally(since=2.0)
     assert (tally.requests, tally.failed, dict(tally.versions)) == (2, 1, {"v2": 1})
     assert tally.failures == ("503 down",)
+    assert traffic.tally(until=5.9).outcomes == {"200": 1, "503": 1}
     assert (tally.percentile(0.5), Tally.of([]).percentile(0.5), Tally.of([]).share("v1")) == (0.1, 0.0, 0.0)
 
 
