@@ -74,13 +74,14 @@ class AdminSettings:
         connect_timeout: Seconds to connect.
         read_timeout: Seconds of silence in an answer.
         max_body: Bytes of an answer after which it is refused; a dump of 5,000 clusters has 15 MB.
-        workers: Proxies that are talked to at the same time.
+        workers: Proxies that are talked to at the same time. More than a few only compete for the interpreter; a proxy that
+            hangs takes one of them for as long as its time limits last.
     """
 
     connect_timeout: float = 1.0
     read_timeout: float = 5.0
     max_body: int = 256 * 1024 * 1024
-    workers: int = 16
+    workers: int = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

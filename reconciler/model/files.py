@@ -9,6 +9,8 @@ Every file is a binary DiscoveryResponse whose `version_info` is the resource's 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from reconciler.errors import BugError
 from reconciler.model.resource import ResourceId, ResourceType, content_hash
 
@@ -34,6 +36,7 @@ _KEPT = 160
 _SHORTENED = "%~"
 
 
+@lru_cache(maxsize=65_536)
 def file_name(name: str) -> str:
     """A resource's name as a file name without its suffix; different names have different file names.
 

@@ -58,9 +58,16 @@ class ResourceId:
     order: int = field(init=False, repr=False, compare=True)
     type: ResourceType = field(compare=False)
     name: str
+    hashed: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "order", self.type.order)
+        order = self.type.order
+        object.__setattr__(self, "order", order)
+        # Ids are the keys of everything that travels between stages, and are looked up far more often than made.
+        object.__setattr__(self, "hashed", hash((order, self.name)))
+
+    def __hash__(self) -> int:
+        return self.hashed
 
     def __str__(self) -> str:
         return f"{self.type} {self.name}"

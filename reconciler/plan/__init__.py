@@ -5,10 +5,11 @@ from reconciler.plan.digest import digest
 from reconciler.plan.fields import Differ
 from reconciler.plan.guards import GUARD_CODES, GUARDS, Guard, check
 from reconciler.plan.jsonform import as_json
-from reconciler.plan.markdown import escape_markdown, render_markdown
+from reconciler.plan.markdown import diagnostic_markdown, escape_markdown, render_markdown
 from reconciler.plan.splits import Split, splits
 from reconciler.plan.summary import Counts, counts, subject_of, summary_line
-from reconciler.plan.text import render_text
+from reconciler.plan.text import diagnostic_text, render_text
+from reconciler.plan.words import visible
 
 __all__ = [
     "GUARDS",
@@ -21,6 +22,8 @@ __all__ = [
     "check",
     "compare_views",
     "counts",
+    "diagnostic_markdown",
+    "diagnostic_text",
     "digest",
     "escape_markdown",
     "plan_proxy",
@@ -29,4 +32,5 @@ __all__ = [
     "splits",
     "subject_of",
     "summary_line",
+    "visible",
 ]

@@ -8,7 +8,7 @@ are taken out, because deepdiff walks them at length.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from reconciler.plan.identity import UNORDERED, name_elements
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _INTEGER = re.compile(r"-?[0-9]{1,18}\Z")
 _REMEMBERED = 10_000
+_READ = 500
 
 
 class Item(str):
@@ -159,6 +160,7 @@ class Differ:
     """
 
     _memory: dict[tuple[str, str], tuple[FieldChange, ...]] = field(default_factory=dict)
+    _read: dict[str, Any] = field(default_factory=dict)
 
     def fields(self, old: Resource, new: Resource) -> tuple[FieldChange, ...]:
         """What differs inside, sorted by path; empty only if the versions are equal.
@@ -172,16 +174,24 @@ class Differ:
         if key not in self._memory:
             if len(self._memory) >= _REMEMBERED:
                 self._memory.clear()
-            self._memory[key] = _fields(old, new)
+            self._memory[key] = _fields(old, new, self._dict)
         return self._memory[key]
 
+    def _dict(self, item: Resource) -> Any:
+        """A resource to read. What is new in one pass is old in the next, so some are kept; treated as immutable."""
+        if item.version not in self._read:
+            if len(self._read) >= _READ:
+                self._read.clear()
+            self._read[item.version] = protos.to_dict(protos.decode(item))
+        return self._read[item.version]
 
-def _fields(old: Resource, new: Resource) -> tuple[FieldChange, ...]:
+
+def _fields(old: Resource, new: Resource, read: Callable[[Resource], Any]) -> tuple[FieldChange, ...]:
     if new.id.type is ResourceType.RUNTIME:
         return (FieldChange("value", runtime_value(old), runtime_value(new)),)
     opaque = FieldChange("(content)", f"{len(old.body)} bytes", f"{len(new.body)} bytes")
     try:
-        before, after = (protos.to_dict(protos.decode(item)) for item in (old, new))
+        before, after = read(old), read(new)
     except (DecodeError, json_format.Error, TypeError):
         return (opaque,)
     found = differences(before, after) or differences(before, after, every_order=True)

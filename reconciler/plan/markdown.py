@@ -42,7 +42,7 @@ def render_markdown(plan: Plan) -> str:
     and the last line are always there.
     """
     table = _table(fleet_moves(plan))
-    messages = _section([_message(item, proxies) for item, proxies in _messages(plan)], "message")
+    messages = _section([diagnostic_markdown(item, proxies) for item, proxies in _messages(plan)], "message")
     head = [_verdict(plan), "", *table, *messages]
     tail = _last_line(plan)
     room = LIMIT - _RESERVE - sum(len(line) + 1 for line in head) - len(tail)
@@ -102,7 +102,8 @@ def _messages(plan: Plan) -> list[tuple[Diagnostic, tuple[Key, ...]]]:
     return [*refused, *down, *(pair for pair in rest if pair not in refused)]
 
 
-def _message(item: Diagnostic, proxies: Sequence[Key]) -> str:
+def diagnostic_markdown(item: Diagnostic, proxies: Sequence[Key] = ()) -> str:
+    """A message as one item of a list, with what to do about it and the proxies that it is about."""
     place = f"{_code(item.place)}: " if item.place else ""
     where = f", on {escape_markdown(show_proxies(proxies, _PROXIES))}" if proxies else ""
     hint = f"; {escape_markdown(shorten(visible(item.hint), _MESSAGE))}" if item.hint else ""

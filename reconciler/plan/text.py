@@ -51,6 +51,12 @@ def diagnostic_line(item: Diagnostic) -> str:
     return visible(f"{place}{item.severity}[{item.code}]: {item.message}")
 
 
+def diagnostic_text(item: Diagnostic) -> str:
+    """A message and, below it, what to do about it; every line safe for a terminal and a log."""
+    hint = f"\n    {visible(item.hint)}" if item.hint else ""
+    return diagnostic_line(item) + hint
+
+
 def change_lines(changes: Iterable[Change]) -> Iterator[str]:
     """Changes and, indented, their fields."""
     for change in changes:
