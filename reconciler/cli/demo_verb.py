@@ -8,7 +8,7 @@ import typer
 
 
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the repository behind, to look around in.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running after the last scene, until Ctrl-C.")] = False,
 ) -> int:
     """Show a canary end to end: a Git repository, real Envoys, live traffic. Needs only 127.0.0.1 and free ports."""
     from reconciler.cli.demo import run

@@ -11,7 +11,7 @@ from reconciler.clock import Clock
 from reconciler.envoy import Admin, AdminError, Normaliser, matches
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
-from reconciler.model.observation import Observation, Proof
+from reconciler.model.observation import Observation, Proof, Versions
 from reconciler.model.proxy import Proxy
 from reconciler.model.receipt import Outcome
 from reconciler.model.resource import View
@@ -26,7 +26,7 @@ class Fleet:
         self._clock = clock
         self._normaliser = Normaliser()
         self._admins: dict[Key, Admin] = {}
-        self._proven: dict[Key, View] = {}
+        self._proven: dict[Key, tuple[View, Versions]] = {}
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="observe")
 
     def observe(self, proxies: Iterable[Policy[Proxy]], *, exact: bool) -> dict[Key, Observation]:
@@ -45,11 +45,14 @@ class Fleet:
         """The connections of the proxies asked last."""
         return dict(self._admins)
 
-    def remember(self, views: Mapping[Key, View], outcomes: Mapping[Key, Outcome]) -> None:
-        """Take note of what a pass has proven, so that the next one may read less."""
+    def remember(
+        self, views: Mapping[Key, View], outcomes: Mapping[Key, Outcome], seen: Mapping[Key, Observation]
+    ) -> None:
+        """Take note of what a pass has proven, and with which reading, so that the next one may read less."""
         for key, outcome in outcomes.items():
-            if outcome.proof >= Proof.EXACT and key in views:
-                self._proven[key] = views[key]
+            versions = seen[key].versions if key in seen else None
+            if outcome.proof >= Proof.EXACT and key in views and versions is not None:
+                self._proven[key] = views[key], versions
             else:
                 self._proven.pop(key, None)
 
@@ -83,8 +86,7 @@ class Fleet:
                 versions = admin.versions()
             except AdminError as error:
                 return Observation(proxy=proxy.key, at=self._clock.now(), error=error.diagnostics[0])
-            if matches(versions, proven):
-                return Observation(
-                    proxy=proxy.key, at=self._clock.now(), resources=proven.resources, versions=versions
-                )  # fmt: skip
+            view, since = proven
+            if matches(versions, view, since=since):
+                return Observation(proxy=proxy.key, at=self._clock.now(), resources=view.resources, versions=versions)
         return admin.observe(proxy, at=self._clock.now)

