@@ -1,6 +1,7 @@
 """How results reach stdout: one function per thing that is shown, each in every form.
 
-JSON is one document on every path, errors included. In text, what went wrong goes to stderr, beside the log.
+JSON is one document on every path, errors included. In text, what went wrong goes to stderr, beside the log. Words of others
+(names, paths, Git's and Envoy's messages) are escaped in every form: none of them may steer a terminal or become markup.
 """
 
 from __future__ import annotations
@@ -12,12 +13,26 @@ from typing import Any
 
 from reconciler.cli.options import Output
 from reconciler.cycle import Report
-from reconciler.errors import Diagnostic, Severity
+from reconciler.errors import Diagnostic, PermanentError, Severity
 from reconciler.model.plan import Plan
 from reconciler.model.receipt import OutcomeKind
-from reconciler.plan import as_json, escape_markdown, render_markdown, render_text
+from reconciler.plan import (
+    as_json,
+    diagnostic_markdown,
+    diagnostic_text,
+    escape_markdown,
+    render_markdown,
+    render_text,
+    visible,
+)
 
 _SCHEMA = 1
+
+
+class OutputError(PermanentError):
+    """Standard output can't be written: a full disk behind it, for example."""
+
+    default_code = "output"
 
 
 def print_report(report: Report, output: Output, *, dry_run: bool) -> None:
@@ -36,9 +51,25 @@ def print_errors(errors: Sequence[Diagnostic], output: Output) -> None:
     if output is Output.JSON:
         _json({"schema_version": _SCHEMA, "errors": [item.as_json() for item in errors]})
     elif output is Output.MARKDOWN:
-        print(_markdown_list("The command failed", errors))
+        put(_markdown_list("The command failed", errors))
     else:
-        _say(errors)
+        say(errors)
+
+
+def put(text: str, *, end: str = "\n") -> None:
+    """Write to stdout, all of it and now: what can't be written must not be found out when the process has ended."""
+    try:
+        print(text, end=end, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output can't be written: {error.strerror}") from error
+
+
+def say(errors: Sequence[Diagnostic]) -> None:
+    """Complaints, for people and logs, on stderr."""
+    for item in errors:
+        print(diagnostic_text(item), file=sys.stderr)
 
 
 def print_verdict(found: Sequence[Diagnostic], output: Output) -> None:
@@ -56,11 +87,9 @@ def print_verdict(found: Sequence[Diagnostic], output: Output) -> None:
         return
     summary = f"{_count(len(errors), 'error')}, {_count(len(warnings), 'warning')}"
     if output is Output.MARKDOWN:
-        print(_markdown_list(summary, found))
+        put(_markdown_list(summary, found))
         return
-    for item in found:
-        print(item)
-    print(summary if found else "The policies are valid.")
+    put("".join(f"{diagnostic_text(item)}\n" for item in found) + (summary if found else "The policies are valid."))
 
 
 def print_document(document: dict[str, Any], output: Output) -> None:
@@ -70,7 +99,7 @@ def print_document(document: dict[str, Any], output: Output) -> None:
     if output is Output.JSON:
         _json(document)
     else:
-        print(dump(document), end="")
+        put(dump(document), end="")
 
 
 def print_status(document: dict[str, Any], output: Output) -> None:
@@ -83,20 +112,37 @@ def print_status(document: dict[str, Any], output: Output) -> None:
         recorded = item["recorded"] or {"outcome": "-", "proof": "-", "detail": ""}
         why = item["reason"] or (recorded["detail"] if recorded["outcome"] != "applied" else "")
         rows.append((item["proxy"], item["state"], str(item["pending"]), recorded["outcome"], recorded["proof"], why))
-    if output is Output.MARKDOWN:
-        lines = [" | ".join(escape_markdown(cell) for cell in row) for row in rows]
-        print("\n".join(f"| {line} |" for line in (lines[0], " | ".join(["---"] * len(rows[0])), *lines[1:])))
-        return
+    errors = [Diagnostic(**item | {"severity": Severity(item["severity"])}) for item in document["errors"]]
     last = document["recorded"]
-    print(f"head      {document['head'] or 'unknown'}")
-    print(
-        f"recorded  {last['policy_commit']} {last['outcome']}: {last['subject']}" if last else "recorded  nothing yet"
+    facts = [
+        ("head", document["head"] or "unknown"),
+        ("recorded", f"{last['policy_commit']} {last['outcome']}: {last['subject']}" if last else "nothing yet"),
+    ]
+    if output is Output.MARKDOWN:
+        put(_status_markdown(facts, rows, errors))
+        return
+    say(errors)
+    lines = [f"{name:<8}  {visible(value)}" for name, value in facts]
+    shown = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(rows[0]))]
+    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+    put("\n".join(lines))
+
+
+def _status_markdown(
+    facts: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], errors: Sequence[Diagnostic]
+) -> str:
+    table = [f"| {' | '.join(escape_markdown(cell) for cell in row)} |" for row in rows]
+    return "\n".join(
+        [
+            *(f"- {name}: {escape_markdown(value)}" for name, value in facts),
+            *(diagnostic_markdown(item) for item in errors),
+            "",
+            table[0],
+            f"| {' | '.join(['---'] * len(rows[0]))} |",
+            *table[1:],
+        ]
     )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    for item in document["errors"]:
-        _say([Diagnostic(**item | {"severity": Severity(item["severity"])})])
 
 
 def _report_json(report: Report, plan: Plan, *, dry_run: bool) -> dict[str, Any]:
@@ -124,42 +170,38 @@ def _report_json(report: Report, plan: Plan, *, dry_run: bool) -> dict[str, Any]
 
 
 def _text(report: Report, *, dry_run: bool) -> None:
-    _say(report.errors)
+    say(report.errors)
     if report.plan is None:
         return
-    print(render_text(report.plan, color=sys.stdout.isatty()), end="")
-    if dry_run:
-        return
-    for _, outcome in sorted(report.outcomes.items()):
-        if outcome.kind is not OutcomeKind.APPLIED:
-            print(f"{outcome.proxy.short()}: {outcome.kind}: {outcome.detail}")
-    if report.receipt is not None:
-        print(f"Recorded as {report.receipt.commit[:10]}: {report.receipt.subject}")
+    lines = [render_text(report.plan, color=sys.stdout.isatty())]
+    if not dry_run:
+        lines += [f"{line}\n" for line in _unapplied(report)]
+        if report.receipt is not None:
+            lines += [f"Recorded as {report.receipt.commit[:10]}: {visible(report.receipt.subject)}\n"]
+    put("".join(lines), end="")
+
+
+def _unapplied(report: Report) -> list[str]:
+    return [
+        visible(f"{key.short()}: {outcome.kind}: {outcome.detail}")
+        for key, outcome in sorted(report.outcomes.items())
+        if outcome.kind is not OutcomeKind.APPLIED
+    ]
 
 
 def _markdown(report: Report) -> None:
-    if report.errors:
-        print(_markdown_list("This commit can't be applied", report.errors))
-    if report.plan is not None:
-        print(render_markdown(report.plan), end="")
+    parts = [_markdown_list("This commit can't be applied", report.errors)] if report.errors else []
+    parts += [render_markdown(report.plan)] if report.plan is not None else []
+    parts += [f"- {escape_markdown(line)}\n" for line in _unapplied(report)]
+    put("\n".join(parts), end="")
 
 
 def _markdown_list(title: str, found: Sequence[Diagnostic]) -> str:
-    lines = [f"**{escape_markdown(title)}**", ""]
-    for item in found:
-        place = f"`{item.place}` " if item.place and "`" not in item.place else escape_markdown(item.place)
-        hint = f"  \n  {escape_markdown(item.hint)}" if item.hint else ""
-        lines.append(f"- {place}{item.severity} `{item.code}`: {escape_markdown(item.message)}{hint}")
-    return "\n".join([*lines, ""])
-
-
-def _say(errors: Sequence[Diagnostic]) -> None:
-    for item in errors:
-        print(item, file=sys.stderr)
+    return "\n".join([f"**{escape_markdown(title)}**", "", *(diagnostic_markdown(item) for item in found), ""])
 
 
 def _json(document: dict[str, Any]) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=True))
+    put(json.dumps(document, indent=2, ensure_ascii=True))
 
 
 def _count(number: int, noun: str) -> str:

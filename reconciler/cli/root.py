@@ -57,8 +57,9 @@ def reconcile(
     """
     if version:
         from reconciler import __version__
+        from reconciler.cli.output import put
 
-        print(f"reconcile {__version__}")
+        put(f"reconcile {__version__}")
         return 0
     if context.invoked_subcommand is not None:
         return 0

@@ -1,4 +1,7 @@
-"""What the daemon says of its passes: each new fact once, nothing when nothing happens."""
+"""What the daemon says of its passes: each new fact once, nothing when nothing happens.
+
+Words of others (Envoy's, Git's, a commit's) are escaped, so that none of them can forge a line of the log.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Sequence
 from reconciler.cycle import Report
 from reconciler.errors import Diagnostic, ReconcilerError, Severity
 from reconciler.model.receipt import OutcomeKind
-from reconciler.plan import summary_line
+from reconciler.plan import diagnostic_text, subject_of, visible
 
 
 class PassLog:
@@ -31,10 +34,10 @@ class PassLog:
         ]
         plan = report.plan
         self._complain((*report.errors, *(plan.refused if plan else ()), *(plan.warnings if plan else ()), *laggards))
-        if plan is not None and not plan.empty:
-            self._logger.info("%s: %s", report.applied[:10] or "work tree", summary_line(plan))
+        if plan is not None and not plan.empty and report.outcomes:
+            self._logger.info("%s: %s", report.applied[:10], subject_of(plan))
         if report.receipt is not None:
-            self._logger.info("%s: %s", report.receipt.commit[:10], report.receipt.subject)
+            self._logger.info("%s: %s", report.receipt.commit[:10], visible(report.receipt.subject))
         spent = " ".join(f"{stage}={seconds * 1000:.0f}ms" for stage, seconds in report.seconds.items())
         self._logger.debug("pass for %s (%s): %s", report.head[:10], "+".join(reasons), spent)
 
@@ -43,5 +46,5 @@ class PassLog:
         for item in sorted(diagnostics, key=Diagnostic.sort_key):
             if str(item) not in self._said:
                 level = logging.WARNING if item.severity is Severity.WARNING else logging.ERROR
-                self._logger.log(level, "%s", item)
+                self._logger.log(level, "%s", diagnostic_text(item))
         self._said = current

@@ -64,7 +64,7 @@ class Draft:
         Raises:
             BugError: The subject is empty, or an id is none.
         """
-        subject = " ".join(self.subject.split())
+        subject = " ".join("".join(char if char.isprintable() else " " for char in self.subject).split())
         values = {
             POLICY_COMMIT: self.policy_commit,
             "Plan-Digest": self.plan_digest,
