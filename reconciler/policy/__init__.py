@@ -4,6 +4,7 @@ from reconciler.policy.cache import DocumentCache
 from reconciler.policy.codes import CODES
 from reconciler.policy.findings import locate
 from reconciler.policy.folder import FolderError, FolderTree
-from reconciler.policy.loading import Loaded, load
+from reconciler.policy.loaded import Loaded
+from reconciler.policy.loading import load
 
 __all__ = ["CODES", "DocumentCache", "FolderError", "FolderTree", "Loaded", "load", "locate"]

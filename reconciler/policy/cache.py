@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from reconciler.policy.documents import FileResult
-
-if TYPE_CHECKING:
-    from reconciler.policy.loading import Loaded
+from reconciler.policy.loaded import Loaded
 
 FileKey = tuple[str, str]
 """Path and blob id: a policy's origin has both."""

@@ -7,7 +7,6 @@ reading the tree touches the outside; the rest is a function of its bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +18,7 @@ from reconciler.policy.cache import DocumentCache
 from reconciler.policy.documents import FileResult, read_file
 from reconciler.policy.files import POLICIES, TEMPLATES, choose
 from reconciler.policy.findings import locate
+from reconciler.policy.loaded import Loaded
 from reconciler.policy.references import check_duplicates, check_references
 from reconciler.policy.templates import house_templates, override
 from reconciler.settings import shipped
@@ -32,31 +32,6 @@ _FIELDS = {
     "Sidecar": "sidecars",
     "Proxy": "proxies",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """What one tree says.
-
-    Attributes:
-        mesh: None if and only if there is an error.
-        templates: Text by file name (`cluster.yaml`): the house defaults with the tree's overrides.
-        diagnostics: Everything found, in the order in which it is printed.
-    """
-
-    mesh: Mesh | None
-    templates: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    diagnostics: tuple[Diagnostic, ...] = ()
-
-    @property
-    def errors(self) -> tuple[Diagnostic, ...]:
-        """What has to be mended."""
-        return tuple(item for item in self.diagnostics if item.severity is Severity.ERROR)
-
-    @property
-    def warnings(self) -> tuple[Diagnostic, ...]:
-        """What is probably not meant."""
-        return tuple(item for item in self.diagnostics if item.severity is Severity.WARNING)
 
 
 def load(tree: Tree, *, cache: DocumentCache | None = None) -> Loaded:

@@ -1,0 +1,35 @@
+"""What loading comes to: a value, so that the cache can hold it without knowing how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from reconciler.errors import Diagnostic, Severity
+from reconciler.model.mesh import Mesh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What one tree says.
+
+    Attributes:
+        mesh: None if and only if there is an error.
+        templates: Text by file name (`cluster.yaml`): the house defaults with the tree's overrides.
+        diagnostics: Everything found, in the order in which it is printed.
+    """
+
+    mesh: Mesh | None
+    templates: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """What has to be mended."""
+        return tuple(item for item in self.diagnostics if item.severity is Severity.ERROR)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What is probably not meant."""
+        return tuple(item for item in self.diagnostics if item.severity is Severity.WARNING)
