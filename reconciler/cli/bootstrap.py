@@ -21,14 +21,15 @@ def bootstrap(
 ) -> int:
     """Print the Envoy bootstrap of one proxy.
 
-    For a proxy that is pushed to by files, its directory and empty `cds.pb` and `lds.pb` are created where absent.
+    What Envoy needs to find is created where absent: the folder of its admin socket, and its directory with empty `cds.pb`
+    and `lds.pb`.
     """
     from reconciler.cli.offline import member
     from reconciler.cli.output import print_document
     from reconciler.compile import Prototypes
     from reconciler.compile import bootstrap as compile_bootstrap
     from reconciler.model.protos import to_dict
-    from reconciler.push import prepare_directory
+    from reconciler.push import prepare_directory, prepare_socket
 
     if output is Output.MARKDOWN:
         raise UsageError("bootstrap prints YAML (--output text) or JSON (--output json)")
@@ -36,7 +37,7 @@ def bootstrap(
     message = compile_bootstrap(found.proxy, Prototypes.parse(found.desired.templates))
     files = found.proxy.spec.push.files
     if files is not None:
-        for created in prepare_directory(files.directory):
+        for created in (*prepare_directory(files.directory), *prepare_socket(found.proxy.spec.admin)):
             print(f"created {created}", file=sys.stderr)
     print_document(to_dict(message), output)
     return 0

@@ -1,4 +1,4 @@
-"""Making the directory that a `files` proxy is started with: Envoy does not start without its two first files."""
+"""What has to be there before a `files` proxy can start: its two first files, and a folder for its admin socket."""
 
 from __future__ import annotations
 
@@ -18,13 +18,7 @@ def prepare_directory(directory: str) -> tuple[str, ...]:
     Raises:
         WriteError: One of them can't be created; names the path and the reason.
     """
-    created: list[str] = []
-    if not Path(directory).is_dir():
-        try:
-            Path(directory).mkdir(parents=True)
-        except OSError as error:
-            raise WriteError(f"cannot create {directory}: {error.strerror or error}") from error
-        created.append(directory)
+    created = [*_folder(directory)]
     disk = Disk(directory)
     for path, content in contents(directory, {}).items():
         if not os.path.lexists(path):
@@ -32,3 +26,29 @@ def prepare_directory(directory: str) -> tuple[str, ...]:
             disk.commit(path)
             created.append(path)
     return tuple(created)
+
+
+def prepare_socket(admin: str) -> tuple[str, ...]:
+    """Create the folder of an admin endpoint's Unix socket where it is absent: Envoy does not.
+
+    Args:
+        admin: As in `Proxy.spec.admin`; an address of another kind needs nothing.
+
+    Returns:
+        The path that was created, if any.
+
+    Raises:
+        WriteError: It can't be created; names the path and the reason.
+    """
+    path = admin.removeprefix("unix://")
+    return () if path == admin else _folder(str(Path(path).parent))
+
+
+def _folder(path: str) -> tuple[str, ...]:
+    if Path(path).is_dir():
+        return ()
+    try:
+        Path(path).mkdir(parents=True)
+    except OSError as error:
+        raise WriteError(f"cannot create {path}: {error.strerror or error}") from error
+    return (path,)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.resource import ResourceType, set_version
-from reconciler.push.directory import prepare_directory
+from reconciler.push.directory import prepare_directory, prepare_socket
 from reconciler.push.disk import Disk, WriteError
 from reconciler.push.layout import Content, contents, is_ours
 from tests.push.lab import Shelf
@@ -213,3 +213,15 @@ def test_files_of_a_state() -> None:
     assert DiscoveryResponse.FromString(found["/d/endpoints/a.pb"].render()).version_info == ends.version
     assert found["/d/lds.pb"] == Content(ResourceType.LISTENER, "", ())
     assert DiscoveryResponse.FromString(found["/d/lds.pb"].render()).version_info == set_version([])
+
+
+def test_the_folder_of_an_admin_socket_is_made_where_it_is_absent(tmp_path: Path) -> None:
+    """Envoy binds its admin socket and does not make the folder; a TCP address needs none."""
+    folder = tmp_path / "run" / "envoy"
+    assert prepare_socket(f"unix://{folder}/admin.sock") == (str(folder),)
+    assert folder.is_dir()
+    assert prepare_socket(f"unix://{folder}/admin.sock") == ()
+    assert prepare_socket("http://127.0.0.1:9901") == ()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError, match="cannot create"):
+        prepare_socket(f"unix://{tmp_path}/file/admin.sock")
