@@ -62,11 +62,9 @@ def reconcile(
         put(f"reconcile {__version__}")
         return 0
     if context.invoked_subcommand is not None:
+        _nothing_before_the_verb(context)
         return 0
-    if not dry_run and (against != "live" or work_tree):
-        raise UsageError("--against and --work-tree preview; they need --dry-run")
-    if dry_run and plan_digest:
-        raise UsageError("--plan-digest applies a plan that was previewed; it can't be used with --dry-run")
+    _no_contradiction(dry_run=dry_run, preview=against != "live" or work_tree, plan_digest=plan_digest)
     from reconciler.cli.output import print_report
     from reconciler.cli.session import Session
     from reconciler.cycle import Ask
@@ -87,3 +85,25 @@ def reconcile(
         report = session.reconciler().run(ask) if against == "live" else session.preview(ask, against)
     print_report(report, output, dry_run=dry_run)
     return report.exit_code(pending_matters=exit_code)
+
+
+def _nothing_before_the_verb(context: typer.Context) -> None:
+    """An option in front of a verb belongs to this command, and would be ignored."""
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in context.params
+        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} stands before {context.invoked_subcommand}, which does not see it",
+            hint=f"write options after the verb: reconcile {context.invoked_subcommand} {given[0]} ...",
+        )
+
+
+def _no_contradiction(*, dry_run: bool, preview: bool, plan_digest: str) -> None:
+    """What is only to be looked at must not be applied, and the other way round."""
+    if preview and not dry_run:
+        raise UsageError("--against and --work-tree preview; they need --dry-run")
+    if plan_digest and dry_run:
+        raise UsageError("--plan-digest applies a plan that was previewed; it can't be used with --dry-run")

@@ -43,6 +43,8 @@ def test_options_that_contradict_each_other_are_refused(capsys: pytest.CaptureFi
         ["--author", "nobody"],
         ["--signing-format", "x"],
         ["--admin-timeout", "0s"],
+        ["--repo", "elsewhere", "status"],
+        ["--dry-run", "daemon"],
     ):
         assert run(arguments) == 1, arguments
         assert "error[usage]" in capsys.readouterr().err, arguments
