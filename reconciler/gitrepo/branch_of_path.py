@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
@@ -55,21 +56,36 @@ class PathBranches:
             run([f"--git-dir={self._git_dir}", "gc", "--auto", "--quiet"])
         return new
 
+    def require_movable(self, branch: str) -> None:
+        """Refuse where a commit would be refused for what somebody does in a work tree; see `Repository.require_movable`."""
+        homes = self._homes(branch)
+        if homes:
+            with self._checkout_lock(branch):
+                recover(homes[0], self._tip(branch) or EMPTY_TREE)
+                require_clean(homes[0])
+
+    def _homes(self, branch: str) -> list[Checkout]:
+        homes = [home for home in checkouts(self._git_dir, self._work_tree) if home.branch == branch]
+        if len(homes) > 1:
+            where = " and ".join(str(home.path) for home in homes)
+            raise DirtyWorkTreeError(f"{branch} is checked out twice: {where}", hint="check out another branch in one")
+        return homes
+
+    def _checkout_lock(self, branch: str) -> AbstractContextManager[None]:
+        lock = self._git_dir / "reconciler" / "checkout.lock"
+        return file_lock(lock, wait=self._settings.timeout, what=f"the work tree of {branch}")
+
     def _commit(
         self, branch: str, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime
     ) -> str:
-        homes = [home for home in checkouts(self._git_dir, self._work_tree) if home.branch == branch]
+        homes = self._homes(branch)
         if not homes:
             self._require(branch, expect)
             tree = grafted(self._objects, expect, files)
             new = write_commit(self._git_dir, self._settings, tree, parent=expect, message=message, at=at)
             self._swap(branch, expect, new, message, at)
             return new
-        if len(homes) > 1:
-            where = " and ".join(str(home.path) for home in homes)
-            raise DirtyWorkTreeError(f"{branch} is checked out twice: {where}", hint="check out another branch in one")
-        lock = self._git_dir / "reconciler" / "checkout.lock"
-        with file_lock(lock, wait=self._settings.timeout, what=f"the work tree of {branch}"):
+        with self._checkout_lock(branch):
             return self._commit_checked_out(homes[0], expect=expect, files=files, message=message, at=at)
 
     def _commit_checked_out(

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from reconciler.gitrepo.branch_of_path import PathBranches
-from reconciler.gitrepo.command import run
+from reconciler.gitrepo.command import Result, run
 from reconciler.gitrepo.errors import (
     BranchNameError,
     CorruptRepositoryError,
@@ -43,20 +43,20 @@ class Repository:
     Attributes:
         location: As it was given, a URL without its password.
         git_dir: The common git directory, shared by all work trees; for a URL, the mirror.
-        work_tree: The main work tree, or None for a bare repository or a URL.
+        work_tree: The one that was named, main or linked; None for a bare repository or a URL.
         is_url: Whether the authority is somewhere else.
     """
 
-    def __init__(self, location: str, settings: GitSettings, *, git_dir: Path) -> None:
+    def __init__(self, location: str, settings: GitSettings, *, git_dir: Path, work_tree: Path | None = None) -> None:
         self.location = redacted(location)
         self.is_url = is_url(location)
         self.git_dir = git_dir
         self._objects = Objects(git_dir)
-        self.work_tree = None if self.is_url else _work_tree(git_dir)
+        self.work_tree = work_tree
         self._branches: MirrorBranches | PathBranches = (
             MirrorBranches(self._objects, settings, git_dir, location)
             if self.is_url
-            else PathBranches(self._objects, settings, git_dir, self.work_tree)
+            else PathBranches(self._objects, settings, git_dir, _main_work_tree(git_dir))
         )
 
     def close(self) -> None:
@@ -193,6 +193,19 @@ class Repository:
         _check_branch(branch)
         return self._branches.commit(branch, expect=expect, files=files, message=message, at=at)
 
+    def require_movable(self, branch: str) -> None:
+        """Find out, before anything is done, whether somebody's work tree keeps a branch from being moved.
+
+        Nothing for a URL, and for a branch that nobody has checked out.
+
+        Raises:
+            DirtyWorkTreeError: It is checked out, and its work tree is not clean.
+            BranchNameError: No branch can have this name.
+        """
+        _check_branch(branch)
+        if isinstance(self._branches, PathBranches):
+            self._branches.require_movable(branch)
+
     def lock(self, name: str, *, wait: float) -> AbstractContextManager[None]:
         """Hold a lock that processes on this machine share; the kernel releases it when we end, however we end.
 
@@ -232,11 +245,14 @@ def open_repository(location: str, settings: GitSettings) -> Repository:
         UnsupportedRepositoryError: It is of a kind that is not handled, or git refuses to trust it.
         GitUnavailableError, AuthenticationError, GitWriteError: A URL without a mirror could not be mirrored.
     """
-    git_dir = ensure_mirror(location, settings) if is_url(location) else _discover(location)
-    return Repository(location, settings, git_dir=git_dir)
+    if is_url(location):
+        return Repository(location, settings, git_dir=ensure_mirror(location, settings))
+    git_dir, work_tree = _discover(location)
+    return Repository(location, settings, git_dir=git_dir, work_tree=work_tree)
 
 
-def _discover(location: str) -> Path:
+def _discover(location: str) -> tuple[Path, Path | None]:
+    """The common git directory, and the top of the work tree that the path is in."""
     path = Path(location).expanduser().absolute()
     if not path.is_dir():
         what = "is not a folder" if path.exists() else "is not there"
@@ -244,12 +260,17 @@ def _discover(location: str) -> Path:
     # Asked from inside the folder, git refuses a repository that another user has planted there; see safe.directory.
     found = run(["rev-parse", "--path-format=absolute", "--git-common-dir"], cwd=path)
     if found.ok:
-        git_dir = Path(found.out.decode("utf-8", "surrogateescape").rstrip("\n"))
+        git_dir = _path(found)
         _require_supported(location, git_dir)
-        return git_dir
+        top = run(["rev-parse", "--path-format=absolute", "--show-toplevel"], cwd=path)
+        return git_dir, _path(top) if top.ok else _main_work_tree(git_dir)
     if "not a git repository" in found.err:
         raise NotARepositoryError(f"{location} is not in a Git repository", hint="git init makes one")
     raise UnsupportedRepositoryError(f"git does not open {location}: {found.words}")
+
+
+def _path(result: Result) -> Path:
+    return Path(result.out.decode("utf-8", "surrogateescape").rstrip("\n"))
 
 
 def _require_supported(location: str, git_dir: Path) -> None:
@@ -261,7 +282,7 @@ def _require_supported(location: str, git_dir: Path) -> None:
             raise UnsupportedRepositoryError(f"{location} has the {what} {value}, which is not supported")
 
 
-def _work_tree(git_dir: Path) -> Path | None:
+def _main_work_tree(git_dir: Path) -> Path | None:
     """The main work tree: `core.worktree` (a submodule's), or what `.git` lies in."""
     where = f"--git-dir={git_dir}"
     if run([where, "rev-parse", "--is-bare-repository"]).text == "true":

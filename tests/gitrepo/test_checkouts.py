@@ -61,6 +61,22 @@ def test_a_linked_work_tree_moves_along_and_the_main_one_stays(
     assert state(checkout, git)["status"] == before
 
 
+def test_whether_a_branch_can_be_moved_is_known_beforehand(checkout: Path, bare: Path, git: Git, opened: Open) -> None:
+    """The question changes nothing, and has the answer that a commit would get."""
+    repository = opened(checkout)
+    repository.require_movable("main")
+    repository.require_movable("no/such/branch")
+    (checkout / "policies" / "a.yaml").write_text("dirty\n")
+    before = state(checkout, git)
+    for branch in ("other", "reconciler/record"):
+        repository.require_movable(branch)
+    with pytest.raises(DirtyWorkTreeError, match=r"policies/a\.yaml"):
+        repository.require_movable("main")
+    assert state(checkout, git) == before
+    opened(bare).require_movable("main")
+    opened(bare.as_uri()).require_movable("main")
+
+
 def test_a_branch_that_is_not_checked_out_leaves_the_work_tree_alone(checkout: Path, git: Git, opened: Open) -> None:
     """Receipts of a dirty checkout are written without a trace in it."""
     (checkout / "policies" / "a.yaml").write_text("dirty\n")

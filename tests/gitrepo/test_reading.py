@@ -20,13 +20,16 @@ from tests.gitrepo.conftest import Git, Open
 
 
 def test_a_path_is_found_upwards_and_from_any_work_tree(checkout: Path, tmp_path: Path, git: Git, opened: Open) -> None:
-    """A folder inside a work tree, a linked work tree and the git directory itself are all the same repository."""
+    """A folder inside a work tree, a linked work tree and the git directory itself are all the same repository.
+
+    The files that count are those where the user stands: a linked work tree has its own.
+    """
     git(checkout, "worktree", "add", "-q", str(tmp_path / "linked"), "-b", "other")
 
     for place in (checkout, checkout / "policies", checkout / ".git", tmp_path / "linked"):
         repository = opened(place)
         assert repository.git_dir == checkout / ".git"
-        assert repository.work_tree == checkout
+        assert repository.work_tree == (place if place.name == "linked" else checkout)
         assert not repository.is_url
 
 
