@@ -112,7 +112,10 @@ def print_status(document: dict[str, Any], output: Output) -> None:
         recorded = item["recorded"] or {"outcome": "-", "proof": "-", "detail": ""}
         why = item["reason"] or (recorded["detail"] if recorded["outcome"] != "applied" else "")
         rows.append((item["proxy"], item["state"], str(item["pending"]), recorded["outcome"], recorded["proof"], why))
-    errors = [Diagnostic(**item | {"severity": Severity(item["severity"])}) for item in document["errors"]]
+    errors = [
+        Diagnostic(**item | {"severity": Severity(item["severity"])})
+        for item in (*document["errors"], *document["refused"])
+    ]
     last = document["recorded"]
     facts = [
         ("head", document["head"] or "unknown"),

@@ -25,7 +25,7 @@ def status(
     from reconciler.cycle import Ask
 
     with Session(settings(repo=repo, ref=ref, admin_timeout=admin_timeout, cache=cache)) as session:
-        report = session.reconciler().run(Ask(ref=ref, dry_run=True))
+        report = session.reconciler().run(Ask(ref=ref, dry_run=True, last_good=True))
         print_status(_document(report, report.last), output)
     return report.exit_code()
 
@@ -45,6 +45,7 @@ def _document(report: Report, last: Receipt | None) -> dict[str, Any]:
             "subject": last.subject,
         },
         "proxies": [_proxy(item, last) for item in plan.proxies] if plan else [],
+        "refused": [item.as_json() for item in plan.refused] if plan else [],
         "errors": [item.as_json() for item in report.errors],
     }
 

@@ -12,10 +12,16 @@ from reconciler.clock import Clock
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.fleet import Fleet
 from reconciler.cycle.guarding import guarded
-from reconciler.cycle.history import allowed_since, last_good_branch, verified_splits
+from reconciler.cycle.history import (
+    allowed_since,
+    last_good_branch,
+    newest_receipt,
+    require_apart,
+    verified_splits,
+)
 from reconciler.cycle.receipts import draft
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
-from reconciler.cycle.targets import members, targets, with_skipped
+from reconciler.cycle.targets import left_behind, members, targets, with_skipped
 from reconciler.errors import PolicyError, ReconcilerError, TransientError
 from reconciler.gitrepo import Repository
 from reconciler.model.key import Key
@@ -47,12 +53,14 @@ class Ask:
         plan_digest: Carry the plan out only if it has this digest.
         select: Only these proxies; all of them if empty.
         tree: Uncommitted files to preview instead of the branch's commit.
+        last_good: In a dry run: compare the fleet with the last good commit if the head is unusable.
         fetched: The repository has just been fetched; don't fetch again.
     """
 
     ref: str = "main"
     fetched: bool = False
     dry_run: bool = False
+    last_good: bool = False
     exact: bool = True
     allow: frozenset[str] = frozenset()
     plan_digest: str = ""
@@ -102,26 +110,30 @@ class Reconciler:
             tree = ask.tree or self._repository.tree(self._repository.resolve(ask.ref))
         try:
             desired = self._compiler.desired(tree, watch)
+            branch = desired.mesh.settings.record.branch
+            require_apart(branch, ask.ref)
         except PolicyError as error:
             return self._without_head(ask, tree, error, watch)
-        record = self._record(desired.mesh.settings.record.branch)
-        last = record.latest()
+        record = self._record(branch)
+        last, broken = newest_receipt(record)
         report = self._attempt(ask, desired, record, last, watch)
-        if ask.dry_run or report.plan is None or not report.plan.refused:
-            return report
-        repaired = self._repair(ask, record, last, watch)
-        return report if repaired is None else replace(repaired, head=tree.commit, plan=report.plan, pending=True)
+        if not ask.dry_run and report.plan is not None and report.plan.refused:
+            repaired = self._repair(ask, record, last, watch)
+            if repaired is not None:
+                report = replace(repaired, head=tree.commit, plan=report.plan, pending=True)
+        return replace(report, errors=(*broken, *report.errors))
 
     def _without_head(self, ask: Ask, tree: Tree, error: PolicyError, watch: Stopwatch) -> Report:
         """The head is unusable: say why, and keep the fleet at the last good commit."""
         report = Report(head=tree.commit, errors=error.diagnostics, seconds=watch.seconds)
-        if ask.dry_run:
+        if (ask.dry_run and not ask.last_good) or not tree.commit:
             return report
-        branch = last_good_branch(self._repository, self._compiler, tree.commit, watch)
+        branch = last_good_branch(self._repository, self._compiler, tree.commit, ref=ask.ref, watch=watch)
         record = self._record(branch)
-        repaired = self._repair(ask, record, record.latest(), watch)
-        return report if repaired is None else replace(
-            repaired, head=tree.commit, errors=(*error.diagnostics, *repaired.errors), pending=True
+        last, broken = newest_receipt(record)
+        repaired = self._repair(ask, record, last, watch) or replace(report, errors=(), last=last)
+        return replace(
+            repaired, head=tree.commit, errors=(*error.diagnostics, *broken, *repaired.errors), pending=True
         )  # fmt: skip
 
     def _repair(self, ask: Ask, record: Record, last: Receipt | None, watch: Stopwatch) -> Report | None:
@@ -152,6 +164,12 @@ class Reconciler:
         if ask.dry_run or plan.refused:
             return report
         work = targets(desired, plan, observations)
+        if any(item.target.changes for item in work):
+            # Traffic must not move if it is known already that the receipt can't be written.
+            try:
+                self._repository.require_movable(desired.mesh.settings.record.branch)
+            except ReconcilerError as error:
+                return replace(report, errors=error.diagnostics, transient=isinstance(error, TransientError))
         with watch.stage(Stage.PUSH):
             pushed = push(
                 [item.target for item in work],
@@ -195,7 +213,8 @@ class Reconciler:
                 )
                 for proxy in proxies
             )
-            plan = Plan(commit=desired.commit, proxies=plans, warnings=desired.warnings)
+            gone = left_behind(last.proxies if last else (), desired.mesh)
+            plan = Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *gone))
         with watch.stage(Stage.GUARD):
             base = last.policy_commit if last else None
             since = self._clock.now() - timedelta(days=_ROLLBACK_DAYS)

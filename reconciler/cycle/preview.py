@@ -7,7 +7,7 @@ from reconciler.cycle.guarding import guarded
 from reconciler.cycle.history import allowed_since
 from reconciler.cycle.passes import Ask
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
-from reconciler.cycle.targets import members
+from reconciler.cycle.targets import left_behind, members
 from reconciler.errors import Diagnostic, PolicyError, ReconcilerError
 from reconciler.gitrepo import Repository
 from reconciler.model.plan import Plan
@@ -24,7 +24,10 @@ def preview(
             repository.fetch()
             base = repository.resolve(against)
             tree = ask.tree or repository.tree(repository.resolve(ask.ref))
-        desired = compiler.desired(tree, watch)
+        try:
+            desired = compiler.desired(tree, watch)
+        except PolicyError as error:
+            return Report(head=tree.commit, errors=error.diagnostics, seconds=watch.seconds)
         try:
             before = compiler.desired(repository.tree(base), watch)
         except PolicyError as error:
@@ -42,7 +45,8 @@ def preview(
                 )
                 for proxy in members(desired.mesh, ask.select)
             )
-            plan = Plan(commit=desired.commit, proxies=plans, warnings=desired.warnings)
+            gone = left_behind(before.views, desired.mesh)
+            plan = Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *gone))
         with watch.stage(Stage.GUARD):
             plan = guarded(
                 plan,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.cycle.desired import Desired
-from reconciler.errors import UsageError
+from reconciler.errors import Diagnostic, Severity, UsageError
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.observation import Observation
@@ -31,6 +31,21 @@ def members(mesh: Mesh, select: Sequence[Key]) -> list[Policy[Proxy]]:
         names = ", ".join(str(key) for key in found) or "none"
         raise UsageError(f"no proxy {', '.join(missing)} in this mesh", code="ref-proxy", hint=f"its proxies: {names}")
     return [found[key] for key in sorted(set(select))]
+
+
+def left_behind(before: Iterable[Key], mesh: Mesh) -> tuple[Diagnostic, ...]:
+    """A warning for each proxy that was in the fleet and is not any more: nothing is sent to it, not even to clear it."""
+    kept = {proxy.key for proxy in mesh.proxies}
+    return tuple(
+        Diagnostic(
+            code="proxy-left",
+            message=f"proxy {key} is no longer in the mesh: its Envoy keeps what it has, and is not looked at again",
+            severity=Severity.WARNING,
+            hint="stop that Envoy; or keep its Proxy while it carries traffic",
+        )
+        for key in sorted(before)
+        if key not in kept
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,17 +65,17 @@ class Record:
         return self._receipt(self._repository.commit_info(tip))
 
     def history(self, since: datetime) -> Iterator[Receipt]:
-        """The receipts since a time, newest first. Commits that do not claim to be receipts are passed over.
-
-        Raises:
-            RecordUnreadableError: One of them is broken.
-        """
+        """The receipts since a time, newest first. Commits that are none, and receipts that somebody broke, are passed over."""
         tip = self._repository.branch(self._branch)
         if tip is None:
             return
         for info in self._repository.log(tip, since=since, exclude=None, first_parent=True):
             if POLICY_COMMIT in info.trailers:
-                yield self._receipt(info)
+                try:
+                    found = self._receipt(info)
+                except RecordUnreadableError:
+                    continue  # `latest` says so while it matters; what was proven before stays proven
+                yield found
 
     def write(self, draft: Draft, *, at: datetime) -> Receipt | None:
         """Write a receipt on top of the branch, or None if it would say nothing that the tip does not say.

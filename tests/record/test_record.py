@@ -161,11 +161,11 @@ def test_a_broken_file_is_named_and_then_replaced(repository: Repository, policy
     assert first
     broken = repository.commit(BRANCH, expect=first.commit, files=files, message=draft(policy).message(), at=AT)
 
-    for read in (record.latest, lambda: list(record.history(AT))):
-        with pytest.raises(RecordUnreadableError) as caught:
-            read()
-        assert caught.value.diagnostics[0].file == next(iter(files))
-        assert broken in caught.value.message
+    with pytest.raises(RecordUnreadableError) as caught:
+        record.latest()
+    assert caught.value.diagnostics[0].file == next(iter(files))
+    assert broken in caught.value.message
+    assert list(record.history(AT)) == [first]
     healed = record.write(draft(policy), at=AT)
 
     assert healed is not None
