@@ -39,9 +39,9 @@ def left_behind(before: Iterable[Key], mesh: Mesh) -> tuple[Diagnostic, ...]:
     return tuple(
         Diagnostic(
             code="proxy-left",
-            message=f"proxy {key} is no longer in the mesh: its Envoy keeps what it has, and is not looked at again",
+            message=f"{key} is no longer in the mesh: unless another Proxy names its Envoy, that keeps what it has",
             severity=Severity.WARNING,
-            hint="stop that Envoy; or keep its Proxy while it carries traffic",
+            hint="stop that Envoy, or keep its Proxy while it carries traffic",
         )
         for key in sorted(before)
         if key not in kept

