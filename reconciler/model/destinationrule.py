@@ -22,7 +22,11 @@ class SimpleLB(StrEnum):
 
 
 class LoadBalancer(Spec):
-    """How endpoints are chosen."""
+    """How endpoints are chosen.
+
+    Attributes:
+        simple: The policy; `UNSPECIFIED` and `LEAST_CONN` mean `LEAST_REQUEST`.
+    """
 
     refused: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("consistentHash", "localityLbSetting", "zoneAwareLbSetting", "warmupDurationSecs", "warmup"),
@@ -33,7 +37,11 @@ class LoadBalancer(Spec):
 
 
 class TrafficPolicy(Spec):
-    """Settings for the connections to a service or a subset of it."""
+    """Settings for the connections to a service or a subset of it.
+
+    Attributes:
+        load_balancer: How endpoints are chosen.
+    """
 
     refused: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("connectionPool", "outlierDetection", "tls", "portLevelSettings", "tunnel", "proxyProtocol", "retryBudget"),
@@ -47,6 +55,8 @@ class Subset(Spec):
     """The endpoints of a service that carry these labels.
 
     Attributes:
+        name: What destinations call it.
+        labels: What an endpoint must carry, all of them; none selects every endpoint.
         traffic_policy: Overrides the rule's policy block by block.
     """
 
@@ -56,7 +66,13 @@ class Subset(Spec):
 
 
 class DestinationRule(Spec):
-    """What happens after routing: subsets and load balancing of one host."""
+    """What happens after routing: subsets and load balancing of one host.
+
+    Attributes:
+        host: The service, by full name, short name or wildcard.
+        traffic_policy: For all of the host's endpoints.
+        subsets: Groups of endpoints that routes can name.
+    """
 
     refused: ClassVar[Mapping[str, str]] = dict.fromkeys(("exportTo", "workloadSelector"), "not supported yet")
 

@@ -19,7 +19,13 @@ class ServerProtocol(StrEnum):
 
 
 class ServerPort(Spec):
-    """The port a gateway server listens on."""
+    """The port a gateway server listens on.
+
+    Attributes:
+        number: What the listener binds.
+        protocol: `HTTP`; HTTP/2 is taken too from clients that begin with it.
+        name: Unique in the Gateway.
+    """
 
     refused: ClassVar[Mapping[str, str]] = {"targetPort": "Istio ignores it; the listener binds `number`"}
 
@@ -32,8 +38,10 @@ class Server(Spec):
     """One listener of a gateway, for some hosts.
 
     Attributes:
+        port: Where it listens.
         bind: Address to listen on; all of them by default.
         hosts: `host`, `namespace/host`, `*/host` or `./host`; the namespace is the VirtualService's.
+        name: Unique in the Gateway; for readers.
     """
 
     refused: ClassVar[Mapping[str, str]] = {
@@ -51,6 +59,7 @@ class Gateway(Spec):
     """Listeners at the edge.
 
     Attributes:
+        servers: Ports and the hosts that are served there.
         selector: Labels of the Proxies that open these listeners; empty selects every gateway proxy.
     """
 
@@ -75,7 +84,13 @@ class SidecarProtocol(StrEnum):
 
 
 class SidecarPort(Spec):
-    """The port of a sidecar's listener."""
+    """The port of a sidecar's listener.
+
+    Attributes:
+        number: What the listener binds.
+        protocol: What is spoken on it; `HTTP_PROXY` (egress only) routes among all services by Host and port.
+        name: For readers.
+    """
 
     refused: ClassVar[Mapping[str, str]] = {"targetPort": "Istio ignores it"}
 
@@ -90,6 +105,7 @@ class IngressListener(Spec):
     Attributes:
         port: The workload's endpoint port that callers use.
         bind: Address to listen on; the workload's by default.
+        capture_mode: Both mean the real port while `Mesh.interception` is NONE.
         default_endpoint: The application: `127.0.0.1:port`, `0.0.0.0:port` (the workload's address) or `unix:///path`.
     """
 
@@ -105,7 +121,9 @@ class EgressListener(Spec):
     """An outbound listener, or, without a port, the scope of all default ones.
 
     Attributes:
+        port: Without one (the last listener only), the scope of all default listeners.
         bind: Address to listen on; 127.0.0.1 by default.
+        capture_mode: Both mean the real port while `Mesh.interception` is NONE.
         hosts: `namespace/host`, with `*`, `.` (own namespace) or `~` (none) for the namespace and wildcards for the host.
     """
 
@@ -116,7 +134,13 @@ class EgressListener(Spec):
 
 
 class Sidecar(Spec):
-    """Scope and listeners of the sidecars of some workloads, or, without a selector, of a namespace."""
+    """Scope and listeners of the sidecars of some workloads, or, without a selector, of a namespace.
+
+    Attributes:
+        workload_selector: The workloads of this namespace that it is for; without one, all that no other Sidecar selects.
+        ingress: Inbound listeners; without any, one for each endpoint port of the workload. Needs the selector.
+        egress: Outbound listeners; without any, one for each service port of the whole mesh.
+    """
 
     refused: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("inboundConnectionPool", "outboundTrafficPolicy"), "not supported yet"

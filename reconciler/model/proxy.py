@@ -29,7 +29,7 @@ class RuntimeRoute(Spec):
         virtual_service: `name` or `namespace/name`.
         route: Name of the `http` rule; may be left out where there is only one.
         prefix: The live route's `runtime_key_prefix`; keys are `<prefix>.<cluster>`.
-        clusters: Envoy's cluster name by subset.
+        clusters: Envoy's cluster name by subset; all clusters of the live route, and no other.
     """
 
     virtual_service: Annotated[str, Field(min_length=1)]
@@ -39,13 +39,22 @@ class RuntimeRoute(Spec):
 
 
 class RuntimePush(Spec):
-    """Weights through `POST /runtime_modify`, for an Envoy that someone else configures."""
+    """Weights through `POST /runtime_modify`, for an Envoy that someone else configures.
+
+    Attributes:
+        routes: The splits that are moved; nothing else of that Envoy is touched.
+    """
 
     routes: tuple[RuntimeRoute, ...] = ()
 
 
 class Push(Spec):
-    """How a proxy gets its configuration: exactly one."""
+    """How a proxy gets its configuration: exactly one.
+
+    Attributes:
+        files: Envoy's filesystem xDS, on this host.
+        runtime: Weights only, for an Envoy that someone else configures.
+    """
 
     refused: ClassVar[Mapping[str, str]] = {"ads": "pushing by ADS is not supported yet; use files or runtime"}
 
@@ -60,6 +69,7 @@ class Proxy(Spec):
         workload: Name of the WorkloadEntry (same namespace) this sidecar belongs to; "" on a gateway.
         labels: A gateway's labels, matched by `Gateway.spec.selector`.
         admin: `http://host:port` or `unix:///path/admin.sock`.
+        push: How it gets its configuration: exactly one of `files` and `runtime`.
     """
 
     workload: str = ""
@@ -92,7 +102,11 @@ class TrafficMode(StrEnum):
 
 
 class OutboundTrafficPolicy(Spec):
-    """Requests for hosts that no service has."""
+    """Requests for hosts that no service has.
+
+    Attributes:
+        mode: Without interception both modes answer 502.
+    """
 
     mode: TrafficMode = TrafficMode.ALLOW_ANY
 
@@ -104,7 +118,12 @@ class RecordMode(StrEnum):
 
 
 class RecordSettings(Spec):
-    """Where receipts go."""
+    """Where receipts go.
+
+    Attributes:
+        branch: Written by the reconciler only.
+        mode: How they are written: as commits.
+    """
 
     branch: Annotated[str, Field(min_length=1)] = "reconciler/record"
     mode: RecordMode = RecordMode.COMMIT
@@ -126,6 +145,12 @@ class MeshSpec(Spec):
     """Mesh-wide settings; every field has its default when there is no Mesh document.
 
     Attributes:
+        domain: What short names are completed with: `<name>.<namespace>.svc.<domain>`.
+        outbound_traffic_policy: Requests for hosts that no service has.
+        interception: How traffic gets into sidecars; `NONE`, listeners bind real ports.
+        drift: Whether changes that Git does not know of are put right (`correct`) or only reported (`report`).
+        record: Where receipts go.
+        guards: Limits on what one pass may do without acknowledgement.
         verify_deadline: How long a pass waits for each phase of a push to be confirmed.
     """
 

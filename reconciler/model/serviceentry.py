@@ -38,6 +38,7 @@ class ServicePort(Spec):
     Attributes:
         number: What clients ask for.
         name: Referred to by the `ports` of endpoints.
+        protocol: What endpoints speak: `HTTP` is HTTP/1.1, `HTTP2` and `GRPC` are HTTP/2 without an upgrade.
         target_port: What endpoints listen on; the number by default.
     """
 
@@ -53,6 +54,7 @@ class WorkloadEntry(Spec):
     Attributes:
         address: An IP address.
         ports: Port number by service port name, where it is not the service's target port.
+        labels: What services, subsets and Sidecars select it by.
         weight: Share of the service's traffic relative to its other endpoints; 0 or absent means 1.
     """
 
@@ -65,7 +67,11 @@ class WorkloadEntry(Spec):
 
 
 class WorkloadSelector(Spec):
-    """Workloads that carry all these labels."""
+    """Workloads that carry all these labels.
+
+    Attributes:
+        labels: All must be carried; none selects every workload of the namespace.
+    """
 
     labels: Labels = {}
 
@@ -74,6 +80,10 @@ class ServiceEntry(Spec):
     """Services by their hosts, with the endpoints behind them.
 
     Attributes:
+        hosts: Full names, or short names of this namespace; a wildcard takes every host under it.
+        ports: At least one.
+        location: `MESH_INTERNAL` and `MESH_EXTERNAL` behave alike, as there is no mutual TLS yet.
+        resolution: How endpoints are found; `STATIC`, by the addresses that are written.
         endpoints: Instances written in place; excludes `workload_selector`.
         workload_selector: Instances are the WorkloadEntries of the same namespace that carry these labels.
     """

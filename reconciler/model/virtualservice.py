@@ -14,7 +14,13 @@ MESH_GATEWAY = "mesh"
 
 
 class StringMatch(Spec):
-    """Exactly one of the three; a header matcher with none of them asks for presence."""
+    """Exactly one of the three; a header matcher with none of them asks for presence.
+
+    Attributes:
+        exact: The whole text, case-sensitive.
+        prefix: How the text begins.
+        regex: RE2, Envoy's syntax; has to match the whole text.
+    """
 
     exact: str | None = None
     prefix: str | None = None
@@ -22,7 +28,11 @@ class StringMatch(Spec):
 
 
 class PortSelector(Spec):
-    """A service port by its number."""
+    """A service port by its number.
+
+    Attributes:
+        number: The service's port, not the endpoints'.
+    """
 
     number: PortNumber
 
@@ -45,6 +55,7 @@ class RouteDestination(Spec):
     """One share of a split.
 
     Attributes:
+        destination: Where this share goes.
         weight: Share relative to the others' sum; a single destination needs none.
     """
 
@@ -58,6 +69,7 @@ class HTTPMatch(Spec):
     """Conditions that must all hold.
 
     Attributes:
+        name: Added to the rule's name in the Envoy route: `<rule>.<match>`.
         uri: On the path; a prefix is textual, as in Istio (`/a` includes `/ab`).
         headers: By lower-case header name.
     """
@@ -103,6 +115,7 @@ class HTTPRoute(Spec):
         match: Alternatives; none matches everything.
         route: The split.
         timeout: For the whole request with its retries; none by default.
+        retries: How failed requests are repeated; without it, as the template `route.yaml` says.
     """
 
     refused: ClassVar[Mapping[str, str]] = dict.fromkeys(
