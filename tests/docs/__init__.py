@@ -1,0 +1,1 @@
+"""The documentation: its generated parts are current, its links lead somewhere, its examples work."""

