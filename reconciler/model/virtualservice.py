@@ -111,7 +111,7 @@ class HTTPRoute(Spec):
     """One rule: what it matches and where matching requests go.
 
     Attributes:
-        name: Names the Envoy route; plans, receipts and rollouts refer to it.
+        name: Names the Envoy route; plans and runtime mappings refer to it.
         match: Alternatives; none matches everything.
         route: The split.
         timeout: For the whole request with its retries; none by default.

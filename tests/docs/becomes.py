@@ -34,8 +34,6 @@ BECOMES: Mapping[str, Mapping[str, str]] = {
         "ports[].protocol": "`explicit_http_config.http2_protocol_options` of the cluster",
         "ports[].targetPort": "`socket_address.port_value` of its endpoints",
         "endpoints": "`ClusterLoadAssignment`",
-        "endpoints[].address": "`socket_address.address`",
-        "endpoints[].weight": "`load_balancing_weight`",
     },
     "WorkloadEntry": {
         "address": "its endpoints' `socket_address.address`; where its sidecar listens",
@@ -66,7 +64,7 @@ BECOMES: Mapping[str, Mapping[str, str]] = {
 
 REQUIRED: Mapping[str, frozenset[str]] = {
     "VirtualService": frozenset({"hosts", "http", "http[].route"}),
-    "ServiceEntry": frozenset({"hosts", "ports", "endpoints[].address"}),
+    "ServiceEntry": frozenset({"hosts", "ports"}),
     "WorkloadEntry": frozenset({"address"}),
     "Gateway": frozenset({"servers", "servers[].hosts"}),
     "Sidecar": frozenset({"egress[].hosts"}),

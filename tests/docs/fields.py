@@ -16,10 +16,14 @@ from pydantic_core import PydanticUndefined
 
 from reconciler.clock import format_duration
 from reconciler.model.spec import Spec
+from reconciler.policy.kinds import KINDS
 
 _ATTRIBUTE = re.compile(r"(\w+): (.*)")
 _CONSTRAINTS = ("ge", "le")
 _CAMEL = re.compile(r"`[a-z]+(?:_[a-z]+)+`")
+
+
+_KINDS = frozenset(spec for _, spec in KINDS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Row:
 
 def rows(spec: type[Spec]) -> Iterator[Row]:
     """Every field of a spec and of what is inside it, in the order of the models; what repeats is referred to."""
-    yield from _rows(spec, "", {})
+    yield from _rows(spec, "", {item: kind for kind, (_, item) in KINDS.items()})
 
 
 def _rows(spec: type[Spec], path: str, known: dict[type[Spec], str]) -> Iterator[Row]:
@@ -58,7 +62,7 @@ def _rows(spec: type[Spec], path: str, known: dict[type[Spec], str]) -> Iterator
             yield from _rows(inner, f"{here}{steps}.", known)
 
 
-def refused(spec: type[Spec], path: str = "", known: frozenset[type[Spec]] = frozenset()) -> Iterator[tuple[str, str]]:
+def refused(spec: type[Spec], path: str = "", known: frozenset[type[Spec]] = _KINDS) -> Iterator[tuple[str, str]]:
     """Every field that is refused by name, with the reason; what repeats is said once."""
     for name, reason in spec.refused.items():
         yield f"{path}{name}", reason

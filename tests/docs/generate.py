@@ -25,7 +25,7 @@ _PART = re.compile(r"(<!-- generated: (\w+)(?: (\w+))? -->\n).*?(<!-- end genera
 
 def current(text: str) -> str:
     """A page with its generated parts as they should be."""
-    return _PART.sub(lambda match: f"{match[1]}\n{_part(match[2], match[3])}\n{match[4]}", text)
+    return _PART.sub(lambda match: f"{match[1]}{_part(match[2], match[3])}{match[4]}", text)
 
 
 def _part(kind: str, name: str) -> str:
@@ -70,8 +70,8 @@ def _refusals(fields: dict[str, str]) -> str:
     by_reason: dict[str, list[str]] = {}
     for path, reason in fields.items():
         by_reason.setdefault(reason, []).append(f"`{path}`")
-    lines = [f"- {', '.join(paths)}: {reason}" for reason, paths in by_reason.items()]
-    return "\nRefused by name (`unsupported-field`):\n\n" + "\n".join(lines) + "\n"
+    said = "; ".join(f"{', '.join(paths)} ({reason})" for reason, paths in by_reason.items())
+    return f"\nRefused by name, with `unsupported-field`: {said}.\n"
 
 
 def _templates() -> str:
