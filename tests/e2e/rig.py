@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -267,12 +267,12 @@ class Rig:
         ]
         return report
 
-    def command(self, *arguments: str, where: str | None = None) -> Ran:
-        """A command line in a process of its own, as a user runs it."""
+    def command(self, *arguments: str, where: str | None = None, under: Sequence[str] = ()) -> Ran:
+        """A command line in a process of its own, as a user runs it; `under` another command, such as `setpriv`."""
         verb = list(arguments)
         option = [] if "--repo" in verb or verb[:1] == ["validate"] else ["--repo", str(self.repo)]
         done = subprocess.run(
-            [sys.executable, "-m", "reconciler", *verb, *option],
+            [*under, sys.executable, "-m", "reconciler", *verb, *option],
             capture_output=True, text=True, timeout=120, check=False, cwd=where or self.folder, env=clean_environment(),
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)
