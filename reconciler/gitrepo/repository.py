@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from stat import S_ISREG
-from types import TracebackType
 from typing import Self
 
 from reconciler.gitrepo.branch_of_path import PathBranches
@@ -66,9 +65,7 @@ class Repository:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def fetch(self) -> None:

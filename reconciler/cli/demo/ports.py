@@ -8,7 +8,6 @@ it, while a process of the same user that sets SO_REUSEADDR or SO_REUSEPORT, as 
 from __future__ import annotations
 
 import socket
-from types import TracebackType
 from typing import Self
 
 
@@ -50,7 +49,5 @@ class Ports:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

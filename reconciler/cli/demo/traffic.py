@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import Event, Thread
-from types import TracebackType
 from typing import Any, Self
 
 from reconciler.cli.demo.wire import Caller, WireError
@@ -148,9 +147,7 @@ class Traffic:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     async def _run(self) -> None:
