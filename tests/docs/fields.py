@@ -20,7 +20,8 @@ from reconciler.policy.kinds import KINDS
 
 _ATTRIBUTE = re.compile(r"(\w+): (.*)")
 _CONSTRAINTS = ("ge", "le")
-_CAMEL = re.compile(r"`[a-z]+(?:_[a-z]+)+`")
+_CAMEL = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
+_ENVOYS = frozenset({"runtime_key_prefix"})
 
 
 _KINDS = frozenset(spec for _, spec in KINDS.values())
@@ -134,4 +135,4 @@ def _default(field: FieldInfo) -> str:
 
 def _camel(match: re.Match[str]) -> str:
     """A field as YAML spells it, where a docstring has Python's name."""
-    return to_camel(match[0]) if match[0] != "`runtime_key_prefix`" else match[0]
+    return f"`{to_camel(match[1])}`" if match[1] not in _ENVOYS else match[0]
