@@ -88,6 +88,7 @@ class Reconciler:
         self._settings = settings
         self._progress = progress
         self._differ = Differ()
+        self._records: dict[str, Record] = {}
 
     def run(self, ask: Ask) -> Report:
         """One pass. Failures that have a name end up in the report, never as an exception."""
@@ -237,7 +238,10 @@ class Reconciler:
             return None
 
     def _record(self, branch: str) -> Record:
-        return Record(self._repository, branch, attempts=self._settings.git.push_attempts)
+        """One for each branch for as long as we live: it remembers what it has seen there."""
+        if branch not in self._records:
+            self._records[branch] = Record(self._repository, branch, attempts=self._settings.git.push_attempts)
+        return self._records[branch]
 
 
 def _failed(error: ReconcilerError, watch: Stopwatch) -> Report:
