@@ -20,6 +20,7 @@ from reconciler.plan import (
     as_json,
     diagnostic_markdown,
     diagnostic_text,
+    digest,
     escape_markdown,
     render_markdown,
     render_text,
@@ -177,6 +178,8 @@ def _text(report: Report, *, dry_run: bool) -> None:
     if report.plan is None:
         return
     lines = [render_text(report.plan, color=sys.stdout.isatty())]
+    if dry_run and not report.plan.empty:
+        lines += [f"Digest: {digest(report.plan)}\n"]
     if not dry_run:
         lines += [f"{line}\n" for line in _unapplied(report)]
         if report.receipt is not None:

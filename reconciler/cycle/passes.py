@@ -21,7 +21,7 @@ from reconciler.cycle.history import (
 )
 from reconciler.cycle.receipts import draft
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
-from reconciler.cycle.targets import left_behind, members, targets, with_skipped
+from reconciler.cycle.targets import left_behind, members, pushed_part, targets, with_drift_left
 from reconciler.errors import PolicyError, ReconcilerError, TransientError
 from reconciler.gitrepo import Repository
 from reconciler.model.key import Key
@@ -29,7 +29,7 @@ from reconciler.model.mesh import Policy
 from reconciler.model.observation import Observation
 from reconciler.model.plan import Plan
 from reconciler.model.proxy import Proxy
-from reconciler.model.receipt import Receipt
+from reconciler.model.receipt import OutcomeKind, Receipt
 from reconciler.model.resource import View
 from reconciler.model.tree import Tree
 from reconciler.plan import Differ, plan_proxy
@@ -182,12 +182,19 @@ class Reconciler:
             )
         watch.add(Stage.PUSH, -pushed.verify_seconds)
         watch.add(Stage.VERIFY, pushed.verify_seconds)
-        outcomes = with_skipped(work, pushed.outcomes)
+        outcomes = with_drift_left(work, pushed.outcomes)
         self._fleet.remember(desired.views, outcomes, pushed.observations)
         report = replace(report, outcomes=outcomes, pending=any(item.left for item in work))
         with watch.stage(Stage.RECORD):
             try:
-                note = draft(plan, outcomes, last, commit=desired.commit, members=desired.views, seconds=pushed)
+                note = draft(
+                    pushed_part(plan, work),
+                    outcomes,
+                    last,
+                    commit=desired.commit,
+                    members=desired.views,
+                    seconds=pushed,
+                )
                 return replace(report, receipt=record.write(note, at=self._clock.now()))
             except ReconcilerError as error:
                 return replace(report, errors=error.diagnostics, transient=isinstance(error, TransientError))
@@ -252,4 +259,7 @@ def _failed(error: ReconcilerError, watch: Stopwatch) -> Report:
 
 def _receipt_view(last: Receipt | None, key: Key) -> str:
     entry = last.proxies.get(key) if last else None
-    return entry.view if entry else ""
+    if entry is None:
+        return ""
+    # What was recorded of a drifted proxy is no state that anybody asked for: it must not make its drift look like a change.
+    return entry.view if entry.outcome is not OutcomeKind.DRIFTED else f"drifted {entry.view}"

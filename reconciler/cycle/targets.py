@@ -72,12 +72,22 @@ def targets(desired: Desired, plan: Plan, observations: Mapping[Key, Observation
     return work
 
 
-def with_skipped(work: Sequence[Work], outcomes: Mapping[Key, Outcome]) -> dict[Key, Outcome]:
+def pushed_part(plan: Plan, work: Sequence[Work]) -> Plan:
+    """The plan without what is left alone: what a receipt may claim."""
+    left = {item.target.proxy.key: item.left for item in work}
+    proxies = (
+        replace(item, changes=tuple(change for change in item.changes if change not in left.get(item.proxy, ())))
+        for item in plan.proxies
+    )
+    return replace(plan, proxies=tuple(proxies))
+
+
+def with_drift_left(work: Sequence[Work], outcomes: Mapping[Key, Outcome]) -> dict[Key, Outcome]:
     """The outcomes, saying so where drift was left in place."""
-    skipped = {item.target.proxy.key for item in work if item.left}
+    drifted = {item.target.proxy.key for item in work if item.left}
     return {
-        key: replace(outcome, kind=OutcomeKind.SKIPPED, detail="drift is only reported (Mesh.drift: report)")
-        if key in skipped and outcome.kind is OutcomeKind.APPLIED
+        key: replace(outcome, kind=OutcomeKind.DRIFTED, detail="drift is only reported (Mesh.drift: report)")
+        if key in drifted and outcome.kind is OutcomeKind.APPLIED
         else outcome
         for key, outcome in outcomes.items()
     }

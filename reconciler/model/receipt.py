@@ -16,7 +16,7 @@ class OutcomeKind(StrEnum):
 
     APPLIED: it has its view. REJECTED: Envoy refused something. UNREACHABLE: its admin endpoint did not answer.
     LATE: not confirmed within the deadline. FAILED: what is ours to write could not be written (disk, permissions).
-    SKIPPED: left as it is on purpose (drift is only reported, or a phase was held for another proxy's sake).
+    DRIFTED: what drifted is left as it is, since `Mesh.drift` says report. SKIPPED: a phase was held for another proxy's sake.
     """
 
     APPLIED = "applied"
@@ -24,6 +24,7 @@ class OutcomeKind(StrEnum):
     UNREACHABLE = "unreachable"
     LATE = "late"
     FAILED = "failed"
+    DRIFTED = "drifted"
     SKIPPED = "skipped"
 
 

@@ -222,7 +222,7 @@ class _Push:
         try:
             action()
         except ReconcilerError as error:
-            member.failure = kind_of(error), error.message
+            member.failure = kind_of(error), _said(error)
         except Exception as error:  # noqa: BLE001 -- a fault in what one proxy answers must not stop the others
             member.failure = OutcomeKind.FAILED, f"fault of the reconciler, please report it: {error!r}"
 
@@ -233,6 +233,12 @@ class _Push:
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         for member in members:
             member.held = f"removal is held for {first.key} ({kind}){more}; the next pass tries again"
+
+
+def _said(error: ReconcilerError) -> str:
+    """All that a diagnostic says, in the one line that an outcome has."""
+    found = error.diagnostics[0]
+    return f"{found.message} [{found.code}]" + (f"; {found.hint}" if found.hint else "")
 
 
 def _sent(member: _Member) -> float:

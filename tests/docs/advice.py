@@ -238,9 +238,14 @@ OUTCOMES: Group = {
     "proxy-failed": Entry(
         "As `push-write` or `push-watches`, by its message.", "What is ours to write could not be written.", "retried"
     ),
+    "proxy-drifted": Entry(
+        "Nothing, if drift is only to be reported; otherwise set `Mesh.drift: correct`.",
+        "A proxy drifted and was left as it is.",
+        "warning",
+    ),
     "proxy-skipped": Entry(
-        "Nothing, if drift is only to be reported; otherwise mend the proxy that the message names.",
-        "A proxy was left as it is: drift is only reported, or a removal is held.",
+        "Mend the proxy that the message names.",
+        "A removal was held: a proxy may still use what would go.",
         "warning",
     ),
 }

@@ -4,6 +4,7 @@ import json
 
 from reconciler.model.plan import Cause
 from reconciler.model.receipt import OutcomeKind
+from reconciler.model.resource import ResourceType
 from tests.e2e.rig import MESH, Rig
 from tests.e2e.test_passes import route_file
 
@@ -26,17 +27,48 @@ def test_a_live_change_behind_gits_back_is_drift_and_is_repaired(rig: Rig) -> No
 
 
 def test_drift_may_only_be_reported(rig: Rig) -> None:
-    """With `Mesh.drift: report` the change is named and left; a commit's own changes are still applied around it."""
+    """With `Mesh.drift: report` it is named and left, pass after pass, and is one receipt; no receipt claims a repair."""
     rig.commit({"policies/mesh.yaml": MESH.replace("spec: {", "spec: {drift: report, ")}, "Only report drift")
-    rig.run()
+    rig.apply()
     by_hand(rig)
+    for _ in range(3):
+        report = rig.run()
+        assert report.plan is not None
+        assert {change.cause for proxy in report.plan.proxies for change in proxy.changes} == {Cause.DRIFT}
+        assert [outcome.kind for outcome in report.outcomes.values()] == [OutcomeKind.DRIFTED]
+        assert (report.exit_code(), report.exit_code(pending_matters=True)) == (0, 2)
+        assert "by-hand" in json.dumps(rig.config("edge"))
+    assert "outcome: drifted" in rig.recorded("edge")
+    assert len(rig.receipts()) == 2
+    assert "repair" not in rig.receipts()[0]
+
+
+def test_a_change_is_applied_around_drift_that_is_only_reported(rig: Rig) -> None:
+    """What Git changes elsewhere on the proxy goes live; what drifted stays, and is still drift afterwards."""
+    rig.commit({"policies/mesh.yaml": MESH.replace("spec: {", "spec: {drift: report, ")}, "Only report drift")
+    rig.apply()
+    by_hand(rig)
+    service = rig.files()["policies/details.yaml"]
+    rig.commit(
+        {
+            "policies/details.yaml": service.replace(
+                "  subsets:", "  trafficPolicy: {loadBalancer: {simple: RANDOM}}\n  subsets:"
+            )
+        },
+        "Balance at random",
+    )
     report = rig.run()
     assert report.plan is not None
-    assert {change.cause for proxy in report.plan.proxies for change in proxy.changes} == {Cause.DRIFT}
-    assert [outcome.kind for outcome in report.outcomes.values()] == [OutcomeKind.SKIPPED]
-    assert (report.exit_code(), report.exit_code(pending_matters=True)) == (0, 2)
-    assert "by-hand" in json.dumps(rig.config("edge"))
-    assert "outcome: skipped" in rig.recorded("edge")
+    causes = {(change.id.type, change.cause) for change in report.plan.proxies[0].changes}
+    assert causes == {(ResourceType.ROUTE, Cause.DRIFT), (ResourceType.CLUSTER, Cause.CHANGE)}
+    live = json.dumps(rig.config("edge"))
+    assert "by-hand" in live
+    assert '"RANDOM"' in live
+    again = rig.run().plan
+    assert again is not None
+    assert {(change.id.type, change.cause) for change in again.proxies[0].changes} == {
+        (ResourceType.ROUTE, Cause.DRIFT)
+    }
 
 
 def test_drift_and_change_in_one_pass_are_told_apart(fleet: Rig) -> None:
