@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 
 from reconciler.cycle import Report
-from reconciler.errors import Diagnostic, ReconcilerError, Severity
+from reconciler.errors import BugError, Diagnostic, ReconcilerError, Severity
 from reconciler.model.receipt import OutcomeKind
 from reconciler.plan import diagnostic_text, subject_of, visible
 
@@ -24,6 +24,11 @@ class PassLog:
     def git_failed(self, error: ReconcilerError) -> None:
         """Git could not be asked."""
         self._complain(error.diagnostics)
+
+    def broken(self, error: Exception) -> None:
+        """A pass ended by a fault of our own; where it was is logged at the level of debugging."""
+        self._complain(BugError(f"a pass ended by {type(error).__name__}: {error}").diagnostics)
+        self._logger.debug("the fault was here", exc_info=error)
 
     def passed(self, report: Report, *, reasons: Sequence[str]) -> None:
         """A pass ended."""

@@ -149,6 +149,13 @@ class Daemon:
 
     def _serve(self, wanted: set[Trigger]) -> None:
         try:
+            self._look(wanted)
+        except Exception as error:  # noqa: BLE001 -- a fault of ours in one pass must not end the care for the fleet
+            self._log.broken(error)
+            self._try_later()
+
+    def _look(self, wanted: set[Trigger]) -> None:
+        try:
             head = self._passes.head()
         except ReconcilerError as error:
             self._log.git_failed(error)

@@ -29,6 +29,7 @@ class Fleet:
     def __init__(self) -> None:
         self.commit = "c1"
         self.git_failures = 0
+        self.faults = 0
         self.outcome = OutcomeKind.APPLIED
         self.passes: list[tuple[str, bool]] = []
         self.gate: threading.Event | None = None
@@ -43,6 +44,9 @@ class Fleet:
 
     def run(self, *, exact: bool) -> Report:
         self.entered.set()
+        if self.faults:
+            self.faults -= 1
+            raise ZeroDivisionError("by\x1b[31m nought")
         if self.gate is not None:
             assert self.gate.wait(PATIENCE)
         with self.changed:
@@ -151,6 +155,37 @@ def test_git_that_fails_is_asked_again() -> None:
     fleet.git_failures = 3
     with running(fleet, first_retry=0.01):
         fleet.wait(lambda passes: len(passes) == 1)
+
+
+def test_a_fault_of_our_own_does_not_end_the_daemon(caplog: pytest.LogCaptureFixture) -> None:
+    """A pass that ends by an exception is one line in the log, in words that can't forge others, and is tried again."""
+    fleet = Fleet()
+    fleet.faults = 3
+    with running(fleet, first_retry=0.01):
+        fleet.wait(lambda passes: len(passes) == 1)
+    lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(lines) == 1
+    assert lines[0].startswith("error[bug]: a pass ended by ZeroDivisionError: by\\x1b[31m nought")
+
+
+def test_words_of_others_cannot_forge_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Line breaks and terminal escapes in Envoy's and Git's words are shown, not carried out."""
+    from reconciler.daemon.log import PassLog
+
+    caplog.set_level(logging.INFO)
+    evil = "no\x1b[2J\nERROR all is lost"
+    receipt = Receipt(
+        commit="f" * 40, at=datetime(2026, 1, 1, tzinfo=UTC), subject=evil,
+        policy_commit="c" * 40, plan_digest="", outcome="applied", proxies={},
+    )  # fmt: skip
+    outcome = Outcome(proxy=PROXY, kind=OutcomeKind.REJECTED, proof=Proof.NONE, detail=evil)
+    complaint = Diagnostic(code="x", message=evil, hint=evil, file=evil)
+    log = PassLog(logging.getLogger("test"))
+    log.passed(Report(errors=(complaint,), outcomes={PROXY: outcome}, receipt=receipt), reasons=["poll"])
+    log.git_failed(TransientError(evil))
+    assert len(caplog.records) == 4
+    assert "\x1b" not in caplog.text
+    assert "\nERROR all is lost" not in caplog.text
 
 
 def test_a_complaint_is_logged_once_until_it_goes_away(caplog: pytest.LogCaptureFixture) -> None:
