@@ -4,9 +4,10 @@
 record. Each is one call into the room that knows how; what travels between them are the frozen values of `model`.
 """
 
+from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.fleet import Fleet
-from reconciler.cycle.passes import Ask, Reconciler
+from reconciler.cycle.passes import Reconciler
 from reconciler.cycle.preview import preview
 from reconciler.cycle.report import Report, Stage, silent
 

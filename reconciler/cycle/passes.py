@@ -2,70 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from functools import partial
+from dataclasses import replace
 
 from reconciler.clock import Clock
+from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.fleet import Fleet
-from reconciler.cycle.guarding import guarded
-from reconciler.cycle.history import (
-    allowed_since,
-    last_good_branch,
-    newest_receipt,
-    require_apart,
-    verified_splits,
-)
+from reconciler.cycle.history import last_good_branch, newest_receipt, require_apart
+from reconciler.cycle.planning import Planner
 from reconciler.cycle.receipts import draft
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
-from reconciler.cycle.targets import left_behind, members, pushed_part, targets, with_drift_left
+from reconciler.cycle.targets import members, pushed_part, targets, with_drift_left
 from reconciler.errors import PolicyError, ReconcilerError, TransientError
 from reconciler.gitrepo import Repository
-from reconciler.model.key import Key
-from reconciler.model.mesh import Policy
-from reconciler.model.observation import Observation
-from reconciler.model.plan import Plan
-from reconciler.model.proxy import Proxy
-from reconciler.model.receipt import OutcomeKind, Receipt
-from reconciler.model.resource import View
+from reconciler.model.receipt import Receipt
 from reconciler.model.tree import Tree
-from reconciler.plan import Differ, plan_proxy
 from reconciler.push import push
 from reconciler.record import Record
 from reconciler.settings import Settings
 
 _LOCK = "pass"
 _LOCK_WAIT = 30.0
-_ROLLBACK_DAYS = 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """What one pass is asked to do.
-
-    Attributes:
-        dry_run: Stop after the guards; touch nothing.
-        exact: Read the content of every proxy, not only what moved since the last pass of this process.
-        allow: Guard codes that are overridden.
-        plan_digest: Carry the plan out only if it has this digest.
-        select: Only these proxies; all of them if empty.
-        tree: Uncommitted files to preview instead of the branch's commit.
-        last_good: In a dry run: compare the fleet with the last good commit if the head is unusable.
-        fetched: The repository has just been fetched; don't fetch again.
-    """
-
-    ref: str = "main"
-    fetched: bool = False
-    dry_run: bool = False
-    last_good: bool = False
-    exact: bool = True
-    allow: frozenset[str] = frozenset()
-    plan_digest: str = ""
-    select: tuple[Key, ...] = ()
-    tree: Tree | None = None
 
 
 class Reconciler:
@@ -87,7 +46,7 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
         self._progress = progress
-        self._differ = Differ()
+        self._planner = Planner(repository, compiler, clock)
         self._records: dict[str, Record] = {}
 
     def run(self, ask: Ask) -> Report:
@@ -153,7 +112,7 @@ class Reconciler:
         proxies = members(desired.mesh, ask.select)
         with watch.stage(Stage.OBSERVE, f"{len(proxies)} proxies"):
             observations = self._fleet.observe(proxies, exact=ask.exact)
-        plan = self._plan(ask, desired, proxies, observations, record, last, watch)
+        plan = self._planner.plan(ask, desired, proxies, observations, record=record, last=last, watch=watch)
         report = Report(
             head=desired.commit,
             applied=desired.commit,
@@ -199,51 +158,6 @@ class Reconciler:
             except ReconcilerError as error:
                 return replace(report, errors=error.diagnostics, transient=isinstance(error, TransientError))
 
-    def _plan(
-        self,
-        ask: Ask,
-        desired: Desired,
-        proxies: list[Policy[Proxy]],
-        observations: Mapping[Key, Observation],
-        record: Record,
-        last: Receipt | None,
-        watch: Stopwatch,
-    ) -> Plan:
-        with watch.stage(Stage.PLAN):
-            plans = tuple(
-                plan_proxy(
-                    desired.views[proxy.key],
-                    observations[proxy.key],
-                    receipt_view=_receipt_view(last, proxy.key),
-                    base=partial(self._base, last, proxy.key, watch),
-                    notes=desired.notes.get(proxy.key, ()),
-                    differ=self._differ,
-                )
-                for proxy in proxies
-            )
-            gone = left_behind(last.proxies if last else (), desired.mesh)
-            plan = Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *gone))
-        with watch.stage(Stage.GUARD):
-            base = last.policy_commit if last else None
-            since = self._clock.now() - timedelta(days=_ROLLBACK_DAYS)
-            return guarded(
-                plan,
-                desired,
-                allow=ask.allow,
-                acknowledged=partial(allowed_since, self._repository, base, desired.commit),
-                verified=lambda: verified_splits(self._repository, self._compiler, record, since=since, watch=watch),
-                plan_digest=ask.plan_digest,
-            )
-
-    def _base(self, last: Receipt | None, key: Key, watch: Stopwatch) -> View | None:
-        """What the proxy should have had by the newest receipt; None if that commit can't be compiled any more."""
-        if last is None:
-            return None
-        try:
-            return self._compiler.desired(self._repository.tree(last.policy_commit), watch).views.get(key)
-        except ReconcilerError:
-            return None
-
     def _record(self, branch: str) -> Record:
         """One for each branch for as long as we live: it remembers what it has seen there."""
         if branch not in self._records:
@@ -255,11 +169,3 @@ def _failed(error: ReconcilerError, watch: Stopwatch) -> Report:
     return Report(
         errors=error.diagnostics, transient=isinstance(error, TransientError), seconds=watch.seconds
     )  # fmt: skip
-
-
-def _receipt_view(last: Receipt | None, key: Key) -> str:
-    entry = last.proxies.get(key) if last else None
-    if entry is None:
-        return ""
-    # What was recorded of a drifted proxy is no state that anybody asked for: it must not make its drift look like a change.
-    return entry.view if entry.outcome is not OutcomeKind.DRIFTED else f"drifted {entry.view}"

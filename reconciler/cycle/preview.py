@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler
 from reconciler.cycle.guarding import guarded
 from reconciler.cycle.history import allowed_since
-from reconciler.cycle.passes import Ask
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
 from reconciler.cycle.targets import left_behind, members
 from reconciler.errors import Diagnostic, PolicyError, ReconcilerError

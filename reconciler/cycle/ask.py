@@ -1,0 +1,34 @@
+"""What one pass is asked to do: a value, made by the command line or the daemon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.model.key import Key
+from reconciler.model.tree import Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What one pass is asked to do.
+
+    Attributes:
+        dry_run: Stop after the guards; touch nothing.
+        exact: Read the content of every proxy, not only what moved since the last pass of this process.
+        allow: Guard codes that are overridden.
+        plan_digest: Carry the plan out only if it has this digest.
+        select: Only these proxies; all of them if empty.
+        tree: Uncommitted files to preview instead of the branch's commit.
+        last_good: In a dry run: compare the fleet with the last good commit if the head is unusable.
+        fetched: The repository has just been fetched; don't fetch again.
+    """
+
+    ref: str = "main"
+    fetched: bool = False
+    dry_run: bool = False
+    last_good: bool = False
+    exact: bool = True
+    allow: frozenset[str] = frozenset()
+    plan_digest: str = ""
+    select: tuple[Key, ...] = ()
+    tree: Tree | None = None

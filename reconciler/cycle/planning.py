@@ -1,0 +1,94 @@
+"""The stages plan and guard: what each proxy lacks and why, and what is dangerous about it. Sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+
+from reconciler.clock import Clock
+from reconciler.cycle.ask import Ask
+from reconciler.cycle.desired import Compiler, Desired
+from reconciler.cycle.guarding import guarded
+from reconciler.cycle.history import allowed_since, verified_splits
+from reconciler.cycle.report import Stage, Stopwatch
+from reconciler.cycle.targets import left_behind
+from reconciler.errors import ReconcilerError
+from reconciler.gitrepo import Repository
+from reconciler.model.key import Key
+from reconciler.model.mesh import Policy
+from reconciler.model.observation import Observation
+from reconciler.model.plan import Plan
+from reconciler.model.proxy import Proxy
+from reconciler.model.receipt import OutcomeKind, Receipt
+from reconciler.model.resource import View
+from reconciler.plan import Differ, plan_proxy
+from reconciler.record import Record
+
+_ROLLBACK = timedelta(days=30)
+"""How old a receipt may be that exempts the split it shows from the guard against large increases."""
+
+
+class Planner:
+    """Makes plans. Remembers field differences, because a fleet and its next pass repeat them."""
+
+    def __init__(self, repository: Repository, compiler: Compiler, clock: Clock) -> None:
+        self._repository = repository
+        self._compiler = compiler
+        self._clock = clock
+        self._differ = Differ()
+
+    def plan(
+        self,
+        ask: Ask,
+        desired: Desired,
+        proxies: Sequence[Policy[Proxy]],
+        observations: Mapping[Key, Observation],
+        *,
+        record: Record,
+        last: Receipt | None,
+        watch: Stopwatch,
+    ) -> Plan:
+        """The fleet's plan, judged by the guards."""
+        with watch.stage(Stage.PLAN):
+            plans = tuple(
+                plan_proxy(
+                    desired.views[proxy.key],
+                    observations[proxy.key],
+                    receipt_view=_receipt_view(last, proxy.key),
+                    base=partial(self._base, last, proxy.key, watch),
+                    notes=desired.notes.get(proxy.key, ()),
+                    differ=self._differ,
+                )
+                for proxy in proxies
+            )
+            gone = left_behind(last.proxies if last else (), desired.mesh)
+            plan = Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *gone))
+        with watch.stage(Stage.GUARD):
+            base = last.policy_commit if last else None
+            since = self._clock.now() - _ROLLBACK
+            return guarded(
+                plan,
+                desired,
+                allow=ask.allow,
+                acknowledged=partial(allowed_since, self._repository, base, desired.commit),
+                verified=lambda: verified_splits(self._repository, self._compiler, record, since=since, watch=watch),
+                plan_digest=ask.plan_digest,
+            )
+
+    def _base(self, last: Receipt | None, key: Key, watch: Stopwatch) -> View | None:
+        """What the proxy should have had by the newest receipt; None if that commit can't be compiled any more."""
+        if last is None:
+            return None
+        try:
+            return self._compiler.desired(self._repository.tree(last.policy_commit), watch).views.get(key)
+        except ReconcilerError:
+            return None
+
+
+def _receipt_view(last: Receipt | None, key: Key) -> str:
+    entry = last.proxies.get(key) if last else None
+    if entry is None:
+        return ""
+    # What was recorded of a drifted proxy is no state that anybody asked for: it must not make its drift look like a change.
+    return entry.view if entry.outcome is not OutcomeKind.DRIFTED else f"drifted {entry.view}"
