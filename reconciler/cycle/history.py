@@ -63,26 +63,33 @@ def require_apart(branch: str, ref: str) -> None:
         )
 
 
-def verified_splits(
-    repository: Repository, compiler: Compiler, record: Record, *, since: datetime, watch: Stopwatch
-) -> tuple[Split, ...]:
-    """The splits that receipts since then show as live, so that going back to one of them is never refused."""
-    found: dict[Split, None] = {}
-    seen: set[str] = set()
-    for receipt in record.history(since):
-        if receipt.policy_commit in seen:
-            continue
-        seen.add(receipt.policy_commit)
-        if len(seen) > _COMMITS_BACK:
-            break
+class VerifiedSplits:
+    """The splits that receipts show as live. History does not change, so what one receipt showed is worked out once."""
+
+    def __init__(self, repository: Repository, compiler: Compiler) -> None:
+        self._repository = repository
+        self._compiler = compiler
+        self._shown: dict[str, tuple[Split, ...]] = {}
+
+    def since(self, record: Record, oldest: datetime, watch: Stopwatch) -> tuple[Split, ...]:
+        """Of the newest commits with a receipt that is not older than this: going back to one of them is never refused."""
+        newest: dict[str, Receipt] = {}
+        for receipt in record.history(oldest):
+            newest.setdefault(receipt.policy_commit, receipt)
+            if len(newest) >= _COMMITS_BACK:
+                break
+        self._shown = {item.commit: self._of(item, watch) for item in newest.values()}
+        return tuple(dict.fromkeys(split for shown in self._shown.values() for split in shown))
+
+    def _of(self, receipt: Receipt, watch: Stopwatch) -> tuple[Split, ...]:
+        if receipt.commit in self._shown:
+            return self._shown[receipt.commit]
         try:
-            desired = compiler.desired(repository.tree(receipt.policy_commit), watch)
+            desired = self._compiler.desired(self._repository.tree(receipt.policy_commit), watch)
         except ReconcilerError:
-            continue
-        for key, entry in receipt.proxies.items():
-            if entry.outcome is OutcomeKind.APPLIED and key in desired.views:
-                found.update(dict.fromkeys(splits(desired.views[key])))
-    return tuple(found)
+            return ()
+        live = [key for key, entry in receipt.proxies.items() if entry.outcome is OutcomeKind.APPLIED]
+        return tuple(split for key in live if key in desired.views for split in splits(desired.views[key]))
 
 
 def last_good_branch(repository: Repository, compiler: Compiler, head: str, *, ref: str, watch: Stopwatch) -> str:

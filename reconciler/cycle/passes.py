@@ -151,7 +151,8 @@ class Reconciler:
                     outcomes,
                     last,
                     commit=desired.commit,
-                    members=desired.views,
+                    views=desired.views,
+                    base=partial(self._base, last, watch=watch),
                     seconds=pushed,
                 )
                 return replace(report, receipt=record.write(note, at=self._clock.now()))

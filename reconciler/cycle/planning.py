@@ -10,7 +10,7 @@ from reconciler.clock import Clock
 from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.guarding import guarded
-from reconciler.cycle.history import allowed_since, verified_splits
+from reconciler.cycle.history import VerifiedSplits, allowed_since
 from reconciler.cycle.report import Stage, Stopwatch
 from reconciler.cycle.targets import left_behind
 from reconciler.errors import ReconcilerError
@@ -37,6 +37,7 @@ class Planner:
         self._compiler = compiler
         self._clock = clock
         self._differ = Differ()
+        self._verified = VerifiedSplits(repository, compiler)
 
     def plan(
         self,
@@ -66,13 +67,13 @@ class Planner:
             plan = Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *gone))
         with watch.stage(Stage.GUARD):
             base = last.policy_commit if last else None
-            since = self._clock.now() - _ROLLBACK
+            oldest = self._clock.now() - _ROLLBACK
             return guarded(
                 plan,
                 desired,
                 allow=ask.allow,
                 acknowledged=partial(allowed_since, self._repository, base, desired.commit),
-                verified=lambda: verified_splits(self._repository, self._compiler, record, since=since, watch=watch),
+                verified=partial(self._verified.since, record, oldest, watch),
                 plan_digest=ask.plan_digest,
             )
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from reconciler.model.key import Key
+from reconciler.model.observation import Proof
 from reconciler.model.plan import Plan
 from reconciler.model.receipt import Outcome, OutcomeKind, ProxyReceipt, Receipt
+from reconciler.model.resource import View
 from reconciler.plan import digest, subject_of
 from reconciler.push import Pushed
 from reconciler.record import Draft
 
 _SHORT = 0.1
+_NOT_SELECTED = "not selected in the pass for this commit"
 
 
 def draft(
@@ -20,16 +24,22 @@ def draft(
     last: Receipt | None,
     *,
     commit: str,
-    members: Collection[Key],
+    views: Mapping[Key, View],
+    base: Callable[[Key], View | None],
     seconds: Pushed,
 ) -> Draft:
     """What the record branch should say after this pass.
 
-    A proxy that was not asked keeps what the last receipt says of it. One that could not be reached keeps the view it was
-    last seen with, since nothing newer is known.
+    A proxy that was not asked keeps what the last receipt says of it, unless this commit asks something else of it: then it is
+    skipped, so that the receipt does not vouch for it. One that could not be reached keeps the view it was last seen with,
+    since nothing newer is known.
+
+    Args:
+        views: What the commit asks of every proxy of the mesh.
+        base: What the commit of the last receipt asked of a proxy, if it asked anything.
     """
     before = dict(last.proxies) if last else {}
-    entries = {key: entry for key, entry in before.items() if key in members}
+    entries = {key: _unasked(before.get(key), view, base) for key, view in views.items() if key not in outcomes}
     for key, outcome in outcomes.items():
         known = before[key].view if key in before else ""
         entries[key] = ProxyReceipt(
@@ -41,6 +51,17 @@ def draft(
         subject=_subject(plan, outcomes, commit, seconds.push_seconds + seconds.verify_seconds),
         proxies=entries,
     )
+
+
+def _unasked(entry: ProxyReceipt | None, view: View, base: Callable[[Key], View | None]) -> ProxyReceipt:
+    if entry is None:
+        return ProxyReceipt(view="", proof=str(Proof.NONE), outcome=OutcomeKind.SKIPPED, detail=_NOT_SELECTED)
+    if entry.outcome is not OutcomeKind.APPLIED or entry.view == view.version:
+        return entry
+    asked = base(view.proxy)
+    if asked is not None and asked.version == view.version:
+        return entry
+    return replace(entry, outcome=OutcomeKind.SKIPPED, detail=_NOT_SELECTED)
 
 
 def _subject(plan: Plan, outcomes: Mapping[Key, Outcome], commit: str, seconds: float) -> str:
