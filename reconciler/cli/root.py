@@ -39,7 +39,9 @@ def reconcile(
     work_tree: Annotated[bool, typer.Option("--work-tree", help="Dry run: preview uncommitted files.")] = False,
     select: Annotated[list[str], typer.Option(metavar="proxy/NAME", help="Only these proxies. Repeatable.")] = [],  # noqa: B006
     allow: Annotated[list[str], typer.Option(metavar="CODE", help="Override a guard on purpose. Repeatable.")] = [],  # noqa: B006
-    plan_digest: Annotated[str, typer.Option(metavar="SHA", help="Apply only the plan with this digest.")] = "",
+    plan_digest: Annotated[
+        str | None, typer.Option(metavar="SHA", help="Apply only the plan with this digest.")
+    ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 2 if changes are pending.")] = False,
     output: OutputOption = Output.TEXT,
     author: Author = None,
@@ -78,7 +80,7 @@ def reconcile(
             ref=ref,
             dry_run=dry_run,
             allow=frozenset(code for text in allow for code in text.split(",")),
-            plan_digest=plan_digest,
+            plan_digest=plan_digest or "",
             select=selection(select),
             tree=session.work_tree() if work_tree else None,
         )
@@ -101,9 +103,11 @@ def _nothing_before_the_verb(context: typer.Context) -> None:
         )
 
 
-def _no_contradiction(*, dry_run: bool, preview: bool, plan_digest: str) -> None:
+def _no_contradiction(*, dry_run: bool, preview: bool, plan_digest: str | None) -> None:
     """What is only to be looked at must not be applied, and the other way round."""
     if preview and not dry_run:
         raise UsageError("--against and --work-tree preview; they need --dry-run")
+    if plan_digest == "":  # a variable that was never set: it must not mean that any plan will do
+        raise UsageError("--plan-digest is empty", hint="give the digest that --dry-run shows")
     if plan_digest and dry_run:
         raise UsageError("--plan-digest applies a plan that was previewed; it can't be used with --dry-run")

@@ -152,7 +152,7 @@ class Reconciler:
                     last,
                     commit=desired.commit,
                     views=desired.views,
-                    base=partial(self._base, last, watch=watch),
+                    base=lambda key: self._planner.base(last, key, watch),
                     seconds=pushed,
                 )
                 return replace(report, receipt=record.write(note, at=self._clock.now()))

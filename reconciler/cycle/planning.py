@@ -57,7 +57,7 @@ class Planner:
                     desired.views[proxy.key],
                     observations[proxy.key],
                     receipt_view=_receipt_view(last, proxy.key),
-                    base=partial(self._base, last, proxy.key, watch),
+                    base=partial(self.base, last, proxy.key, watch),
                     notes=desired.notes.get(proxy.key, ()),
                     differ=self._differ,
                 )
@@ -77,7 +77,7 @@ class Planner:
                 plan_digest=ask.plan_digest,
             )
 
-    def _base(self, last: Receipt | None, key: Key, watch: Stopwatch) -> View | None:
+    def base(self, last: Receipt | None, key: Key, watch: Stopwatch) -> View | None:
         """What the proxy should have had by the newest receipt; None if that commit can't be compiled any more."""
         if last is None:
             return None

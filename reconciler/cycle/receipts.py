@@ -33,10 +33,7 @@ def draft(
     A proxy that was not asked keeps what the last receipt says of it, unless this commit asks something else of it: then it is
     skipped, so that the receipt does not vouch for it. One that could not be reached keeps the view it was last seen with,
     since nothing newer is known.
-
-    Args:
-        views: What the commit asks of every proxy of the mesh.
-        base: What the commit of the last receipt asked of a proxy, if it asked anything.
+    `views` is what the commit asks of every proxy of the mesh, `base` what the commit of the last receipt asked of one.
     """
     before = dict(last.proxies) if last else {}
     entries = {key: _unasked(before.get(key), view, base) for key, view in views.items() if key not in outcomes}

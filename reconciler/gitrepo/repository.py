@@ -250,7 +250,10 @@ def open_repository(location: str, settings: GitSettings) -> Repository:
 
 def _discover(location: str) -> tuple[Path, Path | None]:
     """The common git directory, and the top of the work tree that the path is in."""
-    path = Path(location).expanduser().absolute()
+    try:
+        path = Path(location).expanduser().absolute()
+    except (OSError, RuntimeError) as error:  # the current folder has been deleted; `~nobody` has no home
+        raise NotARepositoryError(f"{location} is not there: {error}", hint="give an absolute path") from error
     if not path.is_dir():
         what = "is not a folder" if path.exists() else "is not there"
         raise NotARepositoryError(f"{location} {what}", hint="give the path or the URL of a Git repository")

@@ -39,6 +39,7 @@ def test_options_that_contradict_each_other_are_refused(capsys: pytest.CaptureFi
         ["--against", "main"],
         ["--work-tree"],
         ["--dry-run", "--plan-digest", "abc"],
+        ["--plan-digest", ""],
         ["--select", "cluster/x", "--dry-run"],
         ["--author", "nobody"],
         ["--signing-format", "x"],

@@ -213,3 +213,21 @@ def test_a_proxy_that_leaves_the_mesh_is_named_and_left_alone(fleet: Rig) -> Non
     assert again.plan is not None
     assert "proxy-left" not in {item.code for item in again.plan.warnings}
     assert again.receipt is None
+
+
+def test_a_receipt_never_vouches_for_a_proxy_that_was_not_asked(fleet: Rig) -> None:
+    """`--select` brings one proxy to the head: the others are recorded as skipped, unless nothing new is asked of them."""
+    fleet.apply()
+    fleet.commit(fleet.routes(80, 20), "v2 at 20%")
+    assert fleet.command("--select", "proxy/edge").code == 0
+    assert "Outcome: partial" in fleet.record()
+    assert "Proxies: 1/3" in fleet.record()
+    assert "outcome: skipped" in fleet.recorded("edge-2")
+    fleet.commit({"README.md": "hello"}, "Say hello")
+    assert fleet.command("--select", "proxy/edge").code == 0
+    assert "Proxies: 1/3" in fleet.record()
+    fleet.apply()
+    assert "Proxies: 3/3" in fleet.record()
+    fleet.commit({"README.md": "hello again", "policies/note.yaml": "# nothing\n"}, "Change nothing that counts")
+    assert fleet.command("--select", "proxy/edge").code == 0
+    assert "Proxies: 3/3" in fleet.record()

@@ -33,6 +33,19 @@ def test_a_path_is_found_upwards_and_from_any_work_tree(checkout: Path, tmp_path
         assert not repository.is_url
 
 
+def test_a_folder_that_is_gone_is_said_to_be_none(
+    tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The current folder may be deleted under a running shell, and a user may have no home."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for location in (".", "policies", "~no-such-user-here/x"):
+        with pytest.raises(NotARepositoryError, match="is not there"):
+            opened(location)
+
+
 def test_a_bare_repository_has_no_work_tree(bare: Path, opened: Open) -> None:
     """A bare repository is read like any other."""
     repository = opened(bare)
