@@ -1,4 +1,4 @@
-"""One pass that ends by SIGKILL at a given moment: `kill.py REPO MOMENT`, in a process of its own.
+"""One pass, or a daemon in one of its passes, that ends by SIGKILL: `kill.py pass|daemon REPO MOMENT`, as a process.
 
 A moment is a stage of the pass, or the number of a write to the proxy's directory, or `committed`: after the receipt.
 """
@@ -9,13 +9,15 @@ import os
 import signal
 import sys
 
+from reconciler.cli import run
+from reconciler.cli import session as session_module
 from reconciler.cli.options import settings
 from reconciler.cli.session import Session
 from reconciler.cycle import Ask
 from reconciler.cycle.report import Stage
 
 
-def main(repo: str, moment: str) -> None:
+def main(what: str, repo: str, moment: str) -> None:
     def die(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -34,6 +36,10 @@ def main(repo: str, moment: str) -> None:
                     die()
 
         sys.addaudithook(count)
+    if what == "daemon":
+        vars(session_module)["silent"] = progress
+        run(["daemon", "--repo", repo, "--interval", "100ms"])
+        return
     with Session(settings(repo=repo, ref="main"), quiet=True) as session:
         session.progress = progress
         session.reconciler().run(Ask(allow=frozenset({"guard-delete-percent"})))

@@ -32,14 +32,17 @@ def added(rig: Rig) -> dict[str, str]:
     return {"policies/extra.yaml": f"{service}---\n{extra}", **rig.routes(90, 10)}
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_pass_that_is_killed_is_made_good_by_the_next(served: Rig, moment: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "moment"),
+    [*(("pass", moment) for moment in MOMENTS), *(("daemon", moment) for moment in MOMENTS[:10])],
+)
+def test_a_pass_that_is_killed_is_made_good_by_the_next(served: Rig, what: str, moment: str) -> None:
     """Wherever `kill -9` strikes, the next pass ends in the same state, with no receipt missing or twice."""
     count = len(served.receipts())
     for direction, files in (("there", added(served)), ("back", served.files() | {"policies/extra.yaml": None})):
-        served.commit(files, direction)
+        served.commit(files, f"{direction}\n\nReconcile-Allow: guard-delete-percent")
         killed = subprocess.run(
-            [sys.executable, str(Path(__file__).with_name("kill.py")), str(served.repo), moment],
+            [sys.executable, str(Path(__file__).with_name("kill.py")), what, str(served.repo), moment],
             capture_output=True, text=True, check=False, timeout=60, env=clean_environment(),
         )  # fmt: skip
         # going back takes fewer renames than going there; a moment that never came must have ended in a receipt
