@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -55,6 +56,8 @@ class _Signals:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command line; never raises, whoever is to blame."""
+    # GitPython looks for git when it is imported, and raises. `gitrepo` says in its own words that there is none.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     with _Signals() as signals:
         try:
             code = _run(arguments)
@@ -127,13 +130,23 @@ def _interrupted(number: signal.Signals, arguments: Sequence[str]) -> int:
 
 
 def _fail(error: ReconcilerError, arguments: Sequence[str]) -> int:
-    from reconciler.cli.output import OutputError, print_errors, say
-
+    try:
+        from reconciler.cli.output import OutputError, print_errors, say
+    except Exception:  # noqa: BLE001 -- an installation that is broken: say what we can with what Python brings
+        return _fail_bare(error, arguments)
     try:
         print_errors(error.diagnostics, _wanted(arguments))
     except OutputError as unwritable:
         say((*error.diagnostics, *(item for item in unwritable.diagnostics if item not in error.diagnostics)))
         _forget_output()
+    return 1
+
+
+def _fail_bare(error: ReconcilerError, arguments: Sequence[str]) -> int:
+    if _wanted(arguments) is Output.JSON:
+        print(json.dumps({"schema_version": 1, "errors": [item.as_json() for item in error.diagnostics]}, indent=2))
+    else:
+        print(ascii(str(error))[1:-1], file=sys.stderr)
     return 1
 
 

@@ -14,7 +14,7 @@ import pytest
 from reconciler.cli import run
 from tests.e2e.rig import clean_environment, git
 
-PRELUDE = "import sys; from reconciler import cli; import reconciler.cli.validate as verb\n"
+PRELUDE = "import sys; from reconciler import cli\n"
 POLICY = "apiVersion: reconciler/v1alpha1\nkind: Mesh\nmetadata: {name: mesh}\nspec: {}\n"
 
 
@@ -110,3 +110,30 @@ def test_a_terminal_that_lacks_a_character_shows_it_escaped(policies: Path) -> N
     assert "M\\xe9\\u0161h" in ended.stdout
     assert ended.stdout.endswith("code 1\n")
     assert ended.stderr == ""
+
+
+def test_a_machine_without_git_is_told_to_install_it(policies: Path) -> None:
+    """No git on PATH is an error of the contract; `validate` does not even need it."""
+    bare = {name: value for name, value in clean_environment().items() if name != "PATH"} | {"PATH": "/nonexistent"}
+    command = [sys.executable, "-m", "reconciler"]
+    ended = subprocess.run(
+        [*command, "--dry-run", "-o", "json"], capture_output=True, text=True, check=False, cwd=policies, env=bare
+    )
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert [item["code"] for item in json.loads(ended.stdout)["errors"]] == ["git-not-found"]
+    valid = subprocess.run([*command, "validate"], capture_output=True, text=True, check=False, cwd=policies, env=bare)
+    assert (valid.returncode, valid.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_broken_installation_is_a_diagnostic_too(policies: Path, form: str) -> None:
+    """When even what prints errors can't be loaded, the reason is said without it, and JSON is JSON."""
+    broken = (
+        "import sys; sys.modules['reconciler.plan'] = None\n"
+        f"from reconciler import cli; sys.exit(cli.run(['validate', '--output', '{form}']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, check=False, cwd=policies)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    said = json.loads(ended.stdout)["errors"][0]["message"] if form == "json" else ended.stderr
+    assert "reconciler.plan" in said
