@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from reconciler.gitrepo.errors import GitNotFoundError, GitUnavailableError
 from reconciler.gitrepo.location import redacted
 
 _LOCAL_LIMIT = 600.0
+_ROUND = 0.5
 _HOOK_VARIABLES = frozenset(
     {
         "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE",
@@ -97,22 +100,16 @@ def run(
         GitUnavailableError: Time is up; the command and its children have been ended.
     """
     limit = _LOCAL_LIMIT if timeout is None else timeout
-    try:
-        process = subprocess.Popen(
-            ["git", *arguments],
-            cwd=cwd or "/",
-            env=environment(extra),
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        hint = "install Git 2.36 or newer and make sure that it is on PATH"
-        raise GitNotFoundError(f"git can't be started: {error.strerror}", hint=hint) from error
+    process = start(
+        arguments,
+        cwd=cwd or Path("/"),
+        environ=environment(extra),
+        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     with process:
         try:
-            out, err = process.communicate(stdin or None, limit)
+            out, err = _communicate(process, stdin or None, limit)
         except subprocess.TimeoutExpired:
             _end(process)
             what = next((word for word in arguments if word in {"fetch", "push", "ls-remote"}), "the call")
@@ -126,10 +123,62 @@ def run(
     return Result(process.returncode, out, redacted(err.decode("utf-8", "backslashreplace")))
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command and everything it started; its session is its own, so nobody else is in the group."""
+def start(
+    arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdin: int, stderr: int
+) -> subprocess.Popen[bytes]:
+    """Start `git ARGUMENTS...` in a session of its own: Ctrl-C is for us, and what we do about it may still need git.
+
+    Args:
+        arguments: What follows `git`.
+        cwd: Where.
+        environ: All of its environment.
+        stdin: As for `Popen`.
+        stderr: As for `Popen`; `DEVNULL` for a process that stays open: nobody empties a pipe, and when its complaints
+            have filled one it stands still for ever.
+
+    Raises:
+        GitNotFoundError: There is no `git` that can be started.
+    """
     try:
+        return subprocess.Popen(
+            ["git", *arguments],
+            cwd=cwd,
+            env=environ,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except OSError as error:
+        hint = "install Git 2.36 or newer and make sure that it is on PATH"
+        raise GitNotFoundError(f"git can't be started: {error.strerror}", hint=hint) from error
+
+
+def _communicate(process: subprocess.Popen[bytes], stdin: bytes | None, limit: float) -> tuple[bytes, bytes]:
+    """Until the process has ended, or time is up.
+
+    What a hook, or ssh with `ControlPersist`, leaves running in the background may hold the pipes open for hours: once git
+    itself has ended, one more round reads all that it said. What reads our input starts no hook, and Python can't go on
+    with an input that it was interrupted in, so that is one long round.
+    """
+    longest = limit if stdin else _ROUND
+    deadline = time.monotonic() + limit
+    ended = False
+    while True:
+        try:
+            return process.communicate(stdin, max(0.0, min(longest, deadline - time.monotonic())))
+        except subprocess.TimeoutExpired as late:
+            if ended:
+                return late.output or b"", late.stderr or b""
+            ended = process.poll() is not None
+            if not ended and time.monotonic() >= deadline:
+                raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command and everything it started; its session is its own, so nobody else is in the group.
+
+    Its pipes are not read to their end: what has left the group may hold them open for ever.
+    """
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    process.communicate()

@@ -6,6 +6,7 @@ Trees and sizes are remembered by id, which is safe because an id means its cont
 from __future__ import annotations
 
 import re
+import subprocess
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import IO, NamedTuple, TypeVar, cast
 
 from git import Git
 
+from reconciler.gitrepo.command import environment, start
 from reconciler.gitrepo.errors import CorruptRepositoryError
 
 _T = TypeVar("_T")
@@ -148,8 +150,8 @@ class Objects:
 
     def _headers(self, names: Sequence[str]) -> list[Header | None]:
         found: list[Header | None] = []
-        for start in range(0, len(names), _AT_ONCE):
-            part = names[start : start + _AT_ONCE]
+        for first in range(0, len(names), _AT_ONCE):
+            part = names[first : first + _AT_ONCE]
             found += self._patiently(lambda part=part: self._ask(part))  # type: ignore[misc]
         return found
 
@@ -207,8 +209,16 @@ def parse_tree(data: bytes) -> Iterable[Entry]:
 
 
 def _start(git: Git, mode: str) -> Git.AutoInterrupt:
-    # In a session of its own: Ctrl-C is for us, and what we do about it may still need to read.
-    return git.execute(["git", "cat-file", mode], as_process=True, istream=-1, start_new_session=True)
+    # GitPython's own way to start one gives it a pipe for stderr that nobody empties: 64 KiB of complaints, such as a
+    # warning at each look at a ref, and it would stand still for ever, and we with it.
+    process = start(
+        ["cat-file", mode],
+        cwd=Path(str(git.working_dir)),
+        environ=environment(git.environment()),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    return Git.AutoInterrupt(process, process.args)
 
 
 _HEADER = re.compile(rb"([0-9a-f]{40}) (\w+) (\d+)\n")

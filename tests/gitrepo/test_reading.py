@@ -348,3 +348,14 @@ def test_log_is_newest_first_and_knows_its_ends(checkout: Path, git: Git, opened
     assert subjects(since=datetime.now(UTC) + timedelta(hours=1)) == []
     with pytest.raises(RefNotFoundError):
         repository.log("nothing")
+
+
+def test_a_git_that_complains_at_every_look_does_not_stand_still(checkout: Path, git: Git, opened: Open) -> None:
+    """What git says on stderr, here of a ref whose name is ambiguous, is never read: it must not fill a pipe and stop it."""
+    git(checkout, "update-ref", "refs/heads/refs/heads/main", "HEAD")
+    repository = opened(checkout)
+    tip = git(checkout, "rev-parse", "HEAD")
+
+    looks = [repository.branch("main") for _ in range(2000)]  # 64 KiB are full after 1,300
+
+    assert set(looks) == {tip}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from reconciler.errors import PermanentError
 from reconciler.gitrepo import (
     BranchNameError,
+    GitUnavailableError,
     GitWriteError,
     PushRefusedError,
     RaceLostError,
@@ -22,6 +24,7 @@ from reconciler.gitrepo import (
     open_repository,
 )
 from reconciler.gitrepo.branch_of_path import PathBranches
+from reconciler.gitrepo.command import run
 from reconciler.gitrepo.objects import Objects
 from reconciler.settings import GitSettings, Identity, Signing
 from tests.gitrepo.conftest import AT, Git, Open
@@ -398,3 +401,29 @@ def test_a_read_only_repository_can_be_read_and_says_what_it_refuses(bare: Path,
     assert done.returncode == 2, done.stderr
     assert done.stdout.count("error[git-write]") == 2
     assert str(bare) in done.stdout
+
+
+def test_what_a_hook_leaves_running_is_not_waited_for(bare: Path, tmp_path: Path, opened: Open) -> None:
+    """A hook may start something in the background that keeps git's output open; the commit is done when git has ended."""
+    pids = tmp_path / "pids"
+    hook(bare, "reference-transaction", f"sleep 300 &\necho $! >> {pids}")
+    repository = opened(bare)
+
+    new = repository.commit("other", expect=None, files={"a": b"1"}, message="One", at=AT)
+
+    assert repository.branch("other") == new
+    for pid in pids.read_text().split():
+        os.kill(int(pid), signal.SIGKILL)  # raises for one that has ended, which is what we must not have waited for
+
+
+def test_what_left_its_session_is_not_waited_for_when_time_is_up(bare: Path, tmp_path: Path) -> None:
+    """As ssh with ControlPersist does: a process left behind that does not end with git keeps git's output open."""
+    pid = tmp_path / "pid"
+    script = tmp_path / "ssh"
+    script.write_text(f"#!/bin/sh\nsetsid sh -c 'echo $$ > {pid}; exec sleep 300' &\nsleep 300\n")
+    script.chmod(0o755)
+
+    with pytest.raises(GitUnavailableError, match="git ls-remote did not end within 2 s"):
+        run(["ls-remote", "ssh://nowhere/x"], cwd=bare, extra={"GIT_SSH_COMMAND": str(script)}, timeout=2.0)
+
+    os.kill(int(pid.read_text()), signal.SIGKILL)  # raises if it has ended, which is what we must not have waited for
