@@ -18,7 +18,7 @@ def _proxy(admin: str, push: str = "files: {directory: /var/lib/envoy/a}") -> Po
 
 
 def test_a_bootstrap_says_who_where_and_from_what() -> None:
-    """Node, admin endpoint, and the files that clusters and listeners come from; no runtime layer."""
+    """Node, admin endpoint, and the files that clusters and listeners come from; no layer in which runtime could be changed."""
     message = to_dict(bootstrap(_proxy("unix:///run/a.sock"), Prototypes.parse(house_templates())))
     assert message["node"]["id"] == "shop/p"
     assert message["node"]["cluster"] == "w.shop"
@@ -26,7 +26,7 @@ def test_a_bootstrap_says_who_where_and_from_what() -> None:
     assert message["admin"]["address"] == {"pipe": {"path": "/run/a.sock", "mode": 0o600}}
     assert {"exact": "/ready"} in message["admin"]["allow_paths"]
     assert message["stats_flush_interval"] == "1s"
-    assert "layered_runtime" not in message
+    assert not [layer for layer in message["layered_runtime"]["layers"] if "admin_layer" in layer]
     assert "stats_config" not in message
     sources = message["dynamic_resources"]
     assert sources["cds_config"]["path_config_source"] == {"path": "/var/lib/envoy/a/cds.pb"}

@@ -9,6 +9,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+import re2
 
 from reconciler.compile import Compiled, Prototypes, compile_mesh
 from reconciler.envoy.binary import EnvoyProcess, find_envoy
@@ -16,6 +17,7 @@ from reconciler.http import HttpClient
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh
 from reconciler.model.services import declared
+from reconciler.policy.checks.regex import regex_problem
 from reconciler.settings import AdminSettings
 from tests.compile.envoys import application, envoy, free_port, write_bootstrap, write_view
 from tests.compile.meshes import documents, house_templates, mesh_of
@@ -193,6 +195,36 @@ spec:
             view = _compile(mesh, prototypes).views[proxy.key]
             stack.enter_context(envoy(proxy, view, prototypes, folder))
         assert "cannot bind" in (tmp_path / "b" / "envoy.log").read_text()
+
+
+def test_envoy_takes_expressions_as_large_as_validation_lets_through(tmp_path: Path) -> None:
+    """Envoy's own limit of 100 instructions would reject lists of a dozen words; ours is the bootstrap's, and validation's."""
+    part = "([a-z\u00e0-\u00ff]{1,90}){1,9}"
+    pattern = part * 9
+    assert 25_000 < re2.compile(pattern).programsize < 2**15
+    assert regex_problem(pattern) == ""
+    assert "instructions" in regex_problem(part * 11)
+    text = f"""
+kind: VirtualService
+metadata: {{name: words}}
+spec:
+  hosts: [words.example.com]
+  gateways: [edge]
+  http:
+  - match: [{{uri: {{regex: "{pattern}"}}}}]
+    route: [{{destination: {{host: words.example.com}}}}]
+---
+kind: Gateway
+metadata: {{name: edge}}
+spec: {{servers: [{{bind: 127.0.0.1, port: {{number: {free_port()}, name: http, protocol: HTTP}}, hosts: ["*"]}}]}}
+"""
+    prototypes = Prototypes.parse(house_templates())
+    mesh = mesh_of(documents(text, _PROXIES.format(folder=tmp_path)))
+    proxy = mesh.proxies[0]
+    view = _compile(mesh, prototypes).views[proxy.key]
+    with envoy(proxy, view, prototypes, tmp_path), HttpClient(proxy.spec.admin, AdminSettings()) as client:
+        stats = client.get("/stats?type=Counters&filter=rds.*update_(success|rejected)").text
+    assert [line.rpartition(": ")[2] for line in sorted(stats.splitlines())] == ["0", "1"], stats
 
 
 @pytest.mark.parametrize("name", ["edge", "reviews-v1"])

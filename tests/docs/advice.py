@@ -52,7 +52,7 @@ FIELDS: Group = {
     "control-character": "Remove it; it often comes from a copied line break.",
     "host": "Write a host in lower case; where short names are refused, write the full one.",
     "address": "Write an IP address, or `host:port`, `http://host:port` or `unix:///path` where the field takes these.",
-    "regex": "Rewrite it without lookaround and backreferences.",
+    "regex": "Rewrite it without lookaround and backreferences, and with fewer repetitions.",
     "header-name": "Use letters, digits, `-` and `_`.",
     "retry-on": "Use Envoy's conditions or status codes, separated by commas without spaces.",
     "one-of": "Keep exactly one of the fields.",
@@ -60,7 +60,8 @@ FIELDS: Group = {
 }
 
 ROUTES: Group = {
-    "weight-negative": "Write 0 for no traffic; the total may be 4,294,967,295.",
+    "weight-negative": "Write 0 for no traffic.",
+    "weights-limit": "Divide all of them by the same number; the total may be 4,294,967,295.",
     "weights-zero": "Give one destination a weight.",
     "weights-sum": "Make them total 100, or read them as shares: `1` and `3` are 25% and 75%.",
     "unreachable-route": "Move the rule up, or remove it: the first rule that matches is used.",

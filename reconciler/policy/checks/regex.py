@@ -5,7 +5,10 @@ from __future__ import annotations
 import re2
 
 _MAX = 1024
-"""Characters; Istio's limit, because Envoy limits the compiled program's size and length stands in for it."""
+"""Characters; Istio's limit."""
+
+_MAX_PROGRAM = 32_768
+"""RE2 instructions; what `re2.max_program_size.error_level` in the bootstrap template lets an Envoy take, as in Istio."""
 
 
 def regex_problem(pattern: str) -> str:
@@ -17,8 +20,10 @@ def regex_problem(pattern: str) -> str:
     options = re2.Options()
     options.log_errors = False
     try:
-        re2.compile(pattern, options)
+        size = re2.compile(pattern, options).programsize
     except re2.error as error:
         reason = error.args[0]
         return f"not an RE2 expression: {reason.decode(errors='replace') if isinstance(reason, bytes) else reason}"
+    if size > _MAX_PROGRAM:
+        return f"the regular expression compiles to {size} instructions; Envoy takes {_MAX_PROGRAM}: repeat less"
     return ""

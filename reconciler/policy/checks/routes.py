@@ -15,8 +15,13 @@ FULL_TOTALS = (100, 1_000, 10_000, 100_000)
 _MAX_TOTAL = 2**32 - 1
 """Envoy's limit for the sum of a route's weights."""
 
+_MAX_ATTEMPTS = 2**31 - 1
+"""The field is an int32 in Istio's API."""
+
 _HEADER = re.compile(r"[-_A-Za-z0-9]+\Z")
 _MIN_DURATION = timedelta(milliseconds=1)
+_MAX_DURATION = timedelta(hours=2_562_047)
+"""What fits into 64 bits of nanoseconds: the limit of Go, and so of Istio, and of Envoy."""
 
 RETRY_ON = (
     "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "envoy-ratelimited", "retriable-4xx",
@@ -69,7 +74,7 @@ def _check_total(total: int, report: Report, *path: str | int) -> None:
         report.error("weights-zero", message, *path, hint="give one of them a weight", key=True)
     elif total > _MAX_TOTAL:
         message = f"the weights total {total}; Envoy's limit is {_MAX_TOTAL}"
-        report.error("weight-negative", message, *path, hint="divide all of them by the same number", key=True)
+        report.error("weights-limit", message, *path, hint="divide all of them by the same number", key=True)
     elif total not in FULL_TOTALS:
         message = f"the weights total {total}, so a weight is not a percentage"
         report.warning("weights-sum", message, *path, hint="make them total 100 (or 1000, 10000, 100000)", key=True)
@@ -97,6 +102,9 @@ def _check_string(matcher: StringMatch, report: Report, *path: str | int, empty:
     for name, value in given.items():
         if not value and not empty:
             report.error("value", f"{name} must not be empty", *path, name, hint="write / for every path")
+    if empty and matcher.prefix == "":
+        hint = "write {} for a header that is there, whatever it says"
+        report.error("value", "prefix must not be empty", *path, "prefix", hint=hint)
     if matcher.regex is not None:
         problem = regex_problem(matcher.regex)
         if problem:
@@ -108,6 +116,8 @@ def _check_retries(retries: HTTPRetry, report: Report, *path: str | int) -> None
     if retries.attempts < 0:
         message = f"attempts must not be negative; it is {retries.attempts}"
         report.error("value", message, *path, "attempts", hint="write 0 for no retries")
+    if retries.attempts > _MAX_ATTEMPTS:
+        report.error("value", f"attempts must be at most {_MAX_ATTEMPTS}", *path, "attempts")
     if retries.attempts == 0 and (retries.per_try_timeout is not None or retries.retry_on):
         message = "retries are turned off by 0 attempts, and configured all the same"
         report.error("value", message, *path, hint="give attempts a number, or remove the rest", key=True)
@@ -122,6 +132,9 @@ def _check_retries(retries: HTTPRetry, report: Report, *path: str | int) -> None
 def _check_duration(name: str, value: timedelta | None, report: Report, *path: str | int) -> None:
     if value is not None and value < _MIN_DURATION:
         report.error("duration", f"{name} must be at least 1ms", *path, hint="to have none, leave it out")
+    elif value is not None and value > _MAX_DURATION:
+        hours = _MAX_DURATION // timedelta(hours=1)
+        report.error("duration", f"{name} must be at most {hours}h", *path, hint="to have no limit, leave it out")
 
 
 def check_reachable(rules: Sequence[HTTPRoute], report: Report) -> None:
