@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -76,11 +77,12 @@ def refused(spec: type[Spec], path: str = "", known: frozenset[type[Spec]] = _KI
 
 def attributes(spec: type[Spec]) -> Mapping[str, str]:
     """The `Attributes:` of a docstring."""
-    _, _, listed = (spec.__doc__ or "").partition("Attributes:\n")
+    # From Python 3.13 on docstrings come without their indentation; this makes them equal before.
+    _, _, listed = inspect.cleandoc(spec.__doc__ or "").partition("Attributes:\n")
     found: dict[str, str] = {}
     name = ""
     for line in listed.splitlines():
-        started = _ATTRIBUTE.fullmatch(line.strip()) if line.startswith(" " * 8) and line[8:9] != " " else None
+        started = _ATTRIBUTE.fullmatch(line.strip()) if line.startswith(" " * 4) and line[4:5] != " " else None
         if started:
             name = started[1]
             found[name] = started[2]
