@@ -3,6 +3,9 @@
 A trigger during a pass means "again", however many there were. Git is polled often and cheaply; the proxies' content is read
 on a slower clock of its own, so that a change made behind Git's back is found even when Git is quiet. What a pass could not
 finish is tried again with growing patience; what a person has to mend is not tried again until they push.
+
+The scheduler counts in wall time: when the clock is set back, it would rest for as long. So the loop, which counts in
+seconds that only grow, takes a trigger that is long overdue as given.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from reconciler.errors import ReconcilerError
 _JITTER = 0.1
 _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 60.0
+_OVERDUE = 2.0
+"""Intervals after which a trigger that the scheduler owes is taken as given."""
 
 
 class Trigger(StrEnum):
@@ -42,7 +47,7 @@ class Passes(Protocol):
     """What the loop drives; the command line builds it from `cycle`."""
 
     def head(self) -> str:
-        """Fetch, and say which commit the policy branch names now.
+        """Fetch, and say which commit the policy branch names now; "" if there is no such branch, and the pass says why.
 
         Raises:
             ReconcilerError: Git can't be asked.
@@ -84,14 +89,19 @@ class Daemon:
         first_retry: float = _FIRST_RETRY,
     ) -> None:
         self._passes = passes
-        self._schedule = schedule
         self._clock = clock
         self._log = PassLog(logger)
         self._on_ready = on_ready
         self._wanted: set[Trigger] = {Trigger.START}
         self._changed = threading.Condition()
         self._stopping = False
+        self._every = {
+            Trigger.POLL: schedule.interval.total_seconds(),
+            Trigger.DRIFT: schedule.drift_interval.total_seconds(),
+        }
+        self._woken = dict.fromkeys(self._every, clock.monotonic())
         self._head = ""
+        self._exact = False
         self._retry_at: float | None = None
         self._first_retry = self._patience = first_retry
 
@@ -99,6 +109,7 @@ class Daemon:
         """Ask for a pass; during one, for another after it."""
         with self._changed:
             self._wanted.add(trigger)
+            self._woken[trigger] = self._clock.monotonic()
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -110,8 +121,7 @@ class Daemon:
     def run(self) -> None:
         """Run until `stop`."""
         scheduler = BackgroundScheduler(daemon=True)
-        for trigger, every in ((Trigger.POLL, self._schedule.interval), (Trigger.DRIFT, self._schedule.drift_interval)):
-            seconds = every.total_seconds()
+        for trigger, seconds in self._every.items():
             scheduler.add_job(
                 self.wake,
                 "interval",
@@ -120,6 +130,7 @@ class Daemon:
                 jitter=seconds * _JITTER,
                 coalesce=True,
                 max_instances=1,
+                misfire_grace_time=None,  # late is better than never: by default, a second late is never
             )
         scheduler.start()
         try:
@@ -138,14 +149,20 @@ class Daemon:
             while True:
                 if self._stopping:
                     return set()
-                left = None if self._retry_at is None else self._retry_at - self._clock.monotonic()
-                if left is not None and left <= 0:
-                    self._retry_at = None
-                    self._wanted.add(Trigger.RETRY)
+                now = self._clock.monotonic()
+                due = {trigger: self._woken[trigger] + _OVERDUE * every for trigger, every in self._every.items()}
+                if self._retry_at is not None:
+                    due[Trigger.RETRY] = self._retry_at
+                for trigger, at in due.items():
+                    if at <= now:
+                        self._wanted.add(trigger)
+                        self._woken[trigger] = now
                 if self._wanted:
+                    if Trigger.RETRY in self._wanted:
+                        self._retry_at = None
                     wanted, self._wanted = self._wanted, set()
                     return wanted
-                self._changed.wait(left)
+                self._changed.wait(min(due.values()) - now)
 
     def _serve(self, wanted: set[Trigger]) -> None:
         try:
@@ -155,18 +172,20 @@ class Daemon:
             self._try_later()
 
     def _look(self, wanted: set[Trigger]) -> None:
+        self._exact = self._exact or bool(wanted & {Trigger.START, Trigger.DRIFT})
         try:
             head = self._passes.head()
         except ReconcilerError as error:
             self._log.git_failed(error)
             self._try_later()
             return
-        moved, exact = head != self._head, bool(wanted & {Trigger.START, Trigger.DRIFT})
-        if not moved and not exact and Trigger.RETRY not in wanted:
+        if head == self._head and not wanted & {Trigger.START, Trigger.DRIFT, Trigger.RETRY}:
             return
-        report = self._passes.run(exact=exact)
+        report = self._passes.run(exact=self._exact)
         self._log.passed(report, reasons=sorted(wanted))
-        self._head = head
+        # The branch may have moved since we looked; what the pass has seen is what the next look is compared with.
+        self._head = report.head or head
+        self._exact = self._exact and report.transient  # a reading that did not come about is still owed
         if self._unfinished(report):
             self._try_later()
         else:

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
@@ -30,6 +30,8 @@ class Fleet:
         self.commit = "c1"
         self.git_failures = 0
         self.faults = 0
+        self.locked = 0
+        self.meanwhile: Callable[[], None] = lambda: None
         self.outcome = OutcomeKind.APPLIED
         self.passes: list[tuple[str, bool]] = []
         self.gate: threading.Event | None = None
@@ -53,6 +55,10 @@ class Fleet:
             self.passes.append((self.commit, exact))
             self.changed.notify_all()
         outcome = Outcome(proxy=PROXY, kind=self.outcome, proof=Proof.NONE, detail="no answer")
+        if self.locked:
+            self.locked -= 1
+            return Report(errors=TransientError("locked", code="git-locked").diagnostics, transient=True)
+        self.meanwhile()
         return Report(head=self.commit, applied=self.commit, outcomes={PROXY: outcome})
 
     def wait(self, condition: Callable[[list[tuple[str, bool]]], bool]) -> None:
@@ -219,3 +225,55 @@ def test_a_receipt_and_a_plan_are_logged(caplog: pytest.LogCaptureFixture) -> No
     text = caplog.text
     assert "ffffffffff: reviews v2 0% -> 5% live on 1/1 proxies in 0.1s" in text
     assert "error[guard-empty-view]: nothing would be left" in text
+
+
+def test_a_branch_that_goes_back_during_a_pass_is_followed() -> None:
+    """What a pass has applied counts, not what a look said before: else a head that moved for a moment would stay live."""
+    fleet = Fleet()
+    with running(fleet) as daemon:
+
+        def moves() -> None:
+            fleet.commit, fleet.meanwhile = "c2", lambda: None
+
+        fleet.meanwhile = moves  # the look says c1, the pass applies c2 ...
+        daemon.wake(Trigger.DRIFT)
+        fleet.wait(lambda passes: len(passes) == 2)
+        fleet.commit = "c1"  # ... and the branch is back at c1 when it is looked at again
+        daemon.wake(Trigger.POLL)
+        fleet.wait(lambda passes: len(passes) == 3)
+        assert fleet.passes[2][0] == "c1"
+
+
+def test_a_reading_that_was_not_made_is_still_owed() -> None:
+    """Git that does not answer, and a lock that somebody has, must not cost a whole drift interval."""
+    fleet = Fleet()
+    with running(fleet, first_retry=0.01) as daemon:
+        fleet.git_failures, fleet.locked = 2, 2
+        daemon.wake(Trigger.DRIFT)
+        fleet.wait(lambda passes: len(passes) == 4)
+        assert fleet.passes[1:] == [("c1", True)] * 3
+        fleet.commit = "c2"
+        daemon.wake(Trigger.POLL)
+        fleet.wait(lambda passes: len(passes) == 5)
+        assert fleet.passes[4] == ("c2", False)
+
+
+def test_a_clock_that_is_set_back_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passes run in seconds that go by, whatever the machine says the time is."""
+    back = threading.Event()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Clock:
+            now = super().now(tz)
+            return now - timedelta(hours=1) if back.is_set() else now
+
+    monkeypatch.setattr("apscheduler.schedulers.base.datetime", Clock)
+    fleet = Fleet()
+    schedule = Schedule(interval=timedelta(milliseconds=50), drift_interval=timedelta(milliseconds=100))
+    with running(fleet, schedule):
+        back.set()
+        count = len(fleet.passes)
+        fleet.wait(lambda passes: len(passes) >= count + 5)
+        fleet.commit = "c2"
+        fleet.wait(lambda passes: passes[-1][0] == "c2")
