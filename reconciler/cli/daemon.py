@@ -86,8 +86,13 @@ class _Passes:
         self._reconciler = session.reconciler()
 
     def head(self) -> str:
+        from reconciler.gitrepo import RefNotFoundError
+
         self._session.repository.fetch()
-        return self._session.repository.resolve(self._ref)
+        try:
+            return self._session.repository.resolve(self._ref)
+        except RefNotFoundError:
+            return ""
 
     def run(self, *, exact: bool) -> Report:
         from reconciler.cycle import Ask

@@ -12,7 +12,7 @@ from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.observation import Observation, Proof, Versions
 from reconciler.model.proxy import Proxy
-from reconciler.model.receipt import Outcome
+from reconciler.model.receipt import Outcome, OutcomeKind
 from reconciler.model.resource import View
 from reconciler.settings import AdminSettings
 
@@ -47,10 +47,14 @@ class Fleet:
     def remember(
         self, views: Mapping[Key, View], outcomes: Mapping[Key, Outcome], seen: Mapping[Key, Observation]
     ) -> None:
-        """Take note of what a pass has proven, and with which reading, so that the next one may read less."""
+        """Take note of what a pass has proven, and with which reading, so that the next one may read less.
+
+        Drift that was left in place is exactly what was to be left, and not the view: it has to be read again.
+        """
         for key, outcome in outcomes.items():
             versions = seen[key].versions if key in seen else None
-            if outcome.proof >= Proof.EXACT and key in views and versions is not None:
+            whole = outcome.kind is OutcomeKind.APPLIED and outcome.proof >= Proof.EXACT
+            if whole and key in views and versions is not None:
                 self._proven[key] = views[key], versions
             else:
                 self._proven.pop(key, None)
@@ -72,6 +76,7 @@ class Fleet:
         wanted = {proxy.key: proxy.spec.admin for proxy in proxies}
         for key in [key for key, admin in self._admins.items() if wanted.get(key) != admin.address]:
             self._admins.pop(key).close()
+            self._proven.pop(key, None)
         for key, address in wanted.items():
             if key not in self._admins:
                 self._admins[key] = Admin(address, self._settings, normaliser=self._normaliser)

@@ -16,9 +16,8 @@ from reconciler.cycle.receipts import draft
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
 from reconciler.cycle.targets import members, pushed_part, targets, with_drift_left
 from reconciler.errors import PolicyError, ReconcilerError, TransientError
-from reconciler.gitrepo import Repository
+from reconciler.gitrepo import CorruptRepositoryError, RefNotFoundError, Repository
 from reconciler.model.receipt import Receipt
-from reconciler.model.tree import Tree
 from reconciler.push import push
 from reconciler.record import Record
 from reconciler.settings import Settings
@@ -48,6 +47,7 @@ class Reconciler:
         self._progress = progress
         self._planner = Planner(repository, compiler, clock)
         self._records: dict[str, Record] = {}
+        self._branches: dict[str, str] = {}  # where the receipts were, by the policy branch
 
     def run(self, ask: Ask) -> Report:
         """One pass. Failures that have a name end up in the report, never as an exception."""
@@ -67,13 +67,17 @@ class Reconciler:
         with watch.stage(Stage.CHECKOUT):
             if not ask.fetched:
                 self._repository.fetch()
-            tree = ask.tree or self._repository.tree(self._repository.resolve(ask.ref))
+            try:
+                tree = ask.tree or self._repository.tree(self._repository.resolve(ask.ref))
+            except RefNotFoundError as error:
+                return self._without_head(ask, "", error, watch)
         try:
             desired = self._compiler.desired(tree, watch)
             branch = desired.mesh.settings.record.branch
             require_apart(branch, ask.ref)
-        except PolicyError as error:
-            return self._without_head(ask, tree, error, watch)
+        except (PolicyError, CorruptRepositoryError) as error:
+            return self._without_head(ask, tree.commit, error, watch)
+        self._branches[ask.ref] = branch
         record = self._record(branch)
         last, broken = newest_receipt(record)
         report = self._attempt(ask, desired, record, last, watch)
@@ -83,17 +87,24 @@ class Reconciler:
                 report = replace(repaired, head=tree.commit, plan=report.plan, pending=True)
         return replace(report, errors=(*broken, *report.errors))
 
-    def _without_head(self, ask: Ask, tree: Tree, error: PolicyError, watch: Stopwatch) -> Report:
-        """The head is unusable: say why, and keep the fleet at the last good commit."""
-        report = Report(head=tree.commit, errors=error.diagnostics, seconds=watch.seconds)
-        if (ask.dry_run and not ask.last_good) or not tree.commit:
+    def _without_head(self, ask: Ask, head: str, error: ReconcilerError, watch: Stopwatch) -> Report:
+        """The head is unusable, or there is none: say why, and keep the fleet at the last good commit.
+
+        A branch that this process has never seen usable may be a slip of the pen, and moves nothing if it is not there.
+        """
+        report = Report(head=head, errors=error.diagnostics, seconds=watch.seconds)
+        if ask.dry_run and not ask.last_good:
             return report
-        branch = last_good_branch(self._repository, self._compiler, tree.commit, ref=ask.ref, watch=watch)
+        branch = self._branches.get(ask.ref, "")
+        if isinstance(error, PolicyError) and head:
+            branch = last_good_branch(self._repository, self._compiler, head, ref=ask.ref, watch=watch)
+        if not branch:
+            return report
         record = self._record(branch)
         last, broken = newest_receipt(record)
         repaired = self._repair(ask, record, last, watch) or replace(report, errors=(), last=last)
         return replace(
-            repaired, head=tree.commit, errors=(*error.diagnostics, *broken, *repaired.errors), pending=True
+            repaired, head=head, errors=(*error.diagnostics, *broken, *repaired.errors), pending=True
         )  # fmt: skip
 
     def _repair(self, ask: Ask, record: Record, last: Receipt | None, watch: Stopwatch) -> Report | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.rig import Rig, clean_environment
+from tests.e2e.rig import Rig, clean_environment, git
 from tests.e2e.test_drift import by_hand
 
 
@@ -74,3 +74,18 @@ def test_an_envoy_that_comes_back_is_served_without_a_new_commit(fleet: Rig) -> 
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(20) == 0
     fleet.share_is(0, name="edge-2", requests=50)
+
+
+def test_a_branch_that_is_gone_does_not_stop_the_care_for_the_fleet(rig: Rig) -> None:
+    """Somebody deletes the policy branch: that is said once, drift is repaired from the receipts, and its return is seen."""
+    with daemon(rig, "--drift-interval", "500ms") as running:
+        main = git("-C", str(rig.repo), "rev-parse", "main").strip()
+        git("-C", str(rig.repo), "update-ref", "-d", "refs/heads/main")
+        rig.wait(lambda: "there is no 'main'" in running.text(), "the missing branch is complained about")
+        by_hand(rig)
+        rig.wait(lambda: "by-hand" not in json.dumps(rig.config("edge")), "drift is repaired without a branch")
+        assert running.text().count("error[git-ref-not-found]") == 1
+
+        git("-C", str(rig.repo), "update-ref", "refs/heads/main", main)
+        rig.commit(rig.routes(70, 30), "v2 at 30%")
+        rig.wait(lambda: len(rig.receipts()) == 2, "the new weight is recorded")

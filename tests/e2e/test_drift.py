@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 
+from reconciler.cli.options import settings
+from reconciler.cli.session import Session
+from reconciler.cycle import Ask
 from reconciler.model.plan import Cause
 from reconciler.model.receipt import OutcomeKind
 from reconciler.model.resource import ResourceType
@@ -94,3 +97,27 @@ def test_files_that_are_wiped_are_written_again(rig: Rig) -> None:
     rig.start("edge")
     rig.apply()
     rig.share_is(0, requests=100)
+
+
+def test_drift_that_is_left_stays_drift_for_a_process_that_stays(rig: Rig) -> None:
+    """A pass that reads less must not take a drifted proxy for a proven one: its receipt would claim a repair."""
+    rig.commit({"policies/mesh.yaml": MESH.replace("spec: {", "spec: {drift: report, ")}, "Only report drift")
+    rig.apply()
+    by_hand(rig)
+    with Session(settings(repo=str(rig.repo), ref="main"), quiet=True) as session:
+        reconciler = session.reconciler()
+        for exact in (True, False, True):
+            report = reconciler.run(Ask(exact=exact))
+            assert [outcome.kind for outcome in report.outcomes.values()] == [OutcomeKind.DRIFTED]
+    assert "outcome: drifted" in rig.recorded("edge")
+    assert len(rig.receipts()) == 2
+
+
+def test_a_branch_that_was_never_there_moves_nothing(rig: Rig) -> None:
+    """A slip in `--ref` is an error and no reason to push anything, not even what the receipts say."""
+    rig.apply()
+    by_hand(rig)
+    report = rig.run(ref="mian")
+    assert [error.code for error in report.errors] == ["git-ref-not-found"]
+    assert not report.outcomes
+    assert "by-hand" in json.dumps(rig.config("edge"))
