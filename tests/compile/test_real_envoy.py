@@ -223,7 +223,7 @@ spec: {{servers: [{{bind: 127.0.0.1, port: {{number: {free_port()}, name: http, 
     proxy = mesh.proxies[0]
     view = _compile(mesh, prototypes).views[proxy.key]
     with envoy(proxy, view, prototypes, tmp_path), HttpClient(proxy.spec.admin, AdminSettings()) as client:
-        stats = client.get("/stats?type=Counters&filter=rds.*update_(success|rejected)").text
+        stats = client.get("/stats?type=Counters&filter=http.*update_(success|rejected)").text
     assert [line.rpartition(": ")[2] for line in sorted(stats.splitlines())] == ["0", "1"], stats
 
 
