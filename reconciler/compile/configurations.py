@@ -83,7 +83,8 @@ class Configurations:
             routes = sorted((route for part in parts for route in part.routes), key=is_catch_all)
             clusters = frozenset(ref for part in parts for ref in part.clusters)
             findings = tuple(finding for part in parts for finding in part.findings)
-            found.append(_Host(names.virtual_host(host, port), (host,), Translated(tuple(routes), clusters, findings)))
+            domains = (_in_header(host),)
+            found.append(_Host(names.virtual_host(host, port), domains, Translated(tuple(routes), clusters, findings)))
         if not found:
             found.append(_Host(names.virtual_host(names.BLACKHOLE, port), ("*",), Translated((), frozenset())))
         message = self._configuration(name)
@@ -177,11 +178,16 @@ def _by_name(host: _Host) -> str:
 
 def _spelled(domains: Iterable[str], port: int, listener: Outbound) -> tuple[str, ...]:
     """Domains as `Host` headers have them: on an HTTP_PROXY with the port, which clients leave out if it is 80."""
-    bare = [f"[{domain}]" if ":" in domain else domain for domain in domains]
+    bare = [_in_header(domain) for domain in domains]
     if not listener.proxying:
         return tuple(bare)
     with_port = [f"{domain}:{port}" if domain != "*" else domain for domain in bare]
     return tuple(dict.fromkeys([*bare, *with_port] if port == _DEFAULT_PORT else with_port))
+
+
+def _in_header(domain: str) -> str:
+    """A domain as a `Host` header has it: IPv6 addresses stand in brackets."""
+    return f"[{domain}]" if ":" in domain else domain
 
 
 def _claims(hosts: Iterable[_Host]) -> list[tuple[_Host, tuple[str, ...]]]:

@@ -105,6 +105,12 @@ def test_hosts_are_what_server_and_virtual_service_have_in_common(server: str, r
     assert found == expected
 
 
+def test_an_ipv6_host_is_in_brackets() -> None:
+    """As `Host` headers have it; without them no request would be for it."""
+    view = _view(_gateway(), _rules("six", '["2001:db8::1"]', _TO_A))
+    assert list(_hosts(view).values()) == [["[2001:db8::1]"]]
+
+
 def test_gateways_are_named_with_or_without_their_namespace() -> None:
     """`name` in the VirtualService's own namespace, `namespace/name` in another."""
     view = _view(
