@@ -12,7 +12,7 @@ CODES: Mapping[str, str] = MappingProxyType(
     {
         # files
         "file-kind": "a symbolic link, submodule or special file stands where policies are read",
-        "file-name": "a file name is not UTF-8, or has control characters",
+        "file-name": "a file name is not UTF-8, or has characters that can't be shown",
         "file-size": "a file is larger than is read",
         "no-policies": "there is no policy file at all",
         "template-name": "a file in envoy-templates/ overrides nothing",

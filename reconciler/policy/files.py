@@ -37,7 +37,9 @@ def _refusal(entry: TreeFile) -> Diagnostic | None:
     shown = _printable(entry.path)
     if shown != entry.path:
         hint = "rename it: letters, digits, '-', '_' and '.' never cause trouble"
-        return Diagnostic(code="file-name", message="the file's name is not UTF-8 text", hint=hint, file=shown)
+        text = entry.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        what = "is not UTF-8 text" if text != entry.path else "has a character that can't be shown"
+        return Diagnostic(code="file-name", message=f"the file's name {what}", hint=hint, file=shown)
     if entry.kind is FileKind.SUBMODULE:
         message, hint = "submodules are not read", "copy the files, or keep the submodule elsewhere"
         return Diagnostic(code="file-kind", message=message, hint=hint, file=shown)

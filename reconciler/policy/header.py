@@ -20,8 +20,8 @@ from reconciler.policy.kinds import OWN, NotOurs, classify
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
 _META = ("name", "namespace", "labels", "annotations")
 _WRITTEN_BY_SERVERS = frozenset({
-    "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields", "resourceVersion",
-    "selfLink", "uid",
+    "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "finalizers", "generation", "managedFields",
+    "ownerReferences", "resourceVersion", "selfLink", "uid",
 })  # fmt: skip
 
 

@@ -70,6 +70,15 @@ def classify(api_version: str, kind: str) -> type[Spec] | NotOurs:
         )
     if own_group or api_version == ISTIO:
         return _api_version(f"{kind} does not belong to apiVersion {api_version}", own_group or ISTIO)
+    return _foreign(api_version, kind)
+
+
+def _foreign(api_version: str, kind: str) -> NotOurs:
+    if kind == "List" and api_version == "v1":
+        message = "a List may hold traffic policies, and lists are not read"
+        return NotOurs(
+            code="unsupported-kind", message=message, hint="write each of its items as a document of its own"
+        )
     message = f"{kind} ({api_version}) is not a traffic policy; it is left alone"
     hint = "keep other manifests outside of policies/"
     return NotOurs(code="skipped-kind", message=message, hint=hint, severity=Severity.WARNING)

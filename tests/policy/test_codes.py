@@ -10,7 +10,7 @@ from reconciler.errors import Severity
 from reconciler.model.tree import FileKind
 from reconciler.policy import CODES, load
 from reconciler.policy.files import MAX_SIZE
-from tests.policy.cases import CASES, PAIRS
+from tests.policy.cases import CASES, PAIRS, doc
 from tests.policy.memory import BASE, MemoryTree, found, marked
 
 FILES: list[tuple[str, str, bytes | FileKind]] = [
@@ -60,6 +60,34 @@ def test_a_file_that_is_not_read_is_named(code: str, path: str, content: bytes |
     assert (item.code, item.severity) == (code, Severity.ERROR)
     assert item.file is not None
     assert item.file.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("\udcff", "is not UTF-8 text"), ("a\nb", "can't be shown"), ("a\u202eb", "can't be shown")]
+)
+def test_a_file_name_is_refused_for_what_it_is(name: str, words: str) -> None:
+    """A control character is UTF-8: who is told otherwise looks in the wrong place."""
+    (item,) = load(MemoryTree({"policies/base.yaml": BASE, f"policies/{name}.yaml": b""})).diagnostics
+    assert words in item.message
+
+
+@pytest.mark.parametrize("host", ["*-a.example.com", "*a.example.com", "*.example.com"])
+def test_a_wildcard_may_end_inside_a_label(host: str) -> None:
+    """Istio takes them, and Envoy matches them by their end."""
+    text = doc(
+        "VirtualService",
+        f"spec: {{hosts: ['{host}'], gateways: [edge], http: [{{route: [{{destination: {{host: a}}}}]}}]}}\n",
+    )
+    assert [
+        item.code for item in load(MemoryTree({"policies/base.yaml": BASE, "policies/x.yaml": text.encode()})).errors
+    ] == []
+
+
+def test_what_servers_write_into_metadata_is_no_error() -> None:
+    """Documents that were exported from a cluster carry it."""
+    written = "case, uid: a, finalizers: [b], ownerReferences: [{name: c}]"
+    text = doc("WorkloadEntry", "spec: {address: 1.1.1.1}\n").replace("case", written)
+    assert load(MemoryTree({"policies/base.yaml": BASE, "policies/x.yaml": text.encode()})).diagnostics == ()
 
 
 def test_nothing_to_load_is_an_error() -> None:

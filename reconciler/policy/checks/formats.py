@@ -9,8 +9,12 @@ from reconciler.model.hosts import is_address
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 _LABEL_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?\Z")
 _PORT_NAME = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9]{0,60}[a-zA-Z0-9])?\Z")
+_WILDCARD = re.compile(r"\*[-.]?")
+"""How a host may begin: `*.example.com`, and as in Istio `*-a.example.com` and `*a.example.com`."""
 _ENDPOINT = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^:/?#\[\]@\s]+)):(?P<port>[0-9]{1,5})\Z")
 _MAX_NAME = 253
+_MAX_SOCKET = 107
+"""Bytes in the path of a Unix socket, by Linux: 108 with a NUL. An Envoy with a longer one doesn't start, or drops a cluster."""
 _MAX_PORT = 65535
 
 NAME_HINT = "lower-case letters, digits and '-', beginning and ending with a letter or digit"
@@ -60,7 +64,7 @@ def host_problem(host: str, *, wildcard: bool = True, address: bool = False, alo
         return "" if address else f"{host!r} is an address; a host name is needed"
     if host.startswith("*") and not wildcard:
         return f"{host!r} can't be used here: wildcards are not allowed"
-    name = host.removeprefix("*.").removesuffix(".")
+    name = _WILDCARD.sub("", host).removesuffix(".")
     if not is_name(name) or name.rpartition(".")[2].isdigit():
         return f"{host!r} is not a host name"
     return ""
@@ -74,6 +78,11 @@ def scoped_host_problem(text: str, *, namespaces: frozenset[str] = frozenset({"*
     if namespace not in namespaces and not is_label(namespace):
         return f"{namespace!r} is not a namespace"
     return host_problem(host)
+
+
+def fits_socket(path: str) -> bool:
+    """Whether a path is short enough for a Unix socket."""
+    return len(path.encode()) <= _MAX_SOCKET
 
 
 def endpoint(text: str) -> tuple[str, int] | None:

@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 
 from reconciler.model.proxy import MeshSpec, Proxy, RuntimePush
-from reconciler.policy.checks.formats import NAME_HINT, endpoint, host_problem, is_label, is_name
+from reconciler.policy.checks.formats import NAME_HINT, endpoint, fits_socket, host_problem, is_label, is_name
 from reconciler.policy.checks.shared import check_labels, unique
 from reconciler.policy.findings import Report
 
@@ -30,6 +30,9 @@ def check_proxy(spec: Proxy, report: Report) -> None:
     if not is_admin_address(spec.admin):
         message = f"{spec.admin!r} is not an admin address"
         report.error("address", message, "admin", hint="write http://127.0.0.1:9901 or unix:///run/envoy/admin.sock")
+    elif spec.admin.startswith("unix://") and not fits_socket(spec.admin.removeprefix("unix://")):
+        message = "the path of the admin socket has more than 107 bytes, which no system takes"
+        report.error("address", message, "admin", hint="move the socket to a shorter path")
     if (spec.push.files is None) == (spec.push.runtime is None):
         what = "no way" if spec.push.files is None else "two ways"
         hint = "write `push: {files: {directory: /var/lib/envoy/NAME}}` or `push: {runtime: {routes: [...]}}`"

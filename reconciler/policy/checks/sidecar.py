@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.model.gateway import EgressListener, IngressListener, Sidecar, SidecarProtocol
 from reconciler.model.hosts import is_address
-from reconciler.policy.checks.formats import endpoint, is_port_name, scoped_host_problem
+from reconciler.policy.checks.formats import endpoint, fits_socket, is_port_name, scoped_host_problem
 from reconciler.policy.checks.shared import check_bind, check_labels, unique
 from reconciler.policy.findings import Report
 
@@ -48,6 +48,9 @@ def _check_ingress(listener: IngressListener, report: Report, *path: str | int) 
         if not text.startswith("unix:///") or text.endswith("/"):
             message = f"{text!r} is not the path of a socket"
             report.error("address", message, *path, "defaultEndpoint", hint="write it like unix:///run/app.sock")
+        elif not fits_socket(text.removeprefix("unix://")):
+            message = "the path of the socket has more than 107 bytes, which no system takes"
+            report.error("address", message, *path, "defaultEndpoint", hint="move the socket to a shorter path")
         return
     found = endpoint(text)
     if found is None or found[0] not in _LOOPBACK:
