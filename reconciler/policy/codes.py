@@ -62,7 +62,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "duplicate-destination": "a split has one destination twice (warning)",
         # other documents
         "ref-host": "no service has this host (a warning where it changes nothing)",
-        "ref-subset": "the host has no such subset",
+        "ref-subset": "the host has no such subset, or (warning) not for some of the proxies that would use it",
         "ref-port": "the service has no such port, or several and none is named; or nothing sends to a port (warning)",
         "ref-gateway": "there is no such Gateway",
         "ref-gateway-host": "the Gateway takes no requests for this host (warning)",

@@ -183,6 +183,9 @@ CASES: list[tuple[str, str]] = [
     ("ref-host", doc("DestinationRule", "spec: {host: ^b.example.com}\n")),
     ("ref-subset", split("    - destination: {host: a, subset: ^v9}\n")),
     ("ref-subset", split("    - destination: {host: two, port: {number: 80}, subset: ^v1}\n")),
+    ("ref-host", doc("ServiceEntry", "spec: {hosts: ['*.w.com'], resolution: STATIC, ports: [{name: a, number: 80}], endpoints: [{address: 1.1.1.1}]}\n") + "---\n" + split("    - destination: {host: ^b.w.com}\n")),
+    ("ref-subset", doc("VirtualService", "spec: {hosts: [x.example.com], gateways: [default/edge], http: [{route: [{destination: {host: a.default.svc.cluster.local, subset: ^v7}}]}]}\n").replace("name: case", "name: case, namespace: far")
+        + "---\n" + doc("DestinationRule", "spec: {host: a.default.svc.cluster.local, subsets: [{name: v7}]}\n").replace("name: case", "name: case, namespace: far")),
     ("ref-port", split("    - destination: {host: a, port: {number: ^81}}\n")),
     ("ref-port", doc("VirtualService", "spec: {hosts: [x.example.com], gateways: [edge], http: [{route: [{^destination: {host: two}}]}]}\n")),
     ("ref-host", doc("Sidecar", "spec: {egress: [{hosts: [^./b.default.svc.cluster.local]}]}\n")),

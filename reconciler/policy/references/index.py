@@ -9,8 +9,10 @@ from reconciler.model.destinationrule import DestinationRule, Subset
 from reconciler.model.hosts import covers, fqdn
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
+from reconciler.model.proxy import Proxy
 from reconciler.model.serviceentry import WorkloadEntry, WorkloadSelector
 from reconciler.model.services import Service, declared, selected
+from reconciler.model.virtualservice import MESH_GATEWAY, VirtualService
 from reconciler.policy.documents import Failed
 
 
@@ -37,6 +39,15 @@ class Index:
         self._rules: dict[str, list[Policy[DestinationRule]]] = {}
         for rule in mesh.destination_rules:
             self._rules.setdefault(self.host(rule.spec.host, rule.key), []).append(rule)
+        self._patterns = sorted((item for item in self._rules if item.startswith("*")), key=len, reverse=True)
+        self._sidecars = {
+            proxy.key.namespace for proxy in mesh.proxies if proxy.spec.workload and proxy.spec.push.files
+        }
+        edges = [proxy for proxy in mesh.proxies if _is_gateway(proxy)]
+        self._gateway_clients = {
+            key: {proxy.key.namespace for proxy in edges if selected(proxy.spec.labels, gateway.spec.selector)}
+            for key, gateway in self.gateways.items()
+        }
 
     def host(self, name: str, key: Key) -> str:
         """The full name of a host written in the document of this key."""
@@ -68,10 +79,28 @@ class Index:
         if self.failed("DestinationRule") and not self._failed_rules:
             return None
         exact = [rule for rule in self._rules.get(host, ()) if rule.key.namespace in namespaces]
-        matching = [item for item in self._rules if item.startswith("*") and covers(item, host)]
-        for pattern in sorted(matching, key=len, reverse=True):
+        for pattern in (item for item in self._patterns if covers(item, host)):
             exact = exact or [rule for rule in self._rules[pattern] if rule.key.namespace in namespaces]
         return {subset.name: subset for rule in exact for subset in rule.spec.subsets}
+
+    def client_subsets(self, service: Service, client: str) -> set[str]:
+        """The subsets that proxies in a namespace have: of its own rules for the host, or if it has none, of the service's."""
+        for namespace in (client, service.namespace):
+            for pattern in (service.host, *(item for item in self._patterns if covers(item, service.host))):
+                rules = [rule for rule in self._rules.get(pattern, ()) if rule.key.namespace == namespace]
+                if rules:
+                    return {subset.name for rule in rules for subset in rule.spec.subsets}
+        return set()
+
+    def clients(self, policy: Policy[VirtualService]) -> set[str]:
+        """The namespaces of the proxies that carry out a VirtualService, as far as the Gateways and Proxies here say."""
+        names = policy.spec.gateways or (MESH_GATEWAY,)
+        found = set(self._sidecars) if MESH_GATEWAY in names else set()
+        opened = [self.gateways.get(policy.resolve(name)) for name in names if name != MESH_GATEWAY]
+        for gateway in opened:
+            if gateway is not None:
+                found.update(self._gateway_clients[gateway.key])
+        return found
 
     def workloads(self, namespace: str, selector: WorkloadSelector | None) -> list[Policy[WorkloadEntry]]:
         """The WorkloadEntries of a namespace that a selector selects; none without one."""
@@ -96,6 +125,10 @@ class Index:
             if item.kind == kind and isinstance(item.spec, dict):
                 for host in _texts(item.spec.get(name)):
                     yield fqdn(host, namespace=item.namespace, domain=self.mesh.settings.domain)
+
+
+def _is_gateway(proxy: Policy[Proxy]) -> bool:
+    return not proxy.spec.workload and proxy.spec.push.files is not None
 
 
 def _texts(value: Any) -> list[str]:

@@ -75,9 +75,11 @@ def _check_destination(
 ) -> None:
     host = index.host(destination.host, policy.key)
     service = index.service(host)
-    if service is None:
+    if service is None or service.host != host:
         if not index.may_be_service(host):
             hint = close(host, index.services) or "add a ServiceEntry with this host"
+            if service is not None:
+                hint = f"{service.host} takes requests for it, but only a host by name can be sent to: add {host} to its hosts"
             report.error("ref-host", f"no service has the host {host}", *path, "host", hint=hint)
         return
     if destination.subset:
@@ -86,7 +88,26 @@ def _check_destination(
             known = f"its subsets are {', '.join(subsets)}" if subsets else "add a DestinationRule with this subset"
             hint = close(destination.subset, subsets) or known
             report.error("ref-subset", f"{host} has no subset {destination.subset}", *path, "subset", hint=hint)
+        elif subsets is not None:
+            _check_clients(policy, destination, service, path, index, report)
     _check_port(policy, destination, service, path, index, report)
+
+
+def _check_clients(
+    policy: Policy[VirtualService],
+    destination: Destination,
+    service: Service,
+    path: tuple[str | int, ...],
+    index: Index,
+    report: Report,
+) -> None:
+    """Warn of proxies whose own namespace has another DestinationRule for the host, or can't see the one with the subset."""
+    for client in sorted(index.clients(policy)):
+        if destination.subset not in index.client_subsets(service, client):
+            message = f"for proxies in namespace {client}, {service.host} has no subset {destination.subset}"
+            hint = "they use the DestinationRule of their own namespace, or else the service's: add the subset there"
+            report.warning("ref-subset", message, *path, "subset", hint=hint)
+            return
 
 
 def _check_port(
