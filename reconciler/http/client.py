@@ -14,7 +14,7 @@ from requests.adapters import BaseAdapter
 from urllib3.exceptions import HTTPError as TransportError
 
 from reconciler.errors import UsageError
-from reconciler.http.failures import BadReplyError, TimedOutError, failure
+from reconciler.http.failures import BadReplyError, Patience, TimedOutError, failure
 from reconciler.http.sockets import Deadline, TcpAdapter, UnixAdapter
 from reconciler.settings import AdminSettings
 
@@ -56,6 +56,7 @@ class HttpClient:
         self.address = address
         self._settings = settings
         self._limits = (settings.connect_timeout, settings.read_timeout)
+        self._patience = Patience(*self._limits, sum(self._limits))
         self._deadline = Deadline(silence=settings.read_timeout, total=sum(self._limits))
         self._adapter: BaseAdapter
         if address.startswith("unix:///"):
@@ -109,13 +110,13 @@ class HttpClient:
 
     def _call(self, request: requests.PreparedRequest) -> Reply:
         what = f"{request.method} {self.address}{(request.path_url or '').partition('?')[0]}"
-        self._deadline.start()
         end = time.monotonic() + self._deadline.total
+        self._deadline.start()  # after `end`, so that a read which is out of time is past it too
         try:
             with self._adapter.send(request, stream=True, timeout=self._limits) as answer:
                 return Reply(answer.status_code, self._body(answer, end, what))
         except (requests.RequestException, TransportError, OSError) as error:
-            raise failure(what, error, self._deadline.total) from error
+            raise failure(what, error, self._patience, over=time.monotonic() >= end) from error
 
     def _body(self, answer: requests.Response, end: float, what: str) -> bytes:
         parts: list[bytes] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.client
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import requests
 
@@ -35,7 +36,22 @@ class BadReplyError(HttpError):
     default_code = "http-bad-reply"
 
 
-def failure(what: str, error: BaseException, seconds: float) -> HttpError:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds until a call is given up.
+
+    Attributes:
+        connect: To connect.
+        silence: Without a byte.
+        total: For the whole call.
+    """
+
+    connect: float
+    silence: float
+    total: float
+
+
+def failure(what: str, error: BaseException, patience: Patience, *, over: bool) -> HttpError:
     """The failure that an exception of the HTTP stack stands for.
 
     requests and urllib3 wrap what happened two or three times, and differently for TCP and for Unix sockets; the innermost
@@ -44,11 +60,13 @@ def failure(what: str, error: BaseException, seconds: float) -> HttpError:
     Args:
         what: The call, to begin the message with.
         error: What was raised.
-        seconds: How long the call was allowed to take.
+        patience: How long the call was allowed to take.
+        over: Whether it took all of its time, or ended before for another reason, such as silence.
     """
     causes = tuple(_causes(error))
     if any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes):
-        return TimedOutError(f"{what}: no complete answer within {seconds:g} s")
+        connecting = any(isinstance(cause, requests.ConnectTimeout) for cause in causes)
+        return TimedOutError(f"{what}: {_given_up(patience, connecting=connecting, over=over)}")
     if any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in causes):
         # http.client.RemoteDisconnected is a ConnectionResetError too.
         return UnreachableError(f"{what}: the connection was closed without an answer")
@@ -59,6 +77,12 @@ def failure(what: str, error: BaseException, seconds: float) -> HttpError:
         return UnreachableError(f"{what}: {_words(system)}")
     last = causes[-1]
     return BadReplyError(f"{what}: the answer is broken: {str(last) or type(last).__name__}")
+
+
+def _given_up(patience: Patience, *, connecting: bool, over: bool) -> str:
+    if connecting:
+        return f"no connection within {patience.connect:g} s"
+    return f"no complete answer within {patience.total:g} s" if over else f"silent for {patience.silence:g} s"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
