@@ -47,7 +47,7 @@ class Disk:
             raise WriteError(
                 f"cannot write to {self.directory}: "
                 + ("there is no such directory" if missing else "not a directory"),
-                hint="`reconcile bootstrap` makes the directory that an Envoy is started with",
+                hint="`reconcile bootstrap` makes the directory that an Envoy is started with; restart one that runs",
             )
 
     def holds(self, path: str, body: bytes) -> bool:

@@ -92,7 +92,7 @@ class FilesWay:
             if seen.verdict is Verdict.REFUSED:
                 raise self._refused(seen, phase, moves[0], written)
             if seen.verdict is Verdict.LATE:
-                raise NotConfirmedError(self._lateness(seen, step, phase))
+                raise NotConfirmedError(self._lateness(seen, step, phase), hint=_unread(seen))
         if phase is Phase.REPOINT:
             self._mend()
         if phase is self._last:
@@ -197,6 +197,16 @@ class FilesWay:
         live = self._admin.observe(self._target.proxy, at=self._clock.now, types=types).resources
         waiting = [id_ for id_, item in step.after.items() if id_.type in types and live.get(id_) != item]
         return named(map(str, sorted(waiting))) if waiting else "something that was not sent now"
+
+
+def _unread(seen: Confirmation) -> str:
+    """What to do about an Envoy that goes on as if nothing had been written: it refused nothing, and nothing warms."""
+    if not seen.missing or seen.versions is None or seen.versions.warming or not seen.versions.live:
+        return ""
+    return (
+        "this Envoy does not read what is written; restart it if its directory was deleted and made anew since it started, and"
+        " check that its bootstrap names the directory of its Proxy"
+    )
 
 
 def _newly_watched(live: State, wanted: State) -> int:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.rig import Rig
+from reconciler.model.receipt import OutcomeKind
+from tests.e2e.rig import MESH, Rig
 
 UNDER = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", "--inh-caps=-all"]
 """Root without the right to ignore permissions."""
@@ -165,3 +166,24 @@ def test_a_bootstrap_whose_directory_cannot_be_made_is_one_clear_error(rig: Rig)
         assert ran.code == 1
         assert "/proc/x/y" in (ran.out if form == "json" else ran.err)
         assert "node" not in ran.out
+
+
+def test_an_envoy_whose_directory_was_made_anew_is_to_be_restarted(rig: Rig) -> None:
+    """Envoy goes on watching the deleted one: the outcome says what to do about it, and that is what helps."""
+    rig.commit({"policies/mesh.yaml": MESH.replace("5s", "1s")}, "Wait for a second")
+    rig.apply()
+    shutil.rmtree(rig.directory("edge"))
+    rig.commit(rig.routes(70, 30), "v2 at 30%")
+    (failed,) = rig.run().outcomes.values()
+    assert failed.kind is OutcomeKind.FAILED
+    assert "restart" in failed.detail
+
+    assert rig.command("bootstrap", "--proxy", "edge").code == 0
+    (late,) = rig.run().outcomes.values()
+    assert late.kind is OutcomeKind.LATE
+    assert "restart it if its directory was deleted" in late.detail
+
+    rig.envoys["edge"].stop()
+    rig.start("edge")
+    rig.apply()
+    rig.share_is(30)
