@@ -28,6 +28,12 @@ _WANTED = {
     "model_type": "a mapping",
 }
 
+_OTHERS = frozenset({
+    "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS", "GRPC", "GRPC-WEB", "HTTP2", "HTTPS", "HTTP_PROXY", "IPTABLES", "MONGO", "MYSQL", "NONE",
+    "PASSTHROUGH", "REDIS", "TCP", "TLS", "UDP",
+})  # fmt: skip
+"""Choices of Istio's that are not carried out everywhere: who writes one of them means it, not one that looks alike."""
+
 _LIMITS = {
     "greater_than_equal": ("ge", "must be at least"),
     "greater_than": ("gt", "must be more than"),
@@ -65,7 +71,8 @@ def _explain(spec: type[Spec], error: dict[str, Any], report: Report) -> None:
         report.error("missing-field", f"{name} is required", *path, hint=_fields_hint(_model_at(spec, path)))
     elif kind == "enum":
         choices = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
-        hint = close(str(given), choices.split(", ")) or f"write one of: {choices}"
+        near = "" if str(given) in _OTHERS else close(str(given), choices.split(", "))
+        hint = near or f"write one of: {choices}"
         report.error("enum", f"{name} can't be {_quoted(given)}; it is one of {choices}", *path, hint=hint)
     elif kind in _LIMITS:
         limit, words = _LIMITS[kind]

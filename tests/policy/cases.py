@@ -181,6 +181,7 @@ CASES: list[tuple[str, str]] = [
     ("ref-host", split("    - destination: {host: ^b}\n")),
     ("ref-host", doc("VirtualService", "spec: {hosts: [^b], http: [{route: [{destination: {host: a}}]}]}\n")),
     ("ref-host", doc("DestinationRule", "spec: {host: ^b.example.com}\n")),
+    ("ref-host", doc("ServiceEntry", "spec: {hosts: ['*.w.com'], resolution: STATIC, ports: [{name: a, number: 81}], endpoints: [{address: 1.1.1.1}]}\n") + "---\n" + doc("VirtualService", "spec: {hosts: [^b.w.com], http: [{route: [{destination: {host: a}}]}]}\n")),
     ("ref-subset", split("    - destination: {host: a, subset: ^v9}\n")),
     ("ref-subset", split("    - destination: {host: two, port: {number: 80}, subset: ^v1}\n")),
     ("ref-host", doc("ServiceEntry", "spec: {hosts: ['*.w.com'], resolution: STATIC, ports: [{name: a, number: 80}], endpoints: [{address: 1.1.1.1}]}\n") + "---\n" + split("    - destination: {host: ^b.w.com}\n")),

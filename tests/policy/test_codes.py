@@ -83,6 +83,26 @@ def test_a_wildcard_may_end_inside_a_label(host: str) -> None:
     ] == []
 
 
+@pytest.mark.parametrize(
+    ("given", "hint"), [("HTTPS", "write one of"), ("http", "did you mean HTTP?"), ("HTP", "HTTP?")]
+)
+def test_a_choice_that_is_not_carried_out_is_not_taken_for_a_slip(given: str, hint: str) -> None:
+    """Advice to write HTTP for HTTPS would send plain text to a TLS port."""
+    ports = f"ports: [{{name: a, number: 1, protocol: {given}}}]"
+    text = doc(
+        "ServiceEntry", f"spec: {{hosts: [b.c], resolution: STATIC, {ports}, endpoints: [{{address: 1.1.1.1}}]}}\n"
+    )
+    (item,) = load(MemoryTree({"policies/base.yaml": BASE, "policies/x.yaml": text.encode()})).errors
+    assert hint in item.hint
+
+
+def test_a_host_without_a_service_is_said_to_be_routed_where_it_is() -> None:
+    """Sidecars do route it on port 80, as in Istio: a message must not say that they don't."""
+    text = doc("VirtualService", "spec: {hosts: [b.example.com], http: [{route: [{destination: {host: a}}]}]}\n")
+    (item,) = load(MemoryTree({"policies/base.yaml": BASE, "policies/x.yaml": text.encode()})).diagnostics
+    assert "port 80" in item.message
+
+
 def test_what_servers_write_into_metadata_is_no_error() -> None:
     """Documents that were exported from a cluster carry it."""
     written = "case, uid: a, finalizers: [b], ownerReferences: [{name: c}]"

@@ -65,8 +65,21 @@ def _check_hosts(policy: Policy[VirtualService], index: Index, report: Report) -
     for position, name in enumerate(policy.spec.hosts):
         host = index.host(name, policy.key)
         if not index.served(host):
-            message = f"no service has the host {host}, so no sidecar uses these rules for it"
-            hint = close(host, index.services) or "add a ServiceEntry, or remove the host"
+            message = f"no service has the host {host}, so sidecars use these rules for it on port 80 and HTTP_PROXY ports only"
+            hint = (
+                close(host, index.services)
+                or "add a ServiceEntry if requests come in on other ports, or remove the host"
+            )
+            report.warning("ref-host", message, "hosts", position, hint=hint)
+        elif (
+            (wild := index.service(host)) is not None
+            and wild.host != host
+            and {port.number for port in wild.ports} != {80}
+        ):
+            message = (
+                f"sidecars use these rules for {host} on port 80 and HTTP_PROXY ports only; elsewhere it is {wild.host}"
+            )
+            hint = f"add {host} to the hosts of the ServiceEntry"
             report.warning("ref-host", message, "hosts", position, hint=hint)
 
 
