@@ -6,12 +6,12 @@ import ipaddress
 
 
 def is_address(host: str) -> bool:
-    """Whether this is an IP address rather than a name."""
+    """Whether this is an IP address rather than a name. One with a zone (`fe80::1%eth0`) is none: Envoy refuses listeners on it."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
         return False
-    return True
+    return "%" not in host
 
 
 def fqdn(host: str, *, namespace: str, domain: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.model.gateway import Sidecar
+from reconciler.model.gateway import Sidecar, SidecarProtocol
 from reconciler.model.hosts import covers
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import Finding
@@ -12,6 +12,7 @@ from reconciler.policy.findings import Report, close
 from reconciler.policy.references.index import Index
 
 _NOBODY = "~"
+_HTTP = 80
 
 
 def check_sidecars(index: Index) -> Iterator[Finding]:
@@ -19,6 +20,8 @@ def check_sidecars(index: Index) -> Iterator[Finding]:
     for policy in index.mesh.sidecars:
         report = Report(policy.origin)
         _check_egress(policy, index, report)
+        if not index.failed("ServiceEntry"):
+            _check_egress_ports(policy, index, report)
         if not index.failed("ServiceEntry", "WorkloadEntry"):
             _check_ingress(policy, index, report)
         yield from report.findings
@@ -36,6 +39,21 @@ def _check_egress(policy: Policy[Sidecar], index: Index, report: Report) -> None
                 hint = close(host, near) or "write a service's full host, and the namespace of its ServiceEntry"
                 message = f"no service in namespace {namespace} has the host {host}, so nothing is let through by it"
                 report.warning("ref-host", message, "egress", position, "hosts", number, hint=hint)
+
+
+def _check_egress_ports(policy: Policy[Sidecar], index: Index, report: Report) -> None:
+    """Listeners that route by a port that no service has; port 80 has the hosts of VirtualServices too."""
+    for position, listener in enumerate(policy.spec.egress):
+        port = listener.port
+        if port is None or port.protocol is SidecarProtocol.HTTP_PROXY or port.number == _HTTP:
+            continue
+        ports = {item.number for service in index.services.values() for item in service.ports}
+        if port.number not in ports and not all(text.startswith(_NOBODY) for text in listener.hosts):
+            message = f"no service has port {port.number}, so this listener answers every request with 502"
+            hint = (
+                "give it the port of the services that it is for, or the protocol HTTP_PROXY, which routes to any port"
+            )
+            report.warning("ref-port", message, "egress", position, "port", "number", hint=hint)
 
 
 def _check_ingress(policy: Policy[Sidecar], index: Index, report: Report) -> None:
