@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -9,6 +10,7 @@ from reconciler.cycle.desired import Compiler
 from reconciler.cycle.report import Stopwatch
 from reconciler.errors import Diagnostic, PolicyError, ReconcilerError
 from reconciler.gitrepo import RefNotFoundError, Repository
+from reconciler.model.key import Key
 from reconciler.model.proxy import RecordSettings
 from reconciler.model.receipt import OutcomeKind, Receipt
 from reconciler.plan import Split, splits
@@ -16,6 +18,8 @@ from reconciler.record import Record, RecordUnreadableError
 
 ALLOW_TRAILER = "Reconcile-Allow"
 _COMMITS_BACK = 50
+ARRIVED = frozenset({OutcomeKind.APPLIED, OutcomeKind.DRIFTED})
+"""Outcomes of a proxy that has what its commit asks, as far as it was to be pushed."""
 
 
 def allowed_since(repository: Repository, base: str | None, head: str) -> frozenset[str]:
@@ -47,6 +51,22 @@ def newest_receipt(record: Record) -> tuple[Receipt | None, tuple[Diagnostic, ..
         return record.latest(), ()
     except RecordUnreadableError as error:
         return next(record.history(datetime.fromtimestamp(0, UTC)), None), error.diagnostics
+
+
+def commits_since_applied(record: Record, proxies: Iterable[Key]) -> tuple[str, ...]:
+    """The policy commits that these proxies may be in the middle of, newest first.
+
+    Those of the newest receipts, down to the first by which every one of them had been brought where its commit wanted it,
+    or was not in the fleet. A proxy that was away, or refused something, has not been.
+    """
+    waiting = set(proxies)
+    commits: dict[str, None] = {}
+    for receipt in islice(record.history(datetime.fromtimestamp(0, UTC)), _COMMITS_BACK):
+        commits[receipt.policy_commit] = None
+        waiting = {key for key in waiting if key in receipt.proxies and receipt.proxies[key].outcome not in ARRIVED}
+        if not waiting:
+            break
+    return tuple(commits)
 
 
 def require_apart(branch: str, ref: str) -> None:

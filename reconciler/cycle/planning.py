@@ -10,7 +10,7 @@ from reconciler.clock import Clock
 from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.guarding import guarded
-from reconciler.cycle.history import VerifiedSplits, allowed_since
+from reconciler.cycle.history import ARRIVED, VerifiedSplits, allowed_since, commits_since_applied
 from reconciler.cycle.report import Stage, Stopwatch
 from reconciler.cycle.targets import left_behind
 from reconciler.errors import ReconcilerError
@@ -57,7 +57,7 @@ class Planner:
                     desired.views[proxy.key],
                     observations[proxy.key],
                     receipt_view=_receipt_view(last, proxy.key),
-                    base=partial(self.base, last, proxy.key, watch),
+                    bases=partial(self._bases, last, proxy.key, record=record, watch=watch),
                     notes=desired.notes.get(proxy.key, ()),
                     differ=self._differ,
                 )
@@ -66,23 +66,38 @@ class Planner:
             gone = left_behind(last.proxies if last else (), desired.mesh)
             plan = Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *gone))
         with watch.stage(Stage.GUARD):
-            base = last.policy_commit if last else None
             oldest = self._clock.now() - _ROLLBACK
             return guarded(
                 plan,
                 desired,
                 allow=ask.allow,
-                acknowledged=partial(allowed_since, self._repository, base, desired.commit),
+                acknowledged=partial(self._acknowledged, plan, record=record, last=last),
                 verified=partial(self._verified.since, record, oldest, watch),
                 plan_digest=ask.plan_digest,
             )
 
     def base(self, last: Receipt | None, key: Key, watch: Stopwatch) -> View | None:
         """What the proxy should have had by the newest receipt; None if that commit can't be compiled any more."""
-        if last is None:
-            return None
+        return self._view(last.policy_commit, key, watch) if last else None
+
+    def _bases(self, last: Receipt | None, key: Key, *, record: Record, watch: Stopwatch) -> tuple[View, ...]:
+        """What Git has asked of a proxy and the proxy may have: of a push that did not get there, something of each."""
+        entry = last.proxies.get(key) if last else None
+        commits = [last.policy_commit] if last else []
+        if entry is not None and entry.outcome not in ARRIVED:
+            commits += commits_since_applied(record, [key])
+        found = (self._view(commit, key, watch) for commit in dict.fromkeys(commits))
+        return tuple(view for view in found if view is not None)
+
+    def _acknowledged(self, plan: Plan, *, record: Record, last: Receipt | None) -> frozenset[str]:
+        """What commits allow: those that the proxies of this plan have not all been brought to yet, and the newer ones."""
+        changed = [item.proxy for item in plan.proxies if item.changes]
+        commits = commits_since_applied(record, changed) if last else ()
+        return allowed_since(self._repository, commits[-1] if commits else None, plan.commit)
+
+    def _view(self, commit: str, key: Key, watch: Stopwatch) -> View | None:
         try:
-            return self._compiler.desired(self._repository.tree(last.policy_commit), watch).views.get(key)
+            return self._compiler.desired(self._repository.tree(commit), watch).views.get(key)
         except ReconcilerError:
             return None
 

@@ -5,7 +5,7 @@ Versions are compared first; only resources that differ are decoded. Sends nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.errors import Diagnostic, Severity
@@ -18,14 +18,14 @@ from reconciler.plan.fields import Differ, runtime_value
 _Resources = Mapping[ResourceId, Resource]
 
 
-class _Base:
-    """The view that the last receipt's policy commit compiles to: made at most once, and only if somebody asks."""
+class _Bases:
+    """The views that Git may have brought the proxy to: made at most once, and only if somebody asks."""
 
-    def __init__(self, make: Callable[[], View | None]) -> None:
+    def __init__(self, make: Callable[[], Sequence[View]]) -> None:
         self._make = make
-        self._made: list[View | None] = []
+        self._made: list[Sequence[View]] = []
 
-    def __call__(self) -> View | None:
+    def __call__(self) -> Sequence[View]:
         if not self._made:
             self._made.append(self._make())
         return self._made[0]
@@ -37,7 +37,7 @@ class _Causes:
 
     observation: Observation
     receipt_view: str
-    base: _Base
+    bases: _Bases
     overrides_are_drift: bool
     live_version: list[str] = field(default_factory=list)
 
@@ -46,12 +46,9 @@ class _Causes:
             return Cause.DRIFT
         if not self.receipt_view or self._version() == self.receipt_view:
             return Cause.CHANGE
-        base = self.base()
-        if base is None:
-            return Cause.DRIFT
-        then = base.resources.get(id_)
-        same = (then.version if then else None) == (live.version if live else None)
-        return Cause.CHANGE if same else Cause.DRIFT
+        asked = (view.resources.get(id_) for view in self.bases())
+        now = live.version if live else None
+        return Cause.CHANGE if any((item.version if item else None) == now for item in asked) else Cause.DRIFT
 
     def _version(self) -> str:
         # Hashing a set of thousands costs milliseconds, and most passes find nothing to explain.
@@ -65,15 +62,15 @@ def plan_proxy(
     observation: Observation,
     *,
     receipt_view: str,
-    base: Callable[[], View | None],
+    bases: Callable[[], Sequence[View]],
     notes: tuple[Diagnostic, ...] | None = None,
     differ: Differ | None = None,
 ) -> ProxyPlan:
     """What turns an observation into a view.
 
     Causes: everything is `change` if there is no receipt or the proxy still has what the receipt says. Otherwise a
-    resource whose live content is what `base` has is `change`, and one that differs from it, or that nobody can tell
-    because there is no base, is `drift`. Runtime overrides on a proxy that is configured fully are always drift.
+    resource whose live content is what one of `bases` has is `change`, and one that differs from all of them, or that nobody
+    can tell because there are none, is `drift`. Runtime overrides on a proxy that is configured fully are always drift.
 
     On a proxy that is pushed to by runtime, keys that the view lacks are left as they are: they belong to whoever else
     configures it, or to a mapped route whose weights can't be pushed any more, which is no reason to move its traffic.
@@ -82,7 +79,8 @@ def plan_proxy(
         view: What should be.
         observation: What is. If it could not be made, the plan has its error and no changes.
         receipt_view: Version of the view in this proxy's last receipt, or "".
-        base: The view of the last receipt's policy commit, or None if it can't be had; called at most once.
+        bases: The views that Git has asked for and the proxy may have: of the last receipt's policy commit, and, if that one
+            did not arrive, of those before it; none if they can't be had. Called at most once.
         notes: What the policies ask of this proxy in vain; the view's findings, with files but no lines, if None.
         differ: Remembers field changes between calls.
     """
@@ -93,7 +91,7 @@ def plan_proxy(
     live = {id_: item for id_, item in observation.resources.items() if id_ not in observation.foreign}
     if by_runtime:
         live = {id_: item for id_, item in live.items() if id_ in view.resources}
-    causes = _Causes(observation, receipt_view, _Base(base), overrides_are_drift=not by_runtime)
+    causes = _Causes(observation, receipt_view, _Bases(bases), overrides_are_drift=not by_runtime)
     changes = tuple(_changes(live, view.resources, differ or Differ(), causes.of))
     if not by_runtime:
         notes += tuple(_static(item) for item in sorted(observation.foreign & view.resources.keys()))

@@ -121,3 +121,25 @@ def test_a_branch_that_was_never_there_moves_nothing(rig: Rig) -> None:
     assert [error.code for error in report.errors] == ["git-ref-not-found"]
     assert not report.outcomes
     assert "by-hand" in json.dumps(rig.config("edge"))
+
+
+def test_what_git_moved_while_a_proxy_was_away_is_no_drift(rig: Rig) -> None:
+    """A proxy that is behind and drifts as well: the commit it missed is a change, and is applied where drift is left."""
+    rig.commit({"policies/mesh.yaml": MESH.replace("spec: {", "spec: {drift: report, ")}, "Only report drift")
+    rig.apply()
+    rig.envoys["edge"].stop()
+    rig.commit(rig.routes(80, 20), "v2 at 20%")
+    rig.run()
+    rig.commit(rig.routes(70, 30), "v2 at 30%")
+    rig.run()
+    rig.start("edge")
+    endpoints = min(rig.directory("edge").glob("endpoints/*.pb")).relative_to(rig.directory("edge"))
+    rig.overwrite("edge", str(endpoints), lambda body: body.replace(b"127.0.0.1", b"127.0.0.9"))
+    rig.wait(lambda: b"127.0.0.9" in rig.ask("edge", "/clusters"), "the hand-made change is live")
+
+    report = rig.run()
+
+    assert report.plan is not None
+    causes = {(change.id.type, change.cause) for change in report.plan.proxies[0].changes}
+    assert causes == {(ResourceType.ROUTE, Cause.CHANGE), (ResourceType.ENDPOINTS, Cause.DRIFT)}
+    assert '"weight": 30' in json.dumps(rig.config("edge"))

@@ -141,3 +141,14 @@ def test_a_record_branch_that_may_not_be_pushed_is_an_error_and_traffic_moves_al
     hook.unlink()
     assert rig.command(*cache).code == 0
     assert len(rig.receipts()) == count + 1
+
+
+def test_what_a_commit_acknowledges_holds_until_it_has_been_applied(rig: Rig) -> None:
+    """The proxy was away when the acknowledged commit came: a receipt that it was not applied must not use the word up."""
+    rig.apply()
+    rig.envoys["edge"].stop()
+    rig.commit(rig.routes(20, 80), "v2 at 80%\n\nReconcile-Allow: guard-weight-increase")
+    assert rig.run().exit_code() != 0
+    rig.start("edge")
+    rig.apply()
+    rig.share_is(80)

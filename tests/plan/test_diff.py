@@ -19,12 +19,12 @@ from .fleet import GATEWAY, V1, V2, backend, canary, cluster, observe, runtime, 
 OVERRIDE = runtime("health_check.min_interval", 5)
 
 
-def _never() -> View | None:
+def _never() -> tuple[View, ...]:
     raise AssertionError("nobody needs the base here")
 
 
-def _had(*resources: Resource) -> Callable[[], View | None]:
-    return lambda: view(*resources)
+def _had(*resources: Resource) -> Callable[[], tuple[View, ...]]:
+    return lambda: (view(*resources),)
 
 
 def _said(plan: ProxyPlan) -> list[tuple[str, str, str]]:
@@ -34,7 +34,7 @@ def _said(plan: ProxyPlan) -> list[tuple[str, str, str]]:
 def test_a_proxy_that_has_its_view_needs_nothing() -> None:
     """Nothing differs: no changes, and nobody is asked what was before."""
     has = (*backend(V1, "10.0.0.1"), canary(5))
-    plan = plan_proxy(view(*has), observe(*has), receipt_view="something else", base=_never)
+    plan = plan_proxy(view(*has), observe(*has), receipt_view="something else", bases=_never)
     assert plan == ProxyPlan(proxy=GATEWAY, live=3, unchanged=3)
 
 
@@ -42,7 +42,7 @@ def test_creates_updates_and_deletes_come_in_make_before_break_order() -> None:
     """A plan lists what is to come, to change and to go, sorted by resource; creates and deletes need no fields."""
     live = observe(canary(5), cluster("gone"), cluster("stays"))
     plan = plan_proxy(
-        view(canary(25), cluster("stays"), *backend("new", "1.1.1.1")), live, receipt_view="", base=_never
+        view(canary(25), cluster("stays"), *backend("new", "1.1.1.1")), live, receipt_view="", bases=_never
     )
     assert [(str(c.id), c.action, bool(c.fields)) for c in plan.changes] == [
         ("cluster gone", Action.DELETE, False),
@@ -81,7 +81,7 @@ def test_causes(
         view(*filter(None, [wanted])),
         observe(*filter(None, [live])),
         receipt_view=receipt,
-        base=_had(*filter(None, [base])),
+        bases=_had(*filter(None, [base])),
     )
     causes = {change.id.type: change.cause for change in plan.changes}
     assert causes[ResourceType.ROUTE] is cause
@@ -93,33 +93,51 @@ def test_only_what_drifted_is_drift() -> None:
         view(canary(25), cluster("c")),
         observe(canary(5), cluster("c", connect_timeout="1s")),
         receipt_view="other",
-        base=_had(canary(5), cluster("c")),
+        bases=_had(canary(5), cluster("c")),
     )
     assert _said(plan) == [("cluster c", "update", "drift"), ("route 9080", "update", "change")]
 
 
 def test_without_a_base_what_differs_from_the_receipt_is_drift() -> None:
     """The receipt's commit may be gone from Git; that the proxy moved is still known."""
-    plan = plan_proxy(view(canary(5)), observe(canary(9)), receipt_view="other", base=lambda: None)
+    plan = plan_proxy(view(canary(5)), observe(canary(9)), receipt_view="other", bases=tuple)
     assert _said(plan) == [("route 9080", "update", "drift")]
 
 
-def test_the_base_is_made_once() -> None:
+def test_a_push_that_got_half_way_is_no_drift() -> None:
+    """Part of the proxy has the older commit's content and part the newer's: both came from Git. A third value did not."""
+    plan = plan_proxy(
+        view(canary(50), cluster("c", connect_timeout="9s"), cluster("d")),
+        observe(canary(25), cluster("c"), cluster("d", connect_timeout="1s")),
+        receipt_view="other",
+        bases=lambda: (
+            view(canary(25), cluster("c", connect_timeout="5s"), cluster("d")),
+            view(canary(5), cluster("c"), cluster("d")),
+        ),
+    )
+    assert _said(plan) == [
+        ("cluster c", "update", "change"),
+        ("cluster d", "update", "drift"),
+        ("route 9080", "update", "change"),
+    ]
+
+
+def test_the_bases_are_made_once() -> None:
     """Compiling an old commit is dear."""
     made: list[int] = []
 
-    def base() -> View | None:
+    def bases() -> tuple[View, ...]:
         made.append(1)
-        return None
+        return ()
 
-    plan = plan_proxy(view(cluster("a"), cluster("b")), observe(cluster("c")), receipt_view="other", base=base)
+    plan = plan_proxy(view(cluster("a"), cluster("b")), observe(cluster("c")), receipt_view="other", bases=bases)
     assert len(plan.changes) == 3
     assert made == [1]
 
 
 def test_overrides_on_a_proxy_that_is_configured_fully_are_drift() -> None:
     """They shadow Git and vanish on restart: deleted, and not counted among the proxy's resources."""
-    plan = plan_proxy(view(canary(5)), observe(canary(5), OVERRIDE), receipt_view="", base=_never)
+    plan = plan_proxy(view(canary(5)), observe(canary(5), OVERRIDE), receipt_view="", bases=_never)
     assert _said(plan) == [("runtime health_check.min_interval", "delete", "drift")]
     assert shown(plan.changes[0].fields) == ["value: 5 -> None"]
     assert (plan.live, plan.unchanged) == (1, 1)
@@ -129,23 +147,23 @@ def test_runtime_keys_that_the_view_lacks_are_left_alone() -> None:
     """They are others', or of a route whose weights can't be pushed any more: no reason to move its traffic."""
     ours, stray = runtime("routing.reviews.v1", 95), runtime("routing.ratings.v1", 1)
     live = observe(runtime("routing.reviews.v1", 90), stray, OVERRIDE)
-    plan = plan_proxy(view(ours), live, receipt_view="other", base=_had(ours, stray))
+    plan = plan_proxy(view(ours), live, receipt_view="other", bases=_had(ours, stray))
     assert _said(plan) == [("runtime routing.reviews.v1", "update", "drift")]
     assert (plan.live, plan.unchanged) == (1, 0)
-    assert plan_proxy(view(), observe(stray, OVERRIDE), receipt_view="other", base=_never).changes == ()
+    assert plan_proxy(view(), observe(stray, OVERRIDE), receipt_view="other", bases=_never).changes == ()
     assert compare_views(view(ours, stray), view(ours)).changes == ()
 
 
 def test_a_runtime_key_that_comes_shows_its_value() -> None:
     """A key is nothing but its value."""
-    plan = plan_proxy(view(runtime("r.v1", 5)), observe(), receipt_view="", base=_never)
+    plan = plan_proxy(view(runtime("r.v1", 5)), observe(), receipt_view="", bases=_never)
     assert shown(plan.changes[0].fields) == ["value: None -> 5"]
 
 
 def test_a_proxy_that_cannot_be_asked_has_a_reason_and_no_changes() -> None:
     """An unreachable proxy is named; what it lacks is unknown."""
     down = Diagnostic(code="admin-unreachable", message="connection refused")
-    plan = plan_proxy(view(canary(5)), observe(error=down), receipt_view="x", base=_never)
+    plan = plan_proxy(view(canary(5)), observe(error=down), receipt_view="x", bases=_never)
     assert (plan.error, plan.changes, plan.reachable) == (down, (), False)
 
 
@@ -153,7 +171,7 @@ def test_static_resources_are_left_alone_and_said() -> None:
     """No push changes what a bootstrap holds: never deleted, and a name that clashes is a warning."""
     admin, clash = cluster("admin"), ResourceId(ResourceType.CLUSTER, V1)
     live = observe(admin, canary(5), foreign=[admin.id, clash])
-    plan = plan_proxy(view(canary(5), cluster(V1)), live, receipt_view="", base=_never)
+    plan = plan_proxy(view(canary(5), cluster(V1)), live, receipt_view="", bases=_never)
     assert _said(plan) == [(f"cluster {V1}", "create", "change")]
     (note,) = plan.notes
     assert (note.code, note.severity) == ("static-resource", Severity.WARNING)
@@ -166,10 +184,10 @@ def test_what_a_proxy_cannot_do_is_noted() -> None:
     finding = Finding(code="runtime-unmapped", message="no mapping", origin=Origin("policies/a.yaml", 0))
     asked = View.of(GATEWAY, [], [finding])
     note = Diagnostic(code="runtime-unmapped", message="no mapping", file="policies/a.yaml")
-    assert plan_proxy(asked, observe(), receipt_view="", base=_never).notes == (note,)
+    assert plan_proxy(asked, observe(), receipt_view="", bases=_never).notes == (note,)
     assert compare_views(None, asked).notes == (note,)
     located = replace(note, line=3)
-    assert plan_proxy(asked, observe(), receipt_view="", base=_never, notes=(located,)).notes == (located,)
+    assert plan_proxy(asked, observe(), receipt_view="", bases=_never, notes=(located,)).notes == (located,)
     assert compare_views(None, asked, notes=(located,)).notes == (located,)
 
 

@@ -193,7 +193,7 @@ def test_updates_are_no_deletions_and_endpoints_go_with_their_cluster() -> None:
 def test_overrides_do_not_count_as_deleted_resources() -> None:
     """Clearing away what somebody set by hand on a proxy that is configured fully is no loss of configuration."""
     live = observe(canary(5), *(runtime(f"o.{index}", 1) for index in range(9)))
-    found = plan_proxy(view(canary(5)), live, receipt_view="", base=lambda: None)
+    found = plan_proxy(view(canary(5)), live, receipt_view="", bases=tuple)
     assert len(found.changes) == 9
     assert check(plan(found), views={GATEWAY: view(canary(5))}, limits=Guards()) == ()
 
