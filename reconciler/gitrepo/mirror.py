@@ -22,6 +22,9 @@ from reconciler.gitrepo.objects import Objects
 from reconciler.gitrepo.writing import grafted, write_commit
 from reconciler.settings import GitSettings
 
+_TIDY_EVERY = 500
+"""Fetches of one process after which git looks whether there is something to tidy up; the first does."""
+
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
@@ -69,6 +72,7 @@ class MirrorBranches:
         self._git_dir = git_dir
         self._url = url
         self._transport = _transport()
+        self._fetches = 0
 
     def fetch(self) -> None:
         """Bring the mirror up to date; branches and tags that the remote has lost go.
@@ -83,6 +87,10 @@ class MirrorBranches:
             except RaceLostError:
                 _clear_stale_locks(self._git_dir, self._settings.timeout)
                 _fetch(self._git_dir, self._url, self._settings, self._transport)
+        if self._fetches % _TIDY_EVERY == 0:
+            # Not as a part of the fetch: a large mirror takes longer than a fetch may, and would be left half-way each time.
+            run([f"--git-dir={self._git_dir}", "gc", "--auto", "--quiet"])
+        self._fetches += 1
 
     def commit(
         self, branch: str, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime
@@ -135,7 +143,7 @@ class MirrorBranches:
 def _fetch(git_dir: Path, url: str, settings: GitSettings, transport: Sequence[str]) -> None:
     fetched = run(
         [
-            f"--git-dir={git_dir}", *transport, "-c", "gc.autoDetach=false", "fetch", "--quiet", "--prune", "--no-tags",
+            f"--git-dir={git_dir}", *transport, "fetch", "--quiet", "--prune", "--no-tags", "--no-auto-gc",
             "--no-write-fetch-head", "--recurse-submodules=no", url, *_REFSPECS,
         ],
         timeout=settings.timeout,

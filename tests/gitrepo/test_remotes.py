@@ -377,3 +377,21 @@ def test_a_lock_is_for_one_of_two_in_one_process(checkout: Path, opened: Open) -
         pass
     with pytest.raises(ValueError, match="lock's name"):
         one.lock("../x", wait=0)
+
+
+def test_tidying_up_is_no_part_of_the_time_that_a_fetch_may_take(url: str, settings: GitSettings, git: Git) -> None:
+    """A large mirror takes longer to tidy up than a call over the network may: that must not end every fetch half-way."""
+    with open_repository(url, replace(settings, timeout=2)) as repository:
+        hooks = repository.git_dir / "hooks"
+        hooks.mkdir(exist_ok=True)
+        (hooks / "pre-auto-gc").write_text(f"#!/bin/sh\nsleep 4\ntouch {repository.git_dir}/tidied\n")
+        (hooks / "pre-auto-gc").chmod(0o755)
+        git(repository.git_dir, "config", "gc.autoPackLimit", "1")
+        for number in range(3):
+            new = git(repository.git_dir, "commit-tree", "-m", str(number), "main^{tree}")
+            git(repository.git_dir, "update-ref", f"refs/kept/{number}", new)
+            git(repository.git_dir, "repack", "-q", "-d")
+
+        repository.fetch()
+
+        assert (repository.git_dir / "tidied").exists()
