@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from reconciler.errors import Severity
+from reconciler.model.hosts import fqdn
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import FieldPath, Finding
@@ -19,7 +20,7 @@ from reconciler.model.virtualservice import HTTPRoute, VirtualService
 
 _HINTS = {
     "runtime-key": "give each mapped route a `prefix` of its own",
-    "runtime-shared-cluster": "map each subset to a cluster of its own",
+    "runtime-shared-cluster": "map each subset to a cluster of its own; destinations that differ otherwise need subsets of their own names",
     "runtime-unmapped-destination": "add the subset to the mapping's `clusters`, with the cluster's name in that Envoy",
     "runtime-unweighted-route": "write the split with all its destinations, with weight 0 for those that get nothing",
 }
@@ -58,7 +59,7 @@ def runtime_view(proxy: Policy[Proxy], push: RuntimePush, mesh: Mesh) -> View:
     findings.extend(_unmapped(proxy, mapped))
     keys: dict[str, int] = {}
     for item in mapped:
-        weights, problems = _weights(item)
+        weights, problems = _weights(item, mesh.settings.domain)
         taken = sorted(set(weights) & set(keys))
         if taken and not problems:
             problems = [_report(item, "runtime-key", f"the key {taken[0]} is another mapped route's already")]
@@ -110,24 +111,27 @@ def _unmapped(proxy: Policy[Proxy], mapped: Iterable[_Mapped]) -> Iterator[Findi
                 )
 
 
-def _weights(item: _Mapped) -> tuple[dict[str, int], list[Finding]]:
+def _weights(item: _Mapped, domain: str) -> tuple[dict[str, int], list[Finding]]:
     """The keys of a mapped split: its destinations' weights, and 0 for mapped clusters that it no longer has."""
     if len(item.rule.route) < 2:  # noqa: PLR2004 -- what makes a split
         message = "it has a single destination, and so no weights to push"
         return {}, [_report(item, "runtime-unweighted-route", message)]
     problems: list[Finding] = []
     weights = {f"{item.mapping.prefix}.{cluster}": 0 for _, cluster in sorted(item.mapping.clusters.items())}
-    used: dict[str, str] = {}
+    used: dict[str, tuple[str, str, int | None]] = {}
     for number, share in enumerate(item.rule.route):
-        subset = share.destination.subset
+        destination, subset = share.destination, share.destination.subset
+        host = fqdn(destination.host, namespace=item.policy.key.namespace, domain=domain)
+        target = (subset, host, destination.port.number if destination.port else None)
         cluster = item.mapping.clusters.get(subset)
         if cluster is None:
             message = f"the subset {subset!r} of its destination {number} is not in the mapping's `clusters`"
             problems.append(_report(item, "runtime-unmapped-destination", message))
-        elif used.setdefault(cluster, subset) != subset:
-            message = (
-                f"the subsets {used[cluster]!r} and {subset!r} are both mapped to {cluster}, whose weight is one key"
-            )
+        elif (other := used.setdefault(cluster, target)) != target:
+            what = f"the subsets {other[0]!r} and {subset!r}"
+            if other[0] == subset:
+                what = f"destinations of different hosts or ports, both with the subset {subset!r},"
+            message = f"{what} are both mapped to {cluster}, whose weight is one key"
             problems.append(_report(item, "runtime-shared-cluster", message))
         else:
             weights[f"{item.mapping.prefix}.{cluster}"] += share.weight

@@ -75,6 +75,7 @@ def test_two_destinations_of_one_subset_add_up() -> None:
         (_RULES.partition("    - {destination: {host: reviews, subset: v2}")[0], _MAPPING, "runtime-unweighted-route"),
         (_RULES, _MAPPING.replace(", v2: two", ""), "runtime-unmapped-destination"),
         (_RULES, _MAPPING.replace("v2: two", "v2: one"), "runtime-shared-cluster"),
+        (_RULES.replace("host: reviews, subset: v2", "host: elsewhere, subset: v1"), _MAPPING, "runtime-shared-cluster"),
     ],
 )  # fmt: skip
 def test_a_split_that_cannot_be_pushed_whole_is_not_pushed_at_all(rules: str, mapping: str, code: str) -> None:

@@ -147,7 +147,9 @@ RUNTIME: Group = {
     ),
     "runtime-key": Entry("Give each mapped route its own `prefix`.", "Two mapped routes share a runtime key.", "input"),
     "runtime-shared-cluster": Entry(
-        "Map each subset to its own cluster.", "Two subsets are mapped to one cluster, which has one weight.", "input"
+        "Map each subset to its own cluster.",
+        "Two destinations are mapped to one cluster, which has one weight.",
+        "input",
     ),
     "runtime-unmapped-destination": Entry(
         "Add the subset to `clusters`.", "A destination's subset is not in the mapping.", "input"
