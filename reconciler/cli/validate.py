@@ -16,6 +16,7 @@ def validate(
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Check policies without asking Git or any proxy: all errors at once, with their places."""
+    import os
     from dataclasses import replace
 
     from reconciler.cli.folder import policy_folder
@@ -24,7 +25,7 @@ def validate(
     from reconciler.cycle.report import Stopwatch, silent
     from reconciler.errors import PolicyError, Severity
 
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 -- pathlib raises where a folder on the way may not be entered
         raise UsageError(
             f"{path} is not a folder", hint="name a folder of YAML files, or the root of a policy repository"
         )

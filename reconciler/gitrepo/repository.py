@@ -6,6 +6,7 @@ Nothing here decides what a commit says or whether a lost race is tried again.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -254,9 +255,14 @@ def _discover(location: str) -> tuple[Path, Path | None]:
         path = Path(location).expanduser().absolute()
     except (OSError, RuntimeError) as error:  # the current folder has been deleted; `~nobody` has no home
         raise NotARepositoryError(f"{location} is not there: {error}", hint="give an absolute path") from error
-    if not path.is_dir():
-        what = "is not a folder" if path.exists() else "is not there"
-        raise NotARepositoryError(f"{location} {what}", hint="give the path or the URL of a Git repository")
+    hint = "give the path or the URL of a Git repository"
+    try:
+        if not stat.S_ISDIR(path.stat().st_mode):
+            raise NotARepositoryError(f"{location} is not a folder", hint=hint)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotARepositoryError(f"{location} is not there", hint=hint) from None
+    except OSError as error:
+        raise NotARepositoryError(f"{location} can't be looked at: {error.strerror or error}", hint=hint) from error
     # Asked from inside the folder, git refuses a repository that another user has planted there; see safe.directory.
     found = run(["rev-parse", "--path-format=absolute", "--git-common-dir"], cwd=path)
     if found.ok:

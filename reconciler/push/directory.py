@@ -45,9 +45,9 @@ def prepare_socket(admin: str) -> tuple[str, ...]:
 
 
 def _folder(path: str) -> tuple[str, ...]:
-    if Path(path).is_dir():
-        return ()
     try:
+        if Path(path).is_dir():
+            return ()
         Path(path).mkdir(parents=True)
     except OSError as error:
         raise WriteError(f"cannot create {path}: {error.strerror or error}") from error

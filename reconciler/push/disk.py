@@ -42,7 +42,11 @@ class Disk:
 
     def check(self) -> None:
         """Find out early whether there is a directory to write to."""
-        if not Path(self.directory).is_dir():
+        try:
+            there = Path(self.directory).is_dir()
+        except OSError as error:  # a folder on the way to it may not be entered
+            raise _error("write to", self.directory, error) from error
+        if not there:
             missing = not os.path.lexists(self.directory)
             raise WriteError(
                 f"cannot write to {self.directory}: "

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -359,3 +361,31 @@ def test_a_git_that_complains_at_every_look_does_not_stand_still(checkout: Path,
     looks = [repository.branch("main") for _ in range(2000)]  # 64 KiB are full after 1,300
 
     assert set(looks) == {tip}
+
+
+_CLOSED = """
+import os, sys
+from reconciler.gitrepo import NotARepositoryError, open_repository
+from reconciler.settings import GitSettings
+if os.getuid() == 0:  # root enters every folder
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    open_repository(sys.argv[1], GitSettings())
+except NotARepositoryError as error:
+    print(error)
+"""
+
+
+def test_a_path_behind_a_closed_door_says_so(tmp_path: Path) -> None:
+    """A folder on the way that may not be entered is the reason given, not a traceback."""
+    closed = tmp_path / "closed"
+    (closed / "policies.git").mkdir(parents=True)
+    closed.chmod(0)
+    done = subprocess.run(
+        [sys.executable, "-c", _CLOSED, str(closed / "policies.git")],
+        check=False, capture_output=True, text=True, cwd="/",
+    )  # fmt: skip
+    closed.chmod(0o700)
+    assert "error[git-not-a-repository]" in done.stdout, done.stderr
+    assert "can't be looked at: Permission denied" in done.stdout

@@ -382,25 +382,30 @@ sys.exit(failed)
 """
 
 
-def test_a_read_only_repository_can_be_read_and_says_what_it_refuses(bare: Path, tmp_path: Path, git: Git) -> None:
+def test_a_read_only_repository_can_be_read_and_says_what_it_refuses(bare: Path, short_path: Path, git: Git) -> None:
     """Without the right to write, reading works, and commits and locks fail with a text that says where."""
-    git(tmp_path, "config", "--global", "safe.directory", "*")
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
-        if folder.name.startswith("pytest-of"):
-            break
-    for path in (bare, *bare.rglob("*")):
+    repository = short_path / "bare.git"  # not below pytest's own folders, which may be closed to another user
+    shutil.copytree(bare, repository)
+    git(repository, "config", "--global", "safe.directory", "*")
+    config = short_path / "gitconfig"
+    shutil.copy(os.environ["GIT_CONFIG_GLOBAL"], config)
+    short_path.chmod(0o755)
+    for path in (repository, *repository.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    environ = {**os.environ, "HOME": str(tmp_path)}
+    environ = {**os.environ, "HOME": str(short_path), "GIT_CONFIG_GLOBAL": str(config)}
 
     done = subprocess.run(
-        [sys.executable, "-c", _READ_ONLY, str(bare)], check=False, capture_output=True, text=True, env=environ, cwd="/"
+        [sys.executable, "-c", _READ_ONLY, str(repository)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environ,
+        cwd="/",
     )
 
     assert done.returncode == 2, done.stderr
     assert done.stdout.count("error[git-write]") == 2
-    assert str(bare) in done.stdout
+    assert str(repository) in done.stdout
 
 
 def test_what_a_hook_leaves_running_is_not_waited_for(bare: Path, tmp_path: Path, opened: Open) -> None:
