@@ -37,8 +37,8 @@ def reconcile(
         ),
     ] = "live",
     work_tree: Annotated[bool, typer.Option("--work-tree", help="Dry run: preview uncommitted files.")] = False,
-    select: Annotated[list[str], typer.Option(metavar="proxy/NAME", help="Only these proxies. Repeatable.")] = [],  # noqa: B006
-    allow: Annotated[list[str], typer.Option(metavar="CODE", help="Override a guard on purpose. Repeatable.")] = [],  # noqa: B006
+    select: Annotated[list[str], typer.Option(metavar="proxy/NAME", help="Only these proxies. Repeatable.")] = [],
+    allow: Annotated[list[str], typer.Option(metavar="CODE", help="Override a guard on purpose. Repeatable.")] = [],
     plan_digest: Annotated[
         str | None, typer.Option(metavar="SHA", help="Apply only the plan with this digest.")
     ] = None,

@@ -148,7 +148,7 @@ class Stage:
         self.root = self._folder(tempfile.gettempdir())
         longest = self.root / "run" / ("x" * 40) / _SOCKET
         # Unix sockets have short paths by nature; a long TMPDIR gets a second, short folder for them.
-        self._sockets = self.root / "run" if len(str(longest)) < _LONGEST_SOCKET else self._folder("/tmp")  # noqa: S108
+        self._sockets = self.root / "run" if len(str(longest)) < _LONGEST_SOCKET else self._folder("/tmp")  # noqa: S108 -- a fresh folder inside, mode 0700
         self._sockets.mkdir(exist_ok=True)
 
     def _folder(self, parent: str) -> Path:
