@@ -18,11 +18,12 @@ from reconciler.compile.index import Index, Rule
 from reconciler.compile.names import ClusterRef
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.sources import FilesSource
-from reconciler.model.destinationrule import SimpleLB, Subset
+from reconciler.model.destinationrule import Subset
 from reconciler.model.protos import resource
 from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.serviceentry import Protocol
 from reconciler.model.services import Service, selected
+from reconciler.model.trafficpolicy import SimpleLB
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _LB_POLICIES = {
@@ -118,7 +119,7 @@ def _apply(message: Any, ref: ClusterRef, rule: Rule) -> None:
     subset: Subset | None = rule.subsets.get(ref.subset)
     for policy in (subset.traffic_policy if subset else None, rule.traffic_policy):
         if policy is not None and policy.load_balancer is not None:
-            message.lb_policy = _LB_POLICIES.get(policy.load_balancer.simple, message.lb_policy)
+            message.lb_policy = _LB_POLICIES.get(policy.load_balancer.simple or SimpleLB.UNSPECIFIED, message.lb_policy)
             break
     origin = {"config": names.config_path("destination-rule", rule.key)}
     message.metadata.filter_metadata["istio"].update(origin | ({"subset": ref.subset} if subset else {}))

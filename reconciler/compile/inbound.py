@@ -19,12 +19,12 @@ from reconciler.compile.index import Index
 from reconciler.compile.listeners import Direction, build
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.sockets import Fixed, Socket
-from reconciler.model.gateway import Sidecar
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding, Origin
 from reconciler.model.protos import resource
 from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.serviceentry import Protocol, WorkloadEntry
+from reconciler.model.sidecar import Sidecar
 
 _UNIX = "unix://"
 

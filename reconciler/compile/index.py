@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
-from reconciler.model.destinationrule import DestinationRule, Subset, TrafficPolicy
-from reconciler.model.gateway import Gateway, Sidecar
+from reconciler.model.destinationrule import DestinationRule, Subset
+from reconciler.model.gateway import Gateway
 from reconciler.model.hosts import covers, fqdn
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy, S_co
 from reconciler.model.serviceentry import WorkloadEntry
 from reconciler.model.services import Endpoint, Service
+from reconciler.model.sidecar import Sidecar
+from reconciler.model.trafficpolicy import TrafficPolicy
 from reconciler.model.virtualservice import MESH_GATEWAY, VirtualService
 
 K = TypeVar("K")

@@ -9,11 +9,11 @@ from reconciler.compile import names
 from reconciler.compile.index import Index
 from reconciler.compile.scope import EVERYTHING, Scope
 from reconciler.compile.sockets import Fixed, Socket
-from reconciler.model.gateway import EgressListener, Sidecar, SidecarProtocol
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding, Origin
 from reconciler.model.serviceentry import WorkloadEntry
 from reconciler.model.services import selected
+from reconciler.model.sidecar import EgressListener, Sidecar, SidecarProtocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,21 +1,44 @@
-"""Gateway and Sidecar: which listeners a proxy opens. Istio's `gateway.proto` and `sidecar.proto`, as far as carried out."""
+"""Gateway: Istio's `networking/v1alpha3/gateway.proto`: the listeners at the edge."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from reconciler.model.serviceentry import WorkloadSelector
 from reconciler.model.spec import Labels, PortNumber, Spec
 
 
 class ServerProtocol(StrEnum):
-    """What a gateway server speaks."""
+    """What a gateway server speaks. `HTTPS` and `TLS` need `tls`; `MONGO`, `MYSQL` and `REDIS` are TCP."""
 
     HTTP = "HTTP"
+    HTTP2 = "HTTP2"
+    GRPC = "GRPC"
+    GRPC_WEB = "GRPC-WEB"
+    HTTPS = "HTTPS"
+    TLS = "TLS"
+    TCP = "TCP"
+    MONGO = "MONGO"
+    MYSQL = "MYSQL"
+    REDIS = "REDIS"
+
+    @property
+    def is_http(self) -> bool:
+        """Whether requests arrive in plain text."""
+        return self in {ServerProtocol.HTTP, ServerProtocol.HTTP2, ServerProtocol.GRPC, ServerProtocol.GRPC_WEB}
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether connections begin with a server name."""
+        return self in {ServerProtocol.HTTPS, ServerProtocol.TLS}
+
+
+def _upper(value: Any) -> Any:
+    """Istio takes protocols in any case."""
+    return value.upper() if isinstance(value, str) else value
 
 
 class ServerPort(Spec):
@@ -23,15 +46,95 @@ class ServerPort(Spec):
 
     Attributes:
         number: What the listener binds.
-        protocol: `HTTP`; HTTP/2 is taken too from clients that begin with it.
+        protocol: What is spoken on it; HTTP/2 is taken on `HTTP` too from clients that begin with it.
         name: Unique in the Gateway.
     """
 
     refused: ClassVar[Mapping[str, str]] = {"targetPort": "Istio ignores it; the listener binds `number`"}
 
     number: PortNumber
-    protocol: ServerProtocol
+    protocol: Annotated[ServerProtocol, BeforeValidator(_upper)]
     name: Annotated[str, Field(min_length=1)]
+
+
+class ServerTLSMode(StrEnum):
+    """What a gateway does with TLS.
+
+    PASSTHROUGH: passes it on by server name (a VirtualService's `tls` routes). SIMPLE: ends it. MUTUAL: ends it and asks for
+    a client certificate. OPTIONAL_MUTUAL: takes one if there is one. ISTIO_MUTUAL: MUTUAL with the proxy's own certificates.
+    """
+
+    PASSTHROUGH = "PASSTHROUGH"
+    SIMPLE = "SIMPLE"
+    MUTUAL = "MUTUAL"
+    ISTIO_MUTUAL = "ISTIO_MUTUAL"
+    OPTIONAL_MUTUAL = "OPTIONAL_MUTUAL"
+
+
+class TLSProtocol(StrEnum):
+    """Versions of TLS; `TLS_AUTO` is the house's choice: 1.2 at least, 1.3 at most."""
+
+    TLS_AUTO = "TLS_AUTO"
+    TLSV1_0 = "TLSV1_0"
+    TLSV1_1 = "TLSV1_1"
+    TLSV1_2 = "TLSV1_2"
+    TLSV1_3 = "TLSV1_3"
+
+
+class TLSCertificate(Spec):
+    """One of several certificates of a server, of different key types.
+
+    Attributes:
+        server_certificate: File of the certificate chain.
+        private_key: File of its key.
+    """
+
+    refused: ClassVar[Mapping[str, str]] = {"caCertificates": "Istio ignores it; use `tls.caCertificates`"}
+
+    server_certificate: str = ""
+    private_key: str = ""
+
+
+class ServerTLS(Spec):
+    """TLS from clients. Certificates and keys are files on the proxy's own host.
+
+    Attributes:
+        https_redirect: On an HTTP server: answers every request with a 301 to https.
+        mode: What is done with TLS.
+        server_certificate: File of the certificate chain.
+        private_key: File of its key.
+        ca_certificates: File of the CAs that client certificates are checked against.
+        ca_crl: File of revoked client certificates.
+        credential_name: Instead of the files: a folder below `certificates.directory` with `tls.crt`, `tls.key`, `ca.crt`.
+        credential_names: Two such folders, one with an RSA and one with an ECDSA certificate.
+        ca_cert_credential_name: The folder of `ca.crt` alone; `<credentialName>-cacert` or `credentialName` by default.
+        tls_certificates: Two pairs of files, one RSA and one ECDSA.
+        subject_alt_names: Of which a client's certificate must have one.
+        verify_certificate_spki: Base64 SHA-256 of public keys that clients may have.
+        verify_certificate_hash: Hex SHA-256 of certificates that clients may have.
+        min_protocol_version: `TLSV1_2` by default.
+        max_protocol_version: `TLSV1_3` by default.
+        cipher_suites: For TLS up to 1.2; Envoy's by default.
+        insecure_skip_verify: Takes client certificates without checking them; for `OPTIONAL_MUTUAL`.
+    """
+
+    https_redirect: bool = False
+    mode: ServerTLSMode = ServerTLSMode.PASSTHROUGH
+    server_certificate: str = ""
+    private_key: str = ""
+    ca_certificates: str = ""
+    ca_crl: str = ""
+    credential_name: str = ""
+    credential_names: tuple[str, ...] = ()
+    ca_cert_credential_name: str = ""
+    tls_certificates: tuple[TLSCertificate, ...] = ()
+    subject_alt_names: tuple[str, ...] = ()
+    verify_certificate_spki: tuple[str, ...] = ()
+    verify_certificate_hash: tuple[str, ...] = ()
+    min_protocol_version: TLSProtocol = TLSProtocol.TLS_AUTO
+    max_protocol_version: TLSProtocol = TLSProtocol.TLS_AUTO
+    cipher_suites: tuple[str, ...] = ()
+    insecure_skip_verify: bool | None = None
 
 
 class Server(Spec):
@@ -41,17 +144,16 @@ class Server(Spec):
         port: Where it listens.
         bind: Address to listen on; all of them by default.
         hosts: `host`, `namespace/host`, `*/host` or `./host`; the namespace is the VirtualService's.
+        tls: TLS from clients; needed for `HTTPS` and `TLS`.
         name: Unique in the Gateway; for readers.
     """
 
-    refused: ClassVar[Mapping[str, str]] = {
-        "tls": "TLS is not supported yet",
-        "defaultEndpoint": "Istio ignores it",
-    }
+    refused: ClassVar[Mapping[str, str]] = {"defaultEndpoint": "Istio ignores it"}
 
     port: ServerPort
     bind: str = ""
     hosts: tuple[str, ...] = ()
+    tls: ServerTLS | None = None
     name: str = ""
 
 
@@ -65,87 +167,3 @@ class Gateway(Spec):
 
     servers: tuple[Server, ...] = ()
     selector: Labels = {}
-
-
-class CaptureMode(StrEnum):
-    """How traffic reaches a listener; both mean the real port while `Mesh.interception` is NONE."""
-
-    DEFAULT = "DEFAULT"
-    NONE = "NONE"
-
-
-class SidecarProtocol(StrEnum):
-    """HTTP routes by Host among services of the listener's port; HTTP_PROXY among all, by Host and port."""
-
-    HTTP = "HTTP"
-    HTTP2 = "HTTP2"
-    GRPC = "GRPC"
-    HTTP_PROXY = "HTTP_PROXY"
-
-
-class SidecarPort(Spec):
-    """The port of a sidecar's listener.
-
-    Attributes:
-        number: What the listener binds.
-        protocol: What is spoken on it; `HTTP_PROXY` (egress only) routes among all services by Host and port.
-        name: For readers.
-    """
-
-    refused: ClassVar[Mapping[str, str]] = {"targetPort": "Istio ignores it"}
-
-    number: PortNumber
-    protocol: SidecarProtocol = SidecarProtocol.HTTP
-    name: str = ""
-
-
-class IngressListener(Spec):
-    """An inbound listener.
-
-    Attributes:
-        port: The workload's endpoint port that callers use.
-        bind: Address to listen on; the workload's by default.
-        capture_mode: Both mean the real port while `Mesh.interception` is NONE.
-        default_endpoint: The application: `127.0.0.1:port`, `0.0.0.0:port` (the workload's address) or `unix:///path`.
-    """
-
-    refused: ClassVar[Mapping[str, str]] = dict.fromkeys(("tls", "connectionPool"), "not supported yet")
-
-    port: SidecarPort
-    bind: str = ""
-    capture_mode: CaptureMode = CaptureMode.DEFAULT
-    default_endpoint: Annotated[str, Field(min_length=1)]
-
-
-class EgressListener(Spec):
-    """An outbound listener, or, without a port, the scope of all default ones.
-
-    Attributes:
-        port: Without one (the last listener only), the scope of all default listeners.
-        bind: Address to listen on; 127.0.0.1 by default.
-        capture_mode: Both mean the real port while `Mesh.interception` is NONE.
-        hosts: `namespace/host`, with `*`, `.` (own namespace) or `~` (none) for the namespace and wildcards for the host.
-    """
-
-    port: SidecarPort | None = None
-    bind: str = ""
-    capture_mode: CaptureMode = CaptureMode.DEFAULT
-    hosts: tuple[str, ...] = ()
-
-
-class Sidecar(Spec):
-    """Scope and listeners of the sidecars of some workloads, or, without a selector, of a namespace.
-
-    Attributes:
-        workload_selector: The workloads of this namespace that it is for; without one, all that no other Sidecar selects.
-        ingress: Inbound listeners; without any, one for each endpoint port of the workload. Needs the selector.
-        egress: Outbound listeners; without any, one for each service port of the whole mesh.
-    """
-
-    refused: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("inboundConnectionPool", "outboundTrafficPolicy"), "not supported yet"
-    )
-
-    workload_selector: WorkloadSelector | None = None
-    ingress: tuple[IngressListener, ...] = ()
-    egress: tuple[EgressListener, ...] = ()

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
 from reconciler.model.destinationrule import DestinationRule
-from reconciler.model.gateway import Gateway, Sidecar
+from reconciler.model.gateway import Gateway
 from reconciler.model.key import Key
 from reconciler.model.origin import Origin
 from reconciler.model.proxy import MeshSpec, Proxy
 from reconciler.model.serviceentry import ServiceEntry, WorkloadEntry
+from reconciler.model.sidecar import Sidecar
 from reconciler.model.spec import Spec
 from reconciler.model.virtualservice import VirtualService
 

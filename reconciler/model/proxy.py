@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from reconciler.model.sidecar import OutboundTrafficPolicy
 from reconciler.model.spec import Duration, Labels, Spec
 
 
@@ -62,6 +63,22 @@ class Push(Spec):
     runtime: RuntimePush | None = None
 
 
+class Certificates(Spec):
+    """Files on a proxy's own host that TLS settings refer to. Envoy reads them again when they are replaced.
+
+    Attributes:
+        directory: Where `credentialName`s are: each a folder with `tls.crt`, `tls.key` and `ca.crt`.
+        certificate_chain: The proxy's own certificate, for `ISTIO_MUTUAL`.
+        private_key: Its key, for `ISTIO_MUTUAL`.
+        root_certificate: The CAs that other proxies are checked against, for `ISTIO_MUTUAL`.
+    """
+
+    directory: str = ""
+    certificate_chain: str = ""
+    private_key: str = ""
+    root_certificate: str = ""
+
+
 class Proxy(Spec):
     """One Envoy.
 
@@ -70,10 +87,14 @@ class Proxy(Spec):
         labels: A gateway's labels, matched by `Gateway.spec.selector`.
         admin: `http://host:port` or `unix:///path/admin.sock`.
         push: How it gets its configuration: exactly one of `files` and `runtime`.
+        locality: A gateway's `region/zone/subzone`; a sidecar has its workload's.
+        certificates: Where its certificates are, field by field before what `Mesh` says.
     """
 
     workload: str = ""
     labels: Labels = {}
+    locality: str = ""
+    certificates: Certificates = Certificates()
     admin: Annotated[str, Field(min_length=1)]
     push: Push
 
@@ -86,29 +107,14 @@ class DriftPolicy(StrEnum):
 
 
 class Interception(StrEnum):
-    """How traffic gets into sidecars: NONE, listeners bind real ports."""
+    """How traffic gets into sidecars.
+
+    NONE: listeners bind real ports. REDIRECT: iptables sends connections to ports 15001 (out) and 15006 (in), and Envoy asks
+    the kernel where they were going.
+    """
 
     NONE = "NONE"
-
-
-class TrafficMode(StrEnum):
-    """What happens to requests for unknown hosts.
-
-    Without interception there is no original destination to pass them to, so both answer 502.
-    """
-
-    ALLOW_ANY = "ALLOW_ANY"
-    REGISTRY_ONLY = "REGISTRY_ONLY"
-
-
-class OutboundTrafficPolicy(Spec):
-    """Requests for hosts that no service has.
-
-    Attributes:
-        mode: Without interception both modes answer 502.
-    """
-
-    mode: TrafficMode = TrafficMode.ALLOW_ANY
+    REDIRECT = "REDIRECT"
 
 
 class RecordMode(StrEnum):
@@ -147,7 +153,8 @@ class MeshSpec(Spec):
     Attributes:
         domain: What short names are completed with: `<name>.<namespace>.svc.<domain>`.
         outbound_traffic_policy: Requests for hosts that no service has.
-        interception: How traffic gets into sidecars; `NONE`, listeners bind real ports.
+        interception: How traffic gets into sidecars; `NONE`, listeners bind real ports; `REDIRECT`, iptables sends it.
+        certificates: Where proxies have their certificates.
         drift: Whether changes that Git does not know of are put right (`correct`) or only reported (`report`).
         record: Where receipts go.
         guards: Limits on what one pass may do without acknowledgement.
@@ -157,6 +164,7 @@ class MeshSpec(Spec):
     domain: Annotated[str, Field(min_length=1)] = "cluster.local"
     outbound_traffic_policy: OutboundTrafficPolicy = OutboundTrafficPolicy()
     interception: Interception = Interception.NONE
+    certificates: Certificates = Certificates(directory="/etc/envoy/credentials")
     drift: DriftPolicy = DriftPolicy.CORRECT
     record: RecordSettings = RecordSettings()
     verify_deadline: Duration = timedelta(seconds=10)

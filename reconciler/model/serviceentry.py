@@ -4,29 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from reconciler.model.spec import Labels, PortNumber, Spec
 
 
 class Protocol(StrEnum):
-    """What is spoken on a port. Istio's other protocols are refused until they are carried out."""
+    """What is spoken on a port. `HTTPS` and `TLS` are passed on by server name; `MONGO`, `MYSQL` and `REDIS` are TCP."""
 
     HTTP = "HTTP"
     HTTP2 = "HTTP2"
     GRPC = "GRPC"
+    GRPC_WEB = "GRPC-WEB"
+    HTTPS = "HTTPS"
+    TLS = "TLS"
+    TCP = "TCP"
+    MONGO = "MONGO"
+    MYSQL = "MYSQL"
+    REDIS = "REDIS"
+
+    @property
+    def is_http(self) -> bool:
+        """Whether requests can be routed one by one."""
+        return self in {Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB}
+
+    @property
+    def is_http2(self) -> bool:
+        """Whether it is HTTP/2 without an upgrade."""
+        return self in {Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB}
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether connections begin with a server name that they can be routed by."""
+        return self in {Protocol.HTTPS, Protocol.TLS}
+
+
+def _read_protocol(value: Any) -> Any:
+    """Istio takes protocols in any case."""
+    return value.upper() if isinstance(value, str) else value
 
 
 class Resolution(StrEnum):
-    """How endpoints are found: STATIC, the ones that are written here or selected by labels."""
+    """How endpoints are found.
 
+    NONE: requests go to the address that the caller asked for. STATIC: the addresses that are written here or selected by
+    labels. DNS: every address that the endpoints' names, or else the host, resolve to. DNS_ROUND_ROBIN: the first of them,
+    for each new connection. DYNAMIC_DNS: wildcard hosts; what each request asks for is resolved.
+    """
+
+    NONE = "NONE"
     STATIC = "STATIC"
+    DNS = "DNS"
+    DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
+    DYNAMIC_DNS = "DYNAMIC_DNS"
 
 
 class Location(StrEnum):
-    """Whether a service belongs to the mesh. Without mutual TLS both behave alike."""
+    """Whether a service belongs to the mesh."""
 
     MESH_EXTERNAL = "MESH_EXTERNAL"
     MESH_INTERNAL = "MESH_INTERNAL"
@@ -38,13 +74,13 @@ class ServicePort(Spec):
     Attributes:
         number: What clients ask for.
         name: Referred to by the `ports` of endpoints.
-        protocol: What endpoints speak: `HTTP` is HTTP/1.1, `HTTP2` and `GRPC` are HTTP/2 without an upgrade.
+        protocol: What endpoints speak: `HTTP` is HTTP/1.1, `HTTP2` and `GRPC` are HTTP/2 without an upgrade; in any case.
         target_port: What endpoints listen on; the number by default.
     """
 
     number: PortNumber
     name: Annotated[str, Field(min_length=1)]
-    protocol: Protocol = Protocol.HTTP
+    protocol: Annotated[Protocol, BeforeValidator(_read_protocol)] = Protocol.HTTP
     target_port: PortNumber | None = None
 
 
@@ -52,18 +88,24 @@ class WorkloadEntry(Spec):
     """One instance: an endpoint of every service that selects its labels.
 
     Attributes:
-        address: An IP address.
+        address: An IP address; a host name in a ServiceEntry of resolution DNS; `unix:///path` for an endpoint of resolution STATIC.
         ports: Port number by service port name, where it is not the service's target port.
         labels: What services, subsets and Sidecars select it by.
+        locality: `region/zone/subzone`, for load balancing between localities.
         weight: Share of the service's traffic relative to its other endpoints; 0 or absent means 1.
+        service_account: Part of the identity that `ISTIO_MUTUAL` callers expect: `spiffe://<domain>/ns/<namespace>/sa/<account>`.
     """
 
-    refused: ClassVar[Mapping[str, str]] = dict.fromkeys(("network", "locality", "serviceAccount"), "not supported yet")
+    refused: ClassVar[Mapping[str, str]] = {
+        "network": "endpoints of other networks can't be found by name; write the address at which they are reached"
+    }
 
     address: str = ""
     ports: Mapping[str, PortNumber] = {}
     labels: Labels = {}
+    locality: str = ""
     weight: Annotated[int, Field(ge=0, le=4294967295, strict=True)] = 0
+    service_account: str = ""
 
 
 class WorkloadSelector(Spec):
@@ -81,20 +123,22 @@ class ServiceEntry(Spec):
 
     Attributes:
         hosts: Full names, or short names of this namespace; a wildcard takes every host under it.
+        addresses: Where callers expect the service: IP addresses, or with interception CIDR blocks too. TCP needs one.
         ports: At least one.
-        location: `MESH_INTERNAL` and `MESH_EXTERNAL` behave alike, as there is no mutual TLS yet.
-        resolution: How endpoints are found; `STATIC`, by the addresses that are written.
+        location: Whether it belongs to the mesh.
+        resolution: How endpoints are found; `NONE` by default.
         endpoints: Instances written in place; excludes `workload_selector`.
         workload_selector: Instances are the WorkloadEntries of the same namespace that carry these labels.
+        export_to: Namespaces whose proxies see it: names, `.` (its own), `*` (all, the default), `~` (none).
+        subject_alt_names: Of which the server's certificate must have one, where its DestinationRule says nothing of them.
     """
 
-    refused: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("addresses", "exportTo", "subjectAltNames"), "not supported yet"
-    )
-
     hosts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
     ports: tuple[ServicePort, ...] = ()
     location: Location = Location.MESH_EXTERNAL
-    resolution: Resolution
+    resolution: Resolution = Resolution.NONE
     endpoints: tuple[WorkloadEntry, ...] = ()
     workload_selector: WorkloadSelector | None = None
+    export_to: tuple[str, ...] = ()
+    subject_alt_names: tuple[str, ...] = ()

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.model.hosts import fqdn
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Origin
-from reconciler.model.serviceentry import Protocol, ServiceEntry, WorkloadEntry
+from reconciler.model.serviceentry import Location, Protocol, Resolution, ServiceEntry, WorkloadEntry
+from reconciler.model.visibility import EVERYBODY, exported
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,13 @@ class Endpoint:
     """One instance of a service.
 
     Attributes:
+        address: An IP address, a host name (resolution DNS), or `unix:///path`.
         ports: Address's port by service port name.
         labels: What subsets select on.
         weight: At least 1.
         workload: Name of the WorkloadEntry in the service's namespace, or "" for one written in a ServiceEntry.
+        locality: `region/zone/subzone`, or "" if unknown.
+        service_account: Of its identity, or "".
     """
 
     address: str
@@ -40,17 +44,29 @@ class Endpoint:
     labels: Mapping[str, str]
     weight: int = 1
     workload: str = ""
+    locality: str = ""
+    service_account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A host with its ports and endpoints; endpoints are sorted by address and port."""
+    """A host with its ports and endpoints; endpoints are sorted by address and port.
+
+    Attributes:
+        addresses: Where callers expect it: IP addresses and CIDR blocks.
+        export_to: Namespaces that see it, in full: no `.`; `*` is everybody, none nobody.
+    """
 
     host: str
     namespace: str
     ports: tuple[Port, ...]
     endpoints: tuple[Endpoint, ...]
     origin: Origin
+    resolution: Resolution = Resolution.STATIC
+    location: Location = Location.MESH_INTERNAL
+    addresses: tuple[str, ...] = ()
+    export_to: frozenset[str] = EVERYBODY
+    subject_alt_names: tuple[str, ...] = ()
 
     def port(self, number: int) -> Port | None:
         """The port of this number, if the service has it."""
@@ -74,8 +90,26 @@ def declared(mesh: Mesh) -> tuple[Service, ...]:
         ordered = tuple(sorted(resolved, key=lambda item: (item.address, sorted(item.ports.items()), item.workload)))
         for host in entry.spec.hosts:
             name = fqdn(host, namespace=entry.key.namespace, domain=mesh.settings.domain)
-            found.setdefault(name, Service(name, entry.key.namespace, ports, ordered, entry.origin))
+            found.setdefault(name, _service(name, entry, ports, ordered))
     return tuple(found[name] for name in sorted(found))
+
+
+def _service(
+    host: str, entry: Policy[ServiceEntry], ports: tuple[Port, ...], endpoints: tuple[Endpoint, ...]
+) -> Service:
+    spec = entry.spec
+    return Service(
+        host=host,
+        namespace=entry.key.namespace,
+        ports=ports,
+        endpoints=endpoints,
+        origin=entry.origin,
+        resolution=spec.resolution,
+        location=spec.location,
+        addresses=spec.addresses,
+        export_to=exported(spec.export_to, entry.key.namespace),
+        subject_alt_names=spec.subject_alt_names,
+    )
 
 
 def _endpoints(entry: Policy[ServiceEntry], workloads: Iterable[Policy[WorkloadEntry]]) -> Iterable[Endpoint]:
@@ -90,9 +124,17 @@ def _endpoints(entry: Policy[ServiceEntry], workloads: Iterable[Policy[WorkloadE
 
 
 def _endpoint(entry: WorkloadEntry, workload: str) -> Endpoint:
-    return Endpoint(entry.address, dict(entry.ports), dict(entry.labels), entry.weight or 1, workload)
+    return Endpoint(
+        address=entry.address,
+        ports=dict(entry.ports),
+        labels=dict(entry.labels),
+        weight=entry.weight or 1,
+        workload=workload,
+        locality=entry.locality,
+        service_account=entry.service_account,
+    )
 
 
 def _with_ports(endpoint: Endpoint, ports: tuple[Port, ...]) -> Endpoint:
     resolved = {port.name: endpoint.ports.get(port.name, port.target) for port in ports}
-    return Endpoint(endpoint.address, resolved, endpoint.labels, endpoint.weight, endpoint.workload)
+    return replace(endpoint, ports=resolved)

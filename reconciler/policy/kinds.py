@@ -8,9 +8,10 @@ from types import MappingProxyType
 
 from reconciler.errors import Severity
 from reconciler.model.destinationrule import DestinationRule
-from reconciler.model.gateway import Gateway, Sidecar
+from reconciler.model.gateway import Gateway
 from reconciler.model.proxy import MeshSpec, Proxy
 from reconciler.model.serviceentry import ServiceEntry, WorkloadEntry
+from reconciler.model.sidecar import Sidecar
 from reconciler.model.spec import Spec
 from reconciler.model.virtualservice import VirtualService
 from reconciler.policy.findings import close

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.compile import Compiled, Prototypes, compile_mesh
 from reconciler.model.destinationrule import DestinationRule
-from reconciler.model.gateway import Gateway, Sidecar
+from reconciler.model.gateway import Gateway
 from reconciler.model.key import DEFAULT_NAMESPACE, Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Origin
@@ -17,6 +17,7 @@ from reconciler.model.proxy import MeshSpec, Proxy
 from reconciler.model.resource import ResourceType, View
 from reconciler.model.serviceentry import ServiceEntry, WorkloadEntry
 from reconciler.model.services import declared
+from reconciler.model.sidecar import Sidecar
 from reconciler.model.spec import Spec
 from reconciler.model.virtualservice import VirtualService
 from reconciler.settings import shipped

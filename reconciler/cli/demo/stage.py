@@ -26,11 +26,11 @@ from reconciler.cli.demo.traffic import Traffic
 from reconciler.compile import Prototypes, bootstrap
 from reconciler.envoy.binary import EnvoyProcess
 from reconciler.errors import PolicyError
-from reconciler.model.gateway import Sidecar, SidecarProtocol
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.protos import to_dict
 from reconciler.model.proxy import Proxy
 from reconciler.model.services import selected
+from reconciler.model.sidecar import Sidecar, SidecarProtocol
 from reconciler.policy import FolderTree, Loaded, load
 from reconciler.push import prepare_directory
 from reconciler.settings import shipped

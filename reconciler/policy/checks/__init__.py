@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.model.destinationrule import DestinationRule
-from reconciler.model.gateway import Gateway, Sidecar
+from reconciler.model.gateway import Gateway
 from reconciler.model.mesh import Policy
 from reconciler.model.proxy import MeshSpec, Proxy
 from reconciler.model.serviceentry import ServiceEntry, WorkloadEntry
+from reconciler.model.sidecar import Sidecar
 from reconciler.model.virtualservice import VirtualService
 from reconciler.policy.checks.destinationrule import check_destination_rule
 from reconciler.policy.checks.gateway import check_gateway

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from reconciler.model.virtualservice import HTTPMatch, HTTPRetry, HTTPRoute, RouteDestination, StringMatch
+from reconciler.model.virtualservice import HTTPMatch, HTTPRetry, HTTPRoute, HTTPRouteDestination, StringMatch
 from reconciler.policy.checks.formats import HOST_HINT, NAME_HINT, host_problem, is_label
 from reconciler.policy.checks.regex import regex_problem
 from reconciler.policy.findings import Report, close
@@ -45,7 +45,7 @@ def check_route(rule: HTTPRoute, index: int, report: Report) -> None:
         _check_retries(rule.retries, report, *path, "retries")
 
 
-def _check_split(split: Sequence[RouteDestination], report: Report, *path: str | int) -> None:
+def _check_split(split: Sequence[HTTPRouteDestination], report: Report, *path: str | int) -> None:
     seen = set()
     for index, share in enumerate(split):
         destination = share.destination

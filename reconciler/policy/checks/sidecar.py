@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reconciler.model.gateway import EgressListener, IngressListener, Sidecar, SidecarProtocol
 from reconciler.model.hosts import is_address
+from reconciler.model.sidecar import EgressListener, IngressListener, Sidecar, SidecarProtocol
 from reconciler.policy.checks.formats import endpoint, fits_socket, is_port_name, scoped_host_problem
 from reconciler.policy.checks.shared import check_bind, check_labels, unique
 from reconciler.policy.findings import Report

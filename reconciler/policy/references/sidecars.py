@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.model.gateway import Sidecar, SidecarProtocol
 from reconciler.model.hosts import covers
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import Finding
+from reconciler.model.sidecar import Sidecar, SidecarProtocol
 from reconciler.policy.findings import Report, close
 from reconciler.policy.references.index import Index
 
