@@ -1,7 +1,8 @@
 """Where each resource of a `files` proxy lies.
 
-The one agreement between the compiler, which points Envoy at these paths, and the push, which writes them. Clusters and listeners are one file each, because Envoy subscribes to the whole set. Every route configuration and every
-cluster's endpoints are a file of their own: Envoy watches each by itself, and refuses a file that holds two.
+The one agreement between the compiler, which points Envoy at these paths, and the push, which writes them. Clusters and
+listeners are one file each, because Envoy subscribes to the whole set. Every route configuration, every cluster's endpoints
+and every secret are a file of their own: Envoy watches each by itself, and refuses a file that holds two.
 
 Every file is a binary DiscoveryResponse whose `version_info` is the resource's own version in a file of one, and
 `set_version` of its resources in `cds.pb` and `lds.pb`.
@@ -26,11 +27,14 @@ ROUTES = "routes"
 ENDPOINTS = "endpoints"
 """The folder of load assignments, one DiscoveryResponse with one resource in each file."""
 
+SECRETS = "secrets"
+"""The folder of secrets, one DiscoveryResponse with one resource in each file; they name files and hold no key."""
+
 SUFFIX = ".pb"
 """Envoy reads files of this name as binary protobufs, which costs it a tenth of the same in YAML."""
 
 _SETS = {ResourceType.CLUSTER: CLUSTERS, ResourceType.LISTENER: LISTENERS}
-_FOLDERS = {ResourceType.ROUTE: ROUTES, ResourceType.ENDPOINTS: ENDPOINTS}
+_FOLDERS = {ResourceType.ROUTE: ROUTES, ResourceType.ENDPOINTS: ENDPOINTS, ResourceType.SECRET: SECRETS}
 _LONGEST = 200
 _KEPT = 160
 _SHORTENED = "%~"

@@ -50,8 +50,8 @@ class Versions:
     """The cheap reading: what a proxy says it runs, without the content.
 
     Attributes:
-        versions: `version_text` by subscription: `(CLUSTER, "")` and `(LISTENER, "")` for the sets, `(ROUTE, name)` and
-            `(ENDPOINTS, cluster)` for the ones subscribed to by name.
+        versions: `version_text` by subscription: `(CLUSTER, "")` and `(LISTENER, "")` for the sets, `(ROUTE, name)`,
+            `(ENDPOINTS, cluster)` and `(SECRET, name)` for the ones subscribed to by name.
         warming: Clusters and listeners that have been accepted and do not serve yet.
         rejected: Sum of `update_rejected` and `update_failure` by type; only growth means something.
         overrides: More than 0 if runtime values are set through the admin endpoint; Envoy says whether, not how many.

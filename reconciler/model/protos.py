@@ -13,14 +13,24 @@ from typing import Any, TypeVar
 # Every message that may stand inside an `Any` of ours or of an Envoy's dump has to be in the descriptor pool.
 import envoy.extensions.access_loggers.file.v3.file_pb2
 import envoy.extensions.access_loggers.stream.v3.stream_pb2
+import envoy.extensions.filters.http.cors.v3.cors_pb2
+import envoy.extensions.filters.http.fault.v3.fault_pb2
+import envoy.extensions.filters.http.local_ratelimit.v3.local_rate_limit_pb2
+import envoy.extensions.filters.http.ratelimit.v3.rate_limit_pb2
 import envoy.extensions.filters.http.router.v3.router_pb2
+import envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2
+import envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2
 import envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2
+import envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2
 import envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2
+import envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2
+import envoy.extensions.transport_sockets.tls.v3.tls_pb2
 import envoy.extensions.upstreams.http.v3.http_protocol_options_pb2  # noqa: F401
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -30,6 +40,7 @@ from reconciler.model.ordering import with_sorted_maps
 from reconciler.model.resource import Resource, ResourceType
 
 MESSAGES: Mapping[ResourceType, type[Message]] = {
+    ResourceType.SECRET: Secret,
     ResourceType.CLUSTER: Cluster,
     ResourceType.ENDPOINTS: ClusterLoadAssignment,
     ResourceType.LISTENER: Listener,

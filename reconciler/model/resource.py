@@ -15,6 +15,7 @@ from reconciler.model.origin import Finding
 class ResourceType(StrEnum):
     """Kinds of Envoy configuration, in make-before-break order."""
 
+    SECRET = "secret"  # noqa: S105 -- a kind of resource; it names files
     CLUSTER = "cluster"
     ENDPOINTS = "endpoints"
     LISTENER = "listener"
@@ -32,8 +33,10 @@ class ResourceType(StrEnum):
         return _ORDER[self]
 
 
-_PREFIX = "type.googleapis.com/envoy.config."
+_TYPES = "type.googleapis.com/envoy."
+_PREFIX = f"{_TYPES}config."
 _TYPE_URLS = {
+    ResourceType.SECRET: f"{_TYPES}extensions.transport_sockets.tls.v3.Secret",
     ResourceType.CLUSTER: f"{_PREFIX}cluster.v3.Cluster",
     ResourceType.ENDPOINTS: f"{_PREFIX}endpoint.v3.ClusterLoadAssignment",
     ResourceType.LISTENER: f"{_PREFIX}listener.v3.Listener",

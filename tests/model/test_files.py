@@ -10,6 +10,7 @@ from reconciler.errors import BugError
 from reconciler.model.files import file_name, path_of
 from reconciler.model.resource import ResourceId, ResourceType
 
+SETS = (ResourceType.CLUSTER, ResourceType.LISTENER)
 NAMES = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"])),
     st.text(st.sampled_from("./%~ab\0"), max_size=12),
@@ -54,16 +55,17 @@ def test_long_names_with_one_beginning_stay_apart() -> None:
 
 
 def test_sets_share_a_file_and_the_others_have_their_own() -> None:
-    """Envoy subscribes to clusters and listeners as sets, to routes and endpoints by name."""
+    """Envoy subscribes to clusters and listeners as sets, to routes, endpoints and secrets by name."""
     paths = [
         path_of("/var/lib/envoy/a/", ResourceId(type_, "9080"))
-        for type_ in (ResourceType.CLUSTER, ResourceType.LISTENER, ResourceType.ROUTE, ResourceType.ENDPOINTS)
+        for type_ in (*SETS, ResourceType.ROUTE, ResourceType.ENDPOINTS, ResourceType.SECRET)
     ]
     assert paths == [
         "/var/lib/envoy/a/cds.pb",
         "/var/lib/envoy/a/lds.pb",
         "/var/lib/envoy/a/routes/9080.pb",
         "/var/lib/envoy/a/endpoints/9080.pb",
+        "/var/lib/envoy/a/secrets/9080.pb",
     ]
 
 
