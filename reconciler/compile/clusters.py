@@ -18,6 +18,7 @@ from reconciler.compile.index import Index, Rule
 from reconciler.compile.names import ClusterRef
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.sources import FilesSource
+from reconciler.compile.viewer import Viewer
 from reconciler.model.destinationrule import Subset
 from reconciler.model.protos import resource
 from reconciler.model.resource import Resource, ResourceType
@@ -42,7 +43,7 @@ def speaks_http2(protocol: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What all proxies of a namespace have in common: a cluster without the place of its endpoints, and those."""
+    """What proxies of one kind have in common: a cluster without the place of its endpoints, and those."""
 
     cluster: Any
     endpoints: Resource
@@ -55,29 +56,29 @@ class Clusters:
         self._index = index
         self._plain = prototypes.cluster
         self._http2 = with_http2(prototypes.cluster, prototypes)
-        self._shared: dict[tuple[ClusterRef, str], _Shared] = {}
+        self._shared: dict[tuple[ClusterRef, Viewer], _Shared] = {}
         self._endpoints: dict[tuple[ClusterRef, tuple[tuple[str, str], ...] | None], Resource] = {}
 
-    def of_service(self, service: Service, port: int, *, client: str) -> list[ClusterRef]:
-        """The clusters of a service port, as a client in this namespace has them: itself and each subset."""
-        rule = self._index.rule(service.host, client=client)
+    def of_service(self, service: Service, port: int, *, viewer: Viewer) -> list[ClusterRef]:
+        """The clusters of a service port, as a proxy has them: itself and each subset."""
+        rule = self._index.rule(service.host, viewer)
         subsets = sorted(rule.subsets) if rule else []
         return [ClusterRef(service.host, port, subset) for subset in ("", *subsets)]
 
-    def resources(self, ref: ClusterRef, source: FilesSource, *, client: str) -> tuple[Resource, Resource]:
+    def resources(self, ref: ClusterRef, source: FilesSource, *, viewer: Viewer) -> tuple[Resource, Resource]:
         """The CDS resource, with its endpoints from this source, and the EDS resource.
 
         Its endpoints are those of the port that carry the subset's labels. A host, port or subset that nobody declares has
         none; requests for it get a 503 until there are some.
         """
-        shared = self._shared.get((ref, client)) or self._build(ref, client)
+        shared = self._shared.get((ref, viewer)) or self._build(ref, viewer)
         message = Cluster()
         message.CopyFrom(shared.cluster)
         source.fill(message.eds_cluster_config.eds_config, ResourceType.ENDPOINTS, ref.name)
         return resource(ResourceType.CLUSTER, message), shared.endpoints
 
-    def _build(self, ref: ClusterRef, client: str) -> _Shared:
-        rule = self._index.rule(ref.host, client=client)
+    def _build(self, ref: ClusterRef, viewer: Viewer) -> _Shared:
+        rule = self._index.rule(ref.host, viewer)
         service = self._index.services.get(ref.host)
         port = service.port(ref.port) if service else None
         message = Cluster()
@@ -90,8 +91,8 @@ class Clusters:
         key = (ref, None if labels is None else tuple(sorted(labels.items())))
         if key not in self._endpoints:
             self._endpoints[key] = resource(ResourceType.ENDPOINTS, _assignment(ref, service, labels))
-        self._shared[ref, client] = _Shared(message, self._endpoints[key])
-        return self._shared[ref, client]
+        self._shared[ref, viewer] = _Shared(message, self._endpoints[key])
+        return self._shared[ref, viewer]
 
     @staticmethod
     def _labels(ref: ClusterRef, rule: Rule | None) -> dict[str, str] | None:

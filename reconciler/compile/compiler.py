@@ -13,12 +13,13 @@ from reconciler.compile import gateways, inbound, sidecars
 from reconciler.compile.clusters import Clusters
 from reconciler.compile.configurations import Configurations, Routed
 from reconciler.compile.index import Index
-from reconciler.compile.listeners import Direction, build, rds
+from reconciler.compile.listeners import Chain, Direction, build, rds
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.runtime import runtime_view
 from reconciler.compile.sidecars import applying, outbound_listeners
 from reconciler.compile.sockets import Socket, port_clashes
 from reconciler.compile.sources import FilesSource
+from reconciler.compile.viewer import Viewer
 from reconciler.errors import BugError
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
@@ -94,14 +95,15 @@ class _Compiler:
     def _sidecar(self, proxy: Policy[Proxy], source: FilesSource) -> list[Resource]:
         owner = f"sidecar {proxy.key}"
         workload = self._index.workloads.get(Key(proxy.key.namespace, proxy.spec.workload))
+        viewer = Viewer.of(proxy, workload)
         sidecar = applying(self._index, workload) if workload else None
         outbound = outbound_listeners(self._index, sidecar)
         self.findings.extend(sidecars.circles(self._index, outbound, owner))
         bound = [*sidecars.sockets(outbound, owner)]
         outbound = sidecars.one_in_a_place(outbound)
         out = [self._listener(Direction.OUTBOUND, (item.bind, item.port), item.routes, source) for item in outbound]
-        routed = [self._configurations.sidecar(item, namespace=proxy.key.namespace) for item in outbound]
-        out.extend(self._behind(routed, source, proxy))
+        routed = [self._configurations.sidecar(item, viewer) for item in outbound]
+        out.extend(self._behind(routed, source, viewer))
         if workload is not None:
             items, findings = inbound.inbound_listeners(self._index, workload, sidecar)
             self.findings.extend(findings)
@@ -113,23 +115,29 @@ class _Compiler:
 
     def _gateway(self, proxy: Policy[Proxy], source: FilesSource) -> list[Resource]:
         doors = gateways.doors(self._index, proxy)
+        viewer = Viewer.of(proxy, None)
         self.sockets[proxy.key] = [*gateways.sockets(doors, f"gateway {proxy.key}")]
         binds = sorted(door.bind for door in doors if door.bind)
         if binds:
             self.places[proxy.key] = binds[0]
         routed = [
-            self._configurations.gateway(door.routes, door.port, gateways.hosts(self._index, door)) for door in doors
+            self._configurations.gateway(door.routes, door.place(viewer), gateways.hosts(self._index, door))
+            for door in doors
         ]
         out = [self._listener(Direction.GATEWAY, (door.address, door.port), door.routes, source) for door in doors]
-        return [*out, *self._behind(routed, source, proxy)]
+        return [*out, *self._behind(routed, source, viewer)]
 
     def _listener(self, direction: Direction, place: tuple[str, int], routes: str, source: FilesSource) -> Resource:
         address, port = place
         return build(
-            direction=direction, address=address, port=port, routes=rds(source, routes), prototypes=self._prototypes
+            direction=direction,
+            address=address,
+            port=port,
+            chains=[Chain(routes=rds(source, routes))],
+            prototypes=self._prototypes,
         )
 
-    def _behind(self, routed: Iterable[Routed], source: FilesSource, proxy: Policy[Proxy]) -> Iterator[Resource]:
+    def _behind(self, routed: Iterable[Routed], source: FilesSource, viewer: Viewer) -> Iterator[Resource]:
         """Every cluster that these route configurations can lead to with its endpoints, and the configurations.
 
         By type and name, which is how a view sorts them: sorting what is sorted costs next to nothing.
@@ -137,7 +145,7 @@ class _Compiler:
         items = tuple(routed)
         self.findings.extend(finding for item in items for finding in item.findings)
         refs = sorted({ref for item in items for ref in item.clusters}, key=lambda ref: ref.name)
-        pairs = [self._clusters.resources(ref, source, client=proxy.key.namespace) for ref in refs]
+        pairs = [self._clusters.resources(ref, source, viewer=viewer) for ref in refs]
         yield from (cluster for cluster, _ in pairs)
         yield from (endpoints for _, endpoints in pairs)
         yield from (item.resource for item in items)

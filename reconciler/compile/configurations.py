@@ -21,6 +21,7 @@ from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.routes import Translated, Translations, is_catch_all
 from reconciler.compile.scope import Scope
 from reconciler.compile.sidecars import Outbound
+from reconciler.compile.viewer import Place, Viewer
 from reconciler.model.hosts import aliases
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import Finding
@@ -63,39 +64,43 @@ class Configurations:
         self._prototypes = prototypes
         self._clusters = clusters
         self._translations = Translations(index, prototypes)
-        self._sidecars: dict[tuple[str, bool, int, Scope, str], Routed] = {}
+        self._sidecars: dict[tuple[str, bool, int, Scope, Viewer], Routed] = {}
 
-    def sidecar(self, listener: Outbound, *, namespace: str) -> Routed:
-        """What a sidecar in this namespace has behind an outbound listener."""
-        key = (listener.routes, listener.proxying, listener.port, listener.scope, namespace)
+    def sidecar(self, listener: Outbound, viewer: Viewer) -> Routed:
+        """What a sidecar has behind an outbound listener."""
+        key = (listener.routes, listener.proxying, listener.port, listener.scope, viewer)
         if key not in self._sidecars:
-            self._sidecars[key] = self._sidecar(listener, namespace)
+            self._sidecars[key] = self._sidecar(listener, viewer)
         return self._sidecars[key]
 
-    def gateway(self, name: str, port: int, hosts: Iterable[tuple[str, tuple[Policy[VirtualService], ...]]]) -> Routed:
+    def gateway(
+        self, name: str, place: Place, hosts: Iterable[tuple[str, tuple[Policy[VirtualService], ...]]]
+    ) -> Routed:
         """What a gateway has behind a port: for each host the routes of its VirtualServices, those that match all last.
 
         Without any host every request is a 404, answered by a virtual host that says so.
         """
         found: list[_Host] = []
         for host, policies in hosts:
-            parts = [self._translations.of(policy, port) for policy in policies]
+            parts = [self._translations.of(policy, place) for policy in policies]
             routes = sorted((route for part in parts for route in part.routes), key=is_catch_all)
             clusters = frozenset(ref for part in parts for ref in part.clusters)
             findings = tuple(finding for part in parts for finding in part.findings)
             domains = (_in_header(host),)
-            found.append(_Host(names.virtual_host(host, port), domains, Translated(tuple(routes), clusters, findings)))
+            found.append(
+                _Host(names.virtual_host(host, place.port), domains, Translated(tuple(routes), clusters, findings))
+            )
         if not found:
-            found.append(_Host(names.virtual_host(names.BLACKHOLE, port), ("*",), Translated((), frozenset())))
+            found.append(_Host(names.virtual_host(names.BLACKHOLE, place.port), ("*",), Translated((), frozenset())))
         message = self._configuration(name)
         message.virtual_hosts.extend(self._virtual_host(item, item.domains) for item in sorted(found, key=_by_name))
         return _routed(message, found, ())
 
-    def _sidecar(self, listener: Outbound, namespace: str) -> Routed:
+    def _sidecar(self, listener: Outbound, viewer: Viewer) -> Routed:
         services = [*self._visible(listener)]
-        hosts = [self._of_service(service, port, listener, namespace) for service, port in services]
+        hosts = [self._of_service(service, port, listener, viewer) for service, port in services]
         if listener.proxying or listener.port == _DEFAULT_PORT:
-            hosts.extend(self._unknown_hosts(listener, namespace))
+            hosts.extend(self._unknown_hosts(listener, viewer))
         hosts.sort(key=_by_name)
         message = self._configuration(listener.routes)
         if listener.proxying:
@@ -104,9 +109,7 @@ class Configurations:
         message.virtual_hosts.extend(self._virtual_host(item, domains) for item, domains in claimed if domains)
         if not any("*" in domains for _, domains in claimed):
             message.virtual_hosts.add().CopyFrom(self._block_all())
-        offered = (
-            ref for service, port in services for ref in self._clusters.of_service(service, port, client=namespace)
-        )
+        offered = (ref for service, port in services for ref in self._clusters.of_service(service, port, viewer=viewer))
         return _routed(message, hosts, offered)
 
     def _visible(self, listener: Outbound) -> Iterator[tuple[Service, int]]:
@@ -117,19 +120,19 @@ class Configurations:
                 ports = sorted({port.number for port in service.ports}) if listener.proxying else (listener.port,)
                 yield from ((service, port) for port in ports)
 
-    def _of_service(self, service: Service, port: int, listener: Outbound, namespace: str) -> _Host:
+    def _of_service(self, service: Service, port: int, listener: Outbound, viewer: Viewer) -> _Host:
         policy = self._virtual_service(service.host, listener.scope)
         translated = (
-            self._translations.of(policy, port)
+            self._translations.of(policy, Place(viewer=viewer, port=port))
             if policy
             else self._translations.default(ClusterRef(service.host, port))
         )
         domains = aliases(
-            service.host, namespace=service.namespace, proxy_namespace=namespace, domain=self._index.domain
+            service.host, namespace=service.namespace, proxy_namespace=viewer.namespace, domain=self._index.domain
         )
         return _Host(names.virtual_host(service.host, port), _spelled(domains, port, listener), translated)
 
-    def _unknown_hosts(self, listener: Outbound, namespace: str) -> Iterator[_Host]:
+    def _unknown_hosts(self, listener: Outbound, viewer: Viewer) -> Iterator[_Host]:
         """Hosts of VirtualServices that no service has; Istio has them on port 80 only."""
         port = _DEFAULT_PORT
         for host, policies in self._index.mesh_routes:
@@ -137,9 +140,9 @@ class Configurations:
             if policy is None or host in self._index.services:
                 continue
             domains = aliases(
-                host, namespace=policy.key.namespace, proxy_namespace=namespace, domain=self._index.domain
+                host, namespace=policy.key.namespace, proxy_namespace=viewer.namespace, domain=self._index.domain
             )
-            translated = self._translations.of(policy, port)
+            translated = self._translations.of(policy, Place(viewer=viewer, port=port))
             yield _Host(names.virtual_host(host, port), _spelled(domains, port, listener), translated)
 
     def _virtual_service(self, host: str, scope: Scope) -> Policy[VirtualService] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from reconciler.compile import names
 from reconciler.compile.index import Index
 from reconciler.compile.sockets import Fixed, Socket
+from reconciler.compile.viewer import Place, Viewer
 from reconciler.model.gateway import Gateway, Server
 from reconciler.model.hosts import covers, fqdn
 from reconciler.model.mesh import Policy
@@ -42,6 +43,11 @@ class Door:
     def routes(self) -> str:
         """The name of its route configuration."""
         return names.gateway_routes(self.port, self.bind)
+
+    def place(self, viewer: Viewer) -> Place:
+        """Where its routes are for."""
+        opened = frozenset(str(gateway.key) for gateway, _, _ in self.servers)
+        return Place(viewer=viewer, port=self.port, gateways=opened)
 
 
 def doors(index: Index, proxy: Policy[Proxy]) -> list[Door]:

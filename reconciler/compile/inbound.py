@@ -16,7 +16,7 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from reconciler.compile import names
 from reconciler.compile.clusters import speaks_http2, with_http2
 from reconciler.compile.index import Index
-from reconciler.compile.listeners import Direction, build
+from reconciler.compile.listeners import Chain, Direction, build
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.sockets import Fixed, Socket
 from reconciler.model.mesh import Policy
@@ -180,7 +180,7 @@ def resources(item: Inbound, prototypes: Prototypes) -> tuple[Resource, Resource
         direction=Direction.INBOUND,
         address=item.bind,
         port=item.port,
-        routes=_routes(item, prototypes),
+        chains=[Chain(routes=_routes(item, prototypes))],
         prototypes=prototypes,
     )
     return _cluster(item, prototypes), listener

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
+from reconciler.compile.viewer import Viewer
 from reconciler.model.destinationrule import DestinationRule, Subset
 from reconciler.model.gateway import Gateway
 from reconciler.model.hosts import covers, fqdn
@@ -16,6 +17,7 @@ from reconciler.model.services import Endpoint, Service
 from reconciler.model.sidecar import Sidecar
 from reconciler.model.trafficpolicy import TrafficPolicy
 from reconciler.model.virtualservice import MESH_GATEWAY, VirtualService
+from reconciler.model.visibility import exported, visible
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -23,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """All DestinationRules of one namespace for one host.
+    """The DestinationRules of one namespace for one host that a proxy sees.
 
     Attributes:
         key: The first of them.
@@ -34,6 +36,50 @@ class Rule:
     key: Key
     traffic_policy: TrafficPolicy | None
     subsets: Mapping[str, Subset]
+
+    @classmethod
+    def merged(cls, policies: Sequence[Policy[DestinationRule]]) -> Self:
+        """Several rules for one host as one, in order."""
+        subsets: dict[str, Subset] = {}
+        for policy in policies:
+            for subset in policy.spec.subsets:
+                subsets.setdefault(subset.name, subset)
+        traffic = next((policy.spec.traffic_policy for policy in policies if policy.spec.traffic_policy), None)
+        return cls(key=policies[0].key, traffic_policy=traffic, subsets=subsets)
+
+
+class Rules:
+    """All DestinationRules of one namespace for one host; merged once for each set of them that somebody sees."""
+
+    def __init__(self, policies: tuple[Policy[DestinationRule], ...]) -> None:
+        self._policies = [(policy, exported(policy.spec.export_to, policy.key.namespace)) for policy in policies]
+        self._merged: dict[tuple[Key, ...], Rule] = {}
+
+    def seen_by(self, viewer: Viewer) -> Rule | None:
+        """What a proxy sees of them: those that select its workload in its own namespace, else those that select nobody.
+
+        Its own namespace's rules a proxy sees whatever their `exportTo`, unless that is `~`.
+        """
+        seen = [
+            policy
+            for policy, to in self._policies
+            if visible(to, viewer.namespace) or (to and policy.key.namespace == viewer.namespace)
+        ]
+        selecting = [policy for policy in seen if _selects(policy, viewer)]
+        chosen = selecting or [policy for policy in seen if policy.spec.workload_selector is None]
+        if not chosen:
+            return None
+        key = tuple(policy.key for policy in chosen)
+        if key not in self._merged:
+            self._merged[key] = Rule.merged(chosen)
+        return self._merged[key]
+
+
+def _selects(policy: Policy[DestinationRule], viewer: Viewer) -> bool:
+    selector = policy.spec.workload_selector
+    if selector is None or policy.key.namespace != viewer.namespace:
+        return False
+    return viewer.carries(dict(selector.match_labels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +139,7 @@ class Index:
     workloads: Mapping[Key, Policy[WorkloadEntry]]
     memberships: Mapping[Key, tuple[tuple[Service, Endpoint], ...]]
     sidecars: Mapping[str, tuple[Policy[Sidecar], ...]]
-    rules: Mapping[str, HostTable[Rule]]
+    rules: Mapping[str, HostTable[Rules]]
     mesh_routes: HostTable[tuple[Policy[VirtualService], ...]]
     gateway_routes: Mapping[Key, tuple[Policy[VirtualService], ...]]
     gateways: tuple[Policy[Gateway], ...]
@@ -129,13 +175,15 @@ class Index:
             gateways=tuple(_ordered(mesh.gateways)),
         )
 
-    def rule(self, host: str, *, client: str) -> Rule | None:
-        """The DestinationRule for a host: the client's namespace first, then the service's own; most specific host first."""
+    def rule(self, host: str, viewer: Viewer) -> Rule | None:
+        """The DestinationRule for a host: the proxy's namespace first, then the service's own; most specific host first."""
         service = self.services.get(host)
-        for namespace in (client, service.namespace if service else client):
+        for namespace in dict.fromkeys((viewer.namespace, service.namespace if service else viewer.namespace)):
             if namespace in self.rules:
-                for _, rule in self.rules[namespace].matches(host):
-                    return rule
+                for _, rules in self.rules[namespace].matches(host):
+                    rule = rules.seen_by(viewer)
+                    if rule is not None:
+                        return rule
         return None
 
     def resolve(self, host: str, policy: Policy[S_co]) -> str:
@@ -176,11 +224,11 @@ def _memberships(services: Iterable[Service]) -> dict[Key, tuple[tuple[Service, 
     )
 
 
-def _rules(policies: Iterable[Policy[DestinationRule]], domain: str) -> dict[str, HostTable[Rule]]:
+def _rules(policies: Iterable[Policy[DestinationRule]], domain: str) -> dict[str, HostTable[Rules]]:
     groups = _grouped((policy.key.namespace, policy) for policy in policies)
     return {
         namespace: HostTable.of(
-            {host: _merged(items) for host, items in _grouped((_host(item, domain), item) for item in group).items()}
+            {host: Rules(items) for host, items in _grouped((_host(item, domain), item) for item in group).items()}
         )
         for namespace, group in groups.items()
     }
@@ -188,15 +236,6 @@ def _rules(policies: Iterable[Policy[DestinationRule]], domain: str) -> dict[str
 
 def _host(policy: Policy[DestinationRule], domain: str) -> str:
     return fqdn(policy.spec.host, namespace=policy.key.namespace, domain=domain)
-
-
-def _merged(policies: tuple[Policy[DestinationRule], ...]) -> Rule:
-    subsets: dict[str, Subset] = {}
-    for policy in policies:
-        for subset in policy.spec.subsets:
-            subsets.setdefault(subset.name, subset)
-    traffic = next((policy.spec.traffic_policy for policy in policies if policy.spec.traffic_policy), None)
-    return Rule(key=policies[0].key, traffic_policy=traffic, subsets=subsets)
 
 
 def _mesh_routes(

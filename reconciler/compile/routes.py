@@ -1,6 +1,6 @@
 """VirtualService rules as Envoy routes: one route for each match, in order (Istio's `route.go`).
 
-Knows nothing of listeners, virtual hosts or proxies; what depends on them is the port of the listener alone.
+Knows nothing of listeners, virtual hosts or proxies; what depends on them is in `Place`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from reconciler.compile import names
 from reconciler.compile.index import Index
 from reconciler.compile.names import ClusterRef
 from reconciler.compile.prototypes import Prototypes
+from reconciler.compile.viewer import Place
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import Finding
@@ -45,13 +46,13 @@ class Translations:
     def __init__(self, index: Index, prototypes: Prototypes) -> None:
         self._index = index
         self._prototypes = prototypes
-        self._built: dict[tuple[Key, int], Translated] = {}
+        self._built: dict[tuple[Key, Place], Translated] = {}
 
-    def of(self, policy: Policy[VirtualService], port: int) -> Translated:
-        """The routes of a VirtualService on listeners of this port."""
-        key = (policy.key, port)
+    def of(self, policy: Policy[VirtualService], place: Place) -> Translated:
+        """The routes of a VirtualService in a place."""
+        key = (policy.key, place)
         if key not in self._built:
-            self._built[key] = translate(policy, port=port, index=self._index, prototypes=self._prototypes)
+            self._built[key] = translate(policy, place=place, index=self._index, prototypes=self._prototypes)
         return self._built[key]
 
     def default(self, cluster: ClusterRef) -> Translated:
@@ -64,8 +65,8 @@ class Translations:
         return Translated((route,), frozenset({cluster}))
 
 
-def translate(policy: Policy[VirtualService], *, port: int, index: Index, prototypes: Prototypes) -> Translated:
-    """The routes of a VirtualService on a listener of this port.
+def translate(policy: Policy[VirtualService], *, place: Place, index: Index, prototypes: Prototypes) -> Translated:
+    """The routes of a VirtualService in a place.
 
     Rules after one that matches everything can't be reached, so they are left out, as in Istio.
     """
@@ -77,8 +78,14 @@ def translate(policy: Policy[VirtualService], *, port: int, index: Index, protot
         action.CopyFrom(prototypes.route)
         action.metadata.filter_metadata["istio"].update({"config": names.config_path("virtual-service", policy.key)})
         targets = [
-            _target(policy, share.destination, port=port, index=index, path=("spec", "http", number, "route", place))
-            for place, share in enumerate(rule.route)
+            _target(
+                policy,
+                share.destination,
+                port=place.port,
+                index=index,
+                path=("spec", "http", number, "route", position),
+            )
+            for position, share in enumerate(rule.route)
         ]
         findings.extend(finding for _, finding in targets if finding is not None)
         refs = [ref for ref, _ in targets]
