@@ -184,10 +184,8 @@ class Admin:
         if runtime is not None:
             return [Section(resources=self._in_effect(runtime))] if ResourceType.RUNTIME in types else []
         found: dict[ResourceType, Section] = {}
-        for type_ in dump.SECTIONS:
-            # Which routes belong to listeners that are going, only the listeners say.
-            if type_ in types or (type_ is ResourceType.LISTENER and ResourceType.ROUTE in types and draining):
-                found[type_] = self._section(type_)
+        for type_ in dump.needed(types, versions.versions, draining=draining):
+            found[type_] = self._section(type_)
         dump.keep_subscribed(found, versions.versions, draining=draining)
         if ResourceType.RUNTIME in types and versions.overrides:
             values = self._parsed(RUNTIME, RuntimeValues.read)

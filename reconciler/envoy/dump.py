@@ -8,21 +8,24 @@ serve yet, a draining listener does no more.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from reconciler.envoy.normalise import Normaliser
+from reconciler.envoy.secrets import as_written
 from reconciler.http import Reply
 from reconciler.model.observation import Rejection
 from reconciler.model.resource import Resource, ResourceId, ResourceType
+from reconciler.model.secrets import referenced
 
 CLUSTERS = "/config_dump?mask=dynamic_active_clusters,static_clusters"
 LISTENERS = "/config_dump?mask=dynamic_listeners,static_listeners"
 ROUTES = "/config_dump?resource=dynamic_route_configs"
 INLINE_ROUTES = "/config_dump?resource=static_route_configs"
 ENDPOINTS = "/config_dump?include_eds&resource=dynamic_endpoint_configs"
+SECRETS = "/config_dump?resource=dynamic_active_secrets"
 BOOTSTRAP = "/config_dump?mask=bootstrap.layered_runtime&name_regex=%5E%24"
 
 _ABSENT = (404, "not found in config dump")
@@ -38,6 +41,7 @@ class Section:
         rejections: What Envoy refused and has not replaced since.
         refers: Names of the resources that this section's subscribe to: endpoints of clusters, routes of listeners.
         open: Whether it may subscribe to more than `refers` says (scoped routes are found at run time).
+        secrets: Names of the secrets that this section's resources subscribe to.
     """
 
     resources: tuple[Resource, ...] = ()
@@ -45,6 +49,7 @@ class Section:
     rejections: tuple[Rejection, ...] = ()
     refers: frozenset[str] = frozenset()
     open: bool = False
+    secrets: frozenset[str] = frozenset()
 
 
 def absent(reply: Reply) -> bool:
@@ -71,6 +76,12 @@ def clusters(body: bytes, normaliser: Normaliser) -> Section:
         resources=tuple(normaliser.resource(ResourceType.CLUSTER, item) for item in active),
         foreign=frozenset(ResourceId(ResourceType.CLUSTER, item["name"]) for item in static),
         refers=frozenset(item.get("eds_cluster_config", {}).get("service_name") or item["name"] for item in eds),
+        secrets=frozenset(
+            name
+            for item in active
+            for part in ("transport_socket", "transport_socket_matches")
+            for name in referenced(item.get(part))
+        ),
     )
 
 
@@ -88,6 +99,7 @@ def listeners(body: bytes, normaliser: Normaliser) -> Section:
         rejections=tuple(dict.fromkeys(_rejection(item) for item in dynamic if "error_state" in item)),
         refers=frozenset(name for name in subscribed if name is not None),
         open=None in subscribed,
+        secrets=frozenset(referenced([*active, *warming])),
     )
 
 
@@ -100,6 +112,14 @@ def endpoints(body: bytes, normaliser: Normaliser) -> Section:
     """The section of endpoints of clusters that came by CDS, EDS clusters or not, from an answer to `ENDPOINTS`."""
     found = [item["endpoint_config"] for item in _items(body)]
     return Section(resources=tuple(normaliser.resource(ResourceType.ENDPOINTS, item) for item in found))
+
+
+def secrets(body: bytes, normaliser: Normaliser) -> Section:
+    """The section of secrets that name files, from an answer to `SECRETS`."""
+    found = [as_written(item) for item in _items(body)]
+    return Section(
+        resources=tuple(normaliser.resource(ResourceType.SECRET, item) for item in found if item is not None)
+    )
 
 
 def route_configs(body: bytes) -> tuple[Mapping[str, Any], ...]:
@@ -118,9 +138,34 @@ SECTIONS: Mapping[ResourceType, tuple[str, Callable[[bytes, Normaliser], Section
         ResourceType.ENDPOINTS: (ENDPOINTS, endpoints),
         ResourceType.LISTENER: (LISTENERS, listeners),
         ResourceType.ROUTE: (ROUTES, routes),
+        ResourceType.SECRET: (SECRETS, secrets),
     }
 )
 """What to ask for, and how to read the answer, by type."""
+
+
+def needed(
+    types: Collection[ResourceType], versions: Mapping[tuple[ResourceType, str], str], *, draining: bool
+) -> Iterator[ResourceType]:
+    """What has to be read to know these types.
+
+    Which routes belong to listeners that are going, only the listeners say. Which secrets are in use, the clusters say too; a
+    proxy whose stats have none need not be asked.
+
+    Args:
+        types: What to know.
+        versions: As in `Versions`.
+        draining: Whether any listener is going.
+    """
+    also: set[ResourceType] = set()
+    if draining and ResourceType.ROUTE in types:
+        also.add(ResourceType.LISTENER)
+    secret = ResourceType.SECRET in types and any(type_ is ResourceType.SECRET for type_, _ in versions)
+    if secret:
+        also |= {ResourceType.CLUSTER, ResourceType.LISTENER}
+    for type_ in SECTIONS:
+        if secret if type_ is ResourceType.SECRET else type_ in types or type_ in also:
+            yield type_
 
 
 def keep_subscribed(
@@ -129,7 +174,8 @@ def keep_subscribed(
     """Leave out what is in a dump and is nobody's subscription.
 
     Endpoints of clusters that are not EDS clusters are part of their cluster; without the clusters, the stats tell which
-    are. Routes of listeners that are going stay in the dump until the last connection is drained.
+    are. Routes and secrets of listeners that are going stay in the dump until the last connection is drained. A secret that
+    never got a version was refused when it came (a key of another certificate): the dump shows it, and nothing uses it.
 
     Args:
         found: Sections by type; changed in place.
@@ -142,13 +188,22 @@ def keep_subscribed(
         kept = tuple(
             item
             for item in endpoints_.resources
-            if (item.id.name in clusters_.refers if clusters_ else (item.id.type, item.id.name) in versions)
+            if (item.id.name in clusters_.refers if clusters_ else _shown(item, versions))
         )
         found[ResourceType.ENDPOINTS] = Section(resources=kept)
     listeners_ = found.get(ResourceType.LISTENER)
     if routes_ is not None and listeners_ is not None and draining and not listeners_.open:
         kept = tuple(item for item in routes_.resources if item.id.name in listeners_.refers)
         found[ResourceType.ROUTE] = Section(resources=kept)
+    secrets_ = found.get(ResourceType.SECRET)
+    if secrets_ is not None:
+        used = frozenset().union(*(section.secrets for section in found.values()))
+        kept = tuple(item for item in secrets_.resources if item.id.name in used and _shown(item, versions))
+        found[ResourceType.SECRET] = Section(resources=kept)
+
+
+def _shown(item: Resource, versions: Mapping[tuple[ResourceType, str], str]) -> bool:
+    return (item.id.type, item.id.name) in versions
 
 
 def _section(body: bytes) -> Mapping[str, Any]:

@@ -165,6 +165,8 @@ def _subscriptions(stem: str) -> tuple[Subscription, ...]:
     """What a stat's name without its last part may be about, the likeliest first; nothing for what is not ours to read."""
     if stem in _SETS:
         return (_SETS[stem],)
+    if stem.startswith("sds."):
+        return ((ResourceType.SECRET, stem.removeprefix("sds.")),)
     if stem.startswith("cluster."):
         return ((ResourceType.ENDPOINTS, stem.removeprefix("cluster.")),)
     if not stem.startswith("http."):

@@ -27,6 +27,7 @@ from reconciler.settings import AdminSettings
 
 CLUSTER, ENDPOINTS = ResourceType.CLUSTER, ResourceType.ENDPOINTS
 LISTENER, ROUTE, RUNTIME = ResourceType.LISTENER, ResourceType.ROUTE, ResourceType.RUNTIME
+SECRET = ResourceType.SECRET
 
 _TYPES = "type.googleapis.com/envoy.extensions."
 HCM = f"{_TYPES}filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -114,7 +115,7 @@ class Files:
         """Write everything, referred to before referring, with the versions that a push uses, or one for all."""
         given = list(resources)
         for item in given:
-            if item.id.type in {ENDPOINTS, ROUTE}:
+            if item.id.type in {ENDPOINTS, ROUTE, SECRET}:
                 self.put(item.id, [item], version or item.version)
         for type_ in (CLUSTER, LISTENER):
             members = [item for item in given if item.id.type is type_]

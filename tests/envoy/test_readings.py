@@ -12,13 +12,15 @@ from reconciler.envoy import matches
 from reconciler.envoy.readings import NotAnEnvoyError, Stats, VersionTexts
 from reconciler.model.observation import Versions
 from reconciler.model.resource import Resource, set_version
-from tests.envoy.live import CLUSTER, ENDPOINTS, LISTENER, ROUTE, RUNTIME, view
+from tests.envoy.live import CLUSTER, ENDPOINTS, LISTENER, ROUTE, RUNTIME, SECRET, view
 
-WORLD = view([Resource.of(type_, "x", b"1") for type_ in (CLUSTER, ENDPOINTS, LISTENER, ROUTE)])
+WORLD = view([Resource.of(type_, "x", b"1") for type_ in (SECRET, CLUSTER, ENDPOINTS, LISTENER, ROUTE)])
 FINE = f"""cluster_manager.cds.version_text: "{set_version(WORLD.of_type(CLUSTER))}"
 listener_manager.lds.version_text: "{set_version(WORLD.of_type(LISTENER))}"
 cluster.x.version_text: "{WORLD.of_type(ENDPOINTS)[0].version}"
 http.p.rds.x.version_text: "{WORLD.of_type(ROUTE)[0].version}"
+sds.x.version_text: "{WORLD.of_type(SECRET)[0].version}"
+sds.x.update_rejected: 8
 cluster.x.update_rejected: 2
 http.p.rds.x.update_failure: 3
 http.q.rds.y.update_rejected: 4
@@ -37,7 +39,14 @@ def read(text: str) -> Versions:
 
 def test_refusals_are_summed_by_type() -> None:
     """Semantic refusals and unreadable files alike, of every subscription of a type."""
-    assert dict(read(FINE).rejected) == {CLUSTER: 6, ENDPOINTS: 2, LISTENER: 5, ROUTE: 7, RUNTIME: 0}
+    assert dict(read(FINE).rejected) == {
+        SECRET: 8,
+        CLUSTER: 6,
+        ENDPOINTS: 2,
+        LISTENER: 5,
+        ROUTE: 7,
+        RUNTIME: 0,
+    }
 
 
 def test_a_view_that_is_shown_matches() -> None:
@@ -60,6 +69,8 @@ def test_a_view_that_is_shown_matches() -> None:
         ('http.p.rds.x.version_text: "', 'http.p.rds.x.version_text: "z'),
         ("http.p.rds.x.version_text", "http.p.rds.z.version_text"),
         ("cluster.x.version_text", "cluster.z.version_text"),
+        ('sds.x.version_text: "', 'sds.x.version_text: "z'),
+        ("sds.x.version_text", "sds.z.version_text"),
         ("cluster_manager.cds.version_text", "cluster_manager.cds.else"),
         ("server.live", 'http.q.rds.x.version_text: "other"\nserver.live'),
     ],
@@ -80,7 +91,7 @@ def test_since_a_proof_refusals_and_restarts_count() -> None:
     proven, now = read(FINE), read(FINE)
     assert matches(now, WORLD, since=proven)
     assert not matches(replace(now, epoch="later"), WORLD, since=proven)
-    for type_, equal in ((CLUSTER, False), (LISTENER, False), (ROUTE, True), (ENDPOINTS, True)):
+    for type_, equal in ((CLUSTER, False), (LISTENER, False), (ROUTE, True), (ENDPOINTS, True), (SECRET, True)):
         moved = replace(now, rejected=dict(now.rejected) | {type_: now.rejected[type_] + 1})
         assert matches(moved, WORLD, since=proven) is equal
 
@@ -142,5 +153,5 @@ def test_one_route_in_two_versions_is_neither() -> None:
 
 def test_what_is_not_there_is_not_found() -> None:
     """As in any mapping."""
-    texts = VersionTexts({"cluster.a": "1", "sds.b": "2"})
+    texts = VersionTexts({"cluster.a": "1", "tcp.b": "2"})
     assert (texts.get((ENDPOINTS, "b")), texts.get((ROUTE, "a")), len(texts)) == (None, None, 1)
