@@ -17,12 +17,10 @@ class Origin:
     Attributes:
         file: Path inside the repository, with `/`.
         document: Index of the document in its file, from 0.
-        blob: Git blob id of the file's content, or "" outside Git.
     """
 
     file: str
     document: int
-    blob: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ class FileResult:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def read_file(text: bytes, *, file: str, blob: str) -> FileResult:
+def read_file(text: bytes, *, file: str) -> FileResult:
     """Read every document of a file; a broken one does not hide the others."""
     policies: list[Policy[Any]] = []
     failed: list[Failed] = []
@@ -58,7 +58,7 @@ def read_file(text: bytes, *, file: str, blob: str) -> FileResult:
             diagnostics.append(document.diagnostic)
             failed.append(Failed())
         elif document is not None:
-            report = Report(Origin(file, index, blob))
+            report = Report(Origin(file, index))
             outcome = _read_document(document, report)
             findings.extend(report.findings)
             if isinstance(outcome, Failed):

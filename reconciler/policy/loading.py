@@ -96,7 +96,7 @@ def _split(chosen: Iterable[TreeFile | Diagnostic]) -> tuple[list[TreeFile], lis
 
 
 def _read(tree: Tree, entry: TreeFile, cache: DocumentCache) -> FileResult:
-    return cache.file((entry.path, entry.blob), lambda: read_file(tree.read(entry), file=entry.path, blob=entry.blob))
+    return cache.file((entry.path, entry.blob), lambda: read_file(tree.read(entry), file=entry.path))
 
 
 def _mesh(documents: Iterable[Policy[Any]]) -> Mesh:

@@ -112,9 +112,7 @@ def alone(tree: Tree, desired: Desired) -> dict[str, float]:
     mesh, domain = desired.mesh, desired.mesh.settings.domain
     out = {}
     _, out["alone: parse"] = stopped(lambda: [read(text) for _, text in files])
-    _, out["alone: parse, validate"] = stopped(
-        lambda: [read_file(text, file=entry.path, blob=entry.blob) for entry, text in files]
-    )
+    _, out["alone: parse, validate"] = stopped(lambda: [read_file(text, file=entry.path) for entry, text in files])
     _, out["alone: duplicates"] = stopped(lambda: check_duplicates(mesh.policies(), domain))
     _, out["alone: references"] = stopped(lambda: check_references(mesh, []))
     _, out["alone: services"] = stopped(lambda: declared(mesh))
