@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from reconciler.errors import PermanentError
-from reconciler.model.files import CLUSTERS, ENDPOINTS, LISTENERS, ROUTES
+from reconciler.model.files import CLUSTERS, ENDPOINTS, LISTENERS, ROUTES, SECRETS
 from reconciler.push.layout import is_ours
 
 _LEFTOVER = re.compile(r"\.(?P<file>.+)\.\d+\.new")
@@ -87,7 +87,7 @@ class Disk:
         """Files of our own naming that nobody wants: of resources that are gone, and what a crash left half-written."""
         kept = frozenset(wanted)
         found: list[str] = []
-        for folder, names in (("", (CLUSTERS, LISTENERS)), (ROUTES, None), (ENDPOINTS, None)):
+        for folder, names in (("", (CLUSTERS, LISTENERS)), (ROUTES, None), (ENDPOINTS, None), (SECRETS, None)):
             below = str(Path(self.directory, folder))
             for name in self._regular(below):
                 leftover = _LEFTOVER.fullmatch(name)

@@ -19,6 +19,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.observation import Versions
 from reconciler.model.plan import Action
 from reconciler.model.resource import ResourceId, ResourceType
+from reconciler.push.credentials import awaited, check_files, reason
 from reconciler.push.disk import Disk, WriteError
 from reconciler.push.layout import SETS, Content, contents
 from reconciler.push.phases import Phase, State, Step, live_state, state, steps
@@ -30,10 +31,11 @@ TAKING_BACK = 1.0
 """Seconds to wait for Envoy to take the old files back; its last reading is only for the message."""
 
 _WRITE_ORDER = {
-    ResourceType.ENDPOINTS: 0,  # Envoy refuses a cluster or listener whose file is not there, so what is referred to first
-    ResourceType.CLUSTER: 1,
-    ResourceType.ROUTE: 2,
-    ResourceType.LISTENER: 3,
+    ResourceType.SECRET: 0,  # Envoy refuses a cluster or listener whose file is not there, so what is referred to first
+    ResourceType.ENDPOINTS: 1,
+    ResourceType.CLUSTER: 2,
+    ResourceType.ROUTE: 3,
+    ResourceType.LISTENER: 4,
 }
 
 Layout = Mapping[str, Content]
@@ -66,6 +68,7 @@ class FilesWay:
         """Plan the steps and compare the disk with the end."""
         live, wanted = live_state(self._target.observation), state(self._target.view.resources)
         self._disk.check()
+        check_files(live, wanted)
         self._steps = steps(live, wanted)
         self._final = contents(self._disk.directory, wanted)
         now = contents(self._disk.directory, live)
@@ -111,6 +114,8 @@ class FilesWay:
             types |= {ResourceType.ENDPOINTS}
         if ResourceType.LISTENER in types:
             types |= {ResourceType.ROUTE}
+        if types & set(SETS):
+            types |= {ResourceType.SECRET}
         return types
 
     def _send(self, step: Step, written: dict[str, Content]) -> Expectation:
@@ -152,14 +157,17 @@ class FilesWay:
     def _refused(
         self, seen: Confirmation, phase: Phase, first: Step, written: dict[str, Content]
     ) -> RefusedByEnvoyError:
-        files = [path for path, content in written.items() if content.type in seen.refused]
-        words = self._words(seen)
+        secrets = _secrets(seen) if ResourceType.SECRET in seen.refused else []
+        others = seen.refused - ({ResourceType.SECRET} if secrets else set())
+        files = [path for path, content in written.items() if content.type in others]
+        words = "; ".join(filter(None, (reason(secrets) if secrets else "", self._words(others) if others else "")))
         back = self._take_back(first, written)
-        return RefusedByEnvoyError(f"in phase {phase} envoy refused {named(files)}: {words}; {back}")
+        what = named([*(f"secret {name}" for name in secrets), *files])
+        return RefusedByEnvoyError(f"in phase {phase} envoy refused {what}: {words}; {back}")
 
-    def _words(self, seen: Confirmation) -> str:
+    def _words(self, refused: frozenset[ResourceType]) -> str:
         """Envoy's own, which it keeps for listeners only."""
-        if ResourceType.LISTENER in seen.refused:
+        if ResourceType.LISTENER in refused:
             types = frozenset({ResourceType.LISTENER})
             said = self._admin.observe(self._target.proxy, at=self._clock.now, types=types).rejections
             if said:
@@ -185,6 +193,8 @@ class FilesWay:
 
     def _lateness(self, seen: Confirmation, step: Step, phase: Phase) -> str:
         lacking = [_named(item) for item in seen.missing]
+        if _secrets(seen):
+            lacking.append(reason(_secrets(seen)))
         if seen.versions is not None and seen.versions.warming:
             lacking.append(f"still warming: {self._warming(step)}")
         if seen.versions is not None and not seen.versions.live:
@@ -201,7 +211,7 @@ class FilesWay:
 
 def _unread(seen: Confirmation) -> str:
     """What to do about an Envoy that goes on as if nothing had been written: it refused nothing, and nothing warms."""
-    if not seen.missing or seen.versions is None or seen.versions.warming or not seen.versions.live:
+    if _secrets(seen) or not seen.missing or seen.versions is None or seen.versions.warming or not seen.versions.live:
         return ""
     return (
         "this Envoy does not read what is written; restart it if its directory was deleted and made anew since it started, and"
@@ -209,11 +219,21 @@ def _unread(seen: Confirmation) -> str:
     )
 
 
+def _secrets(seen: Confirmation) -> list[str]:
+    """Names of the secrets that Envoy shows no version of."""
+    return [name for type_, name in seen.missing if type_ is ResourceType.SECRET]
+
+
 def _newly_watched(live: State, wanted: State) -> int:
-    """Files that Envoy will watch in addition, for a while at least: a changed cluster warms beside the old one."""
+    """What Envoy will watch in addition, for a while at least: a changed cluster warms beside the old one.
+
+    A secret is two: its file, and the folder of the files that it names.
+    """
     single = [id_ for id_ in wanted if id_.type not in SETS]
     return sum(
-        id_ not in live or (id_.type is ResourceType.ENDPOINTS and _differs(live, wanted, id_.name)) for id_ in single
+        1 + (id_.type is ResourceType.SECRET)
+        for id_ in single
+        if id_ not in live or (id_.type is ResourceType.ENDPOINTS and _differs(live, wanted, id_.name))
     )
 
 
@@ -229,7 +249,13 @@ def _expected(changed: Layout, step: Step) -> Expectation:
     for content in changed.values():
         known = content.type in SETS or ResourceId(content.type, content.name) in step.before
         (required if known else loose)[_subscription(content)] = content.version
-    return Expectation(required=required, loose=loose, types=frozenset(item.type for item in changed.values()))
+    types = {item.type for item in changed.values()}
+    secrets = {(ResourceType.SECRET, name): version for name, version in awaited(step).items()}
+    if secrets:
+        required |= secrets
+        loose = {key: version for key, version in loose.items() if key not in secrets}
+        types.add(ResourceType.SECRET)
+    return Expectation(required=required, loose=loose, types=frozenset(types))
 
 
 def _subscription(content: Content) -> tuple[ResourceType, str]:

@@ -61,7 +61,7 @@ def contents(directory: str, state: State) -> Mapping[str, Content]:
 
 
 def is_ours(file: str) -> bool:
-    """Whether a file name in `routes/` or `endpoints/` is one that a resource's name would give."""
+    """Whether a file name in `routes/`, `endpoints/` or `secrets/` is one that a resource's name would give."""
     stem = file.removesuffix(SUFFIX)
     if not stem or stem == file:
         return False

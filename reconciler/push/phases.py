@@ -24,9 +24,10 @@ from reconciler.model.protos import decode
 from reconciler.model.resource import Resource, ResourceId, ResourceType
 
 State = Mapping[ResourceId, Resource]
-"""What a proxy serves or should serve: clusters, endpoints, listeners and routes; never RUNTIME keys."""
+"""What a proxy serves or should serve: secrets, clusters, endpoints, listeners and routes; never RUNTIME keys."""
 
-_UPSTREAM = frozenset({ResourceType.CLUSTER, ResourceType.ENDPOINTS})
+# Secrets are with what comes first and goes last: clusters refer to them, and so do listeners.
+_UPSTREAM = frozenset({ResourceType.SECRET, ResourceType.CLUSTER, ResourceType.ENDPOINTS})
 _DOWNSTREAM = frozenset({ResourceType.LISTENER, ResourceType.ROUTE})
 
 
@@ -42,7 +43,7 @@ class Phase(StrEnum):
 class Step:
     """One move of one proxy, confirmed before the next begins.
 
-    Clusters and endpoints are a step before listeners and routes when things come, and after them when things go: Envoy
+    Clusters, their endpoints and secrets are a step before listeners and routes when things come, and after them when things go: Envoy
     reads each file when it likes, and refuses an inline route to a cluster that it does not know yet.
 
     Attributes:

@@ -1,9 +1,9 @@
 """How many more files the Envoys of this machine can watch. An Envoy that can't watch a file that it is told to read ends.
 
-Every file that an Envoy subscribes to costs it one inotify instance (measured on 1.40: two for `cds.pb` and `lds.pb`, and
-one for each route configuration and each cluster's endpoints). Linux allows each user 128 by default, all processes
-together, and Envoy takes the lack of one for a fault of its own and aborts, again at each restart. So a push that needs more
-than there are is refused before anything is written.
+Every file that an Envoy subscribes to costs it one inotify instance (measured on 1.40: two for `cds.pb` and `lds.pb`, one
+for each route configuration and each cluster's endpoints, and two for each secret, whose certificates it watches too).
+Linux allows each user 128 by default, all processes together, and Envoy takes the lack of one for a fault of its own and
+aborts, again at each restart. So a push that needs more than there are is refused before anything is written.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.model.resource import Resource, ResourceId, ResourceType
 from reconciler.push.phases import Phase, State, Step, state, steps
-from tests.push.lab import Shelf
+from tests.push.lab import Shelf, made
 
 SHELF = Shelf("/d")
 ORDER = list(Phase)
-UPSTREAM = {ResourceType.CLUSTER, ResourceType.ENDPOINTS}
+UPSTREAM = {ResourceType.SECRET, ResourceType.CLUSTER, ResourceType.ENDPOINTS}
 
 
 def listener(name: str, port: int) -> Resource:
@@ -20,6 +21,10 @@ def listener(name: str, port: int) -> Resource:
 
 def of(*resources: Resource) -> State:
     return {item.id: item for item in resources}
+
+
+def _files(n: int) -> dict[str, Any]:
+    return {"certificate_chain": {"filename": f"/{n}.pem"}}
 
 
 @st.composite
@@ -31,6 +36,7 @@ def states(draw: st.DrawFn) -> State:
         ResourceType.ENDPOINTS: SHELF.endpoints,
         ResourceType.LISTENER: listener,
         ResourceType.ROUTE: lambda name, n: SHELF.route(name, a=n),
+        ResourceType.SECRET: lambda name, n: made(ResourceType.SECRET, name=name, tls_certificate=_files(n)),
     }
     found: dict[ResourceId, Resource] = {}
     for type_, make in variants.items():
