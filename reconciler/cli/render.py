@@ -21,7 +21,7 @@ def render(
     output: OutputOption = Output.TEXT,
     cache: Cache = None,
 ) -> int:
-    """Print what one proxy should have: listeners, routes, clusters, endpoints, runtime keys."""
+    """Print what one proxy should have: listeners, routes, clusters, endpoints, secrets, runtime keys."""
     from reconciler.cli.offline import member
     from reconciler.cli.output import print_document
 
@@ -41,6 +41,7 @@ def _document(view: View) -> dict[str, Any]:
         ResourceType.ROUTE: "routes",
         ResourceType.CLUSTER: "clusters",
         ResourceType.ENDPOINTS: "endpoints",
+        ResourceType.SECRET: "secrets",
     }
     document: dict[str, Any] = {
         name: [to_dict(decode(item)) for item in view.of_type(type_)]

@@ -212,9 +212,11 @@ def _unknown(allow: Iterable[str]) -> Iterator[Diagnostic]:
 
 
 def _units(ids: Collection[ResourceId], live: Collection[ResourceId]) -> int:
-    """How many resources these are, with a live cluster's endpoints counted with their cluster."""
+    """How many resources these are; a live cluster's endpoints count with it, secrets with whatever refers to them."""
     return sum(
-        id_.type is not ResourceType.ENDPOINTS or ResourceId(ResourceType.CLUSTER, id_.name) not in live for id_ in ids
+        id_.type is not ResourceType.SECRET
+        and (id_.type is not ResourceType.ENDPOINTS or ResourceId(ResourceType.CLUSTER, id_.name) not in live)
+        for id_ in ids
     )
 
 

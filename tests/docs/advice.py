@@ -229,6 +229,7 @@ PUSH: Group = {
     "push-rejected": "Read Envoy's words: they name the resource and the field, most often one from a template.",
     "push-late": "Look at what still warms: a cluster whose endpoints or a listener whose routes are missing.",
     "push-write": "Check that the directory exists, who owns it, and the free space.",
+    "push-secret": "Put the file where the message says; see [pushing.md](pushing.md#certificates).",
     "push-watches": "Raise `fs.inotify.max_user_instances`; see [pushing.md](pushing.md#the-inotify-limit).",
 }
 
@@ -239,7 +240,9 @@ OUTCOMES: Group = {
     "proxy-unreachable": Entry("As `admin-unreachable`.", "A proxy could not be asked or pushed to.", "retried"),
     "proxy-late": Entry("As `push-late`.", "A proxy did not confirm within `Mesh.verifyDeadline`.", "retried"),
     "proxy-failed": Entry(
-        "As `push-write` or `push-watches`, by its message.", "What is ours to write could not be written.", "retried"
+        "As `push-write`, `push-watches` or `push-secret`, by its message.",
+        "What is ours to write could not be written.",
+        "retried",
     ),
     "proxy-drifted": Entry(
         "Nothing, if drift is only to be reported; otherwise set `Mesh.drift: correct`.",

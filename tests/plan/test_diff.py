@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import Diagnostic, Severity
+from reconciler.model import protos
 from reconciler.model.key import Key
 from reconciler.model.origin import Finding, Origin
 from reconciler.model.plan import Action, Cause, ProxyPlan
 from reconciler.model.resource import Resource, ResourceId, ResourceType, View
+from reconciler.model.secrets import Certificate, Root, secret_resource
 from reconciler.plan import compare_views, plan_proxy
 
 from .fleet import GATEWAY, V1, V2, backend, canary, cluster, observe, runtime, shown, view
@@ -53,6 +55,24 @@ def test_creates_updates_and_deletes_come_in_make_before_break_order() -> None:
     assert (plan.live, plan.unchanged) == (3, 1)
     update = plan.changes[-1]
     assert (update.old, update.new) == (canary(5), canary(25))
+
+
+def test_secrets_come_before_what_refers_to_them_and_differ_by_their_files() -> None:
+    """The plan's words for a secret are its type and its name; one that was changed by hand shows the file that it lacks."""
+    mine = Certificate("/a.pem", "/a.key")
+    forged = mine.message()
+    forged.tls_certificate.certificate_chain.Clear()
+    live = observe(protos.resource(ResourceType.SECRET, forged))
+    wanted = view(secret_resource(mine), secret_resource(Root("/ca.pem")), cluster("new"))
+    plan = plan_proxy(wanted, live, receipt_view="someone else", bases=_had(secret_resource(mine)))
+    assert _said(plan) == [
+        ("secret file-cert:/a.pem~/a.key", "update", "drift"),
+        ("secret file-root:/ca.pem", "create", "change"),
+        ("cluster new", "create", "change"),
+    ]
+    assert [(item.path, item.old, item.new) for item in plan.changes[0].fields] == [
+        ("tls_certificate.certificate_chain.filename", None, "/a.pem")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from reconciler.model.key import Key
 from reconciler.model.plan import Cause, Plan, ProxyPlan
 from reconciler.model.proxy import Guards
 from reconciler.model.resource import Resource, ResourceType
+from reconciler.model.secrets import Certificate, secret_resource
 from reconciler.plan import GUARD_CODES, Split, check, plan_proxy, splits
 
 from .fleet import (
@@ -188,6 +189,14 @@ def test_updates_are_no_deletions_and_endpoints_go_with_their_cluster() -> None:
     old = [*backend("a", "1.1.1.1"), *backend("b", "1.1.1.1"), *backend("c", "1.1.1.1")]
     assert _check(old, old[2:]) == ()
     assert _codes(_check(old, old[4:])) == ["error guard-delete-percent"]
+
+
+def test_secrets_go_with_what_refers_to_them() -> None:
+    """A listener that goes takes its certificates along; neither their number nor their share is a reason to refuse."""
+    secrets = [secret_resource(Certificate(f"/{name}.pem", f"/{name}.key")) for name in "abcdef"]
+    old = [cluster("a"), cluster("b"), cluster("c"), *secrets]
+    assert _check(old, old[1:3]) == ()
+    assert _codes(_check(old, [*old[2:3], *secrets])) == ["error guard-delete-percent"]
 
 
 def test_overrides_do_not_count_as_deleted_resources() -> None:
