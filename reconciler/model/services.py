@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from reconciler.model.hosts import fqdn
 from reconciler.model.mesh import Mesh, Policy
@@ -78,20 +78,62 @@ def selected(labels: Mapping[str, str], selector: Mapping[str, str]) -> bool:
     return all(labels.get(name) == value for name, value in selector.items())
 
 
+class Workloads:
+    """The WorkloadEntries of a mesh, by what selects them."""
+
+    def __init__(self, entries: Iterable[Policy[WorkloadEntry]]) -> None:
+        self._namespaces: dict[str, list[Policy[WorkloadEntry]]] = {}
+        self._labelled: dict[tuple[str, str, str], list[Policy[WorkloadEntry]]] = {}
+        for entry in entries:
+            namespace = entry.key.namespace
+            self._namespaces.setdefault(namespace, []).append(entry)
+            for name, value in entry.spec.labels.items():
+                self._labelled.setdefault((namespace, name, value), []).append(entry)
+
+    def selected(self, namespace: str, labels: Mapping[str, str]) -> tuple[Policy[WorkloadEntry], ...]:
+        """Those of a namespace that carry all these labels, in the order in which they were given."""
+        lists = [self._labelled.get((namespace, name, value), []) for name, value in labels.items()]
+        fewest = min(lists, key=len) if lists else self._namespaces.get(namespace, [])
+        return tuple(entry for entry in fewest if selected(entry.spec.labels, labels))
+
+
 def declared(mesh: Mesh) -> tuple[Service, ...]:
     """The services that a mesh's own documents declare, sorted by host; the first of two with one host is kept."""
+    workloads = Workloads(mesh.workload_entries)
+    return one_per_host(
+        service
+        for entry in mesh.service_entries
+        for service in services_of(entry, behind(entry, workloads), domain=mesh.settings.domain)
+    )
+
+
+def one_per_host(services: Iterable[Service]) -> tuple[Service, ...]:
+    """Sorted by host; the first of two with one host is kept."""
     found: dict[str, Service] = {}
-    for entry in mesh.service_entries:
-        endpoints = tuple(_endpoints(entry, mesh.workload_entries))
-        ports = tuple(
-            Port(port.number, port.name, port.protocol, port.target_port or port.number) for port in entry.spec.ports
-        )
-        resolved = tuple(_with_ports(endpoint, ports) for endpoint in endpoints)
-        ordered = tuple(sorted(resolved, key=lambda item: (item.address, sorted(item.ports.items()), item.workload)))
-        for host in entry.spec.hosts:
-            name = fqdn(host, namespace=entry.key.namespace, domain=mesh.settings.domain)
-            found.setdefault(name, _service(name, entry, ports, ordered))
-    return tuple(found[name] for name in sorted(found))
+    for service in services:
+        found.setdefault(service.host, service)
+    return tuple(found[host] for host in sorted(found))
+
+
+def behind(entry: Policy[ServiceEntry], workloads: Workloads) -> tuple[Policy[WorkloadEntry], ...]:
+    """The WorkloadEntries that a ServiceEntry selects; none without a selector."""
+    selector = entry.spec.workload_selector
+    return () if selector is None else workloads.selected(entry.key.namespace, selector.labels)
+
+
+def services_of(
+    entry: Policy[ServiceEntry], workloads: Iterable[Policy[WorkloadEntry]], *, domain: str
+) -> tuple[Service, ...]:
+    """One for each host of a ServiceEntry, with its own endpoints and those of the workloads behind it."""
+    spec = entry.spec
+    ports = tuple(Port(port.number, port.name, port.protocol, port.target_port or port.number) for port in spec.ports)
+    targets = {port.name: port.target for port in ports}
+    found = [_endpoint(endpoint, "", targets) for endpoint in spec.endpoints]
+    found += [_endpoint(workload.spec, workload.key.name, targets) for workload in workloads]
+    found.sort(key=lambda item: (item.address, sorted(item.ports.items()), item.workload))
+    endpoints = tuple(found)
+    hosts = [fqdn(host, namespace=entry.key.namespace, domain=domain) for host in spec.hosts]
+    return tuple(_service(host, entry, ports, endpoints) for host in hosts)
 
 
 def _service(
@@ -112,29 +154,15 @@ def _service(
     )
 
 
-def _endpoints(entry: Policy[ServiceEntry], workloads: Iterable[Policy[WorkloadEntry]]) -> Iterable[Endpoint]:
-    for endpoint in entry.spec.endpoints:
-        yield _endpoint(endpoint, "")
-    selector = entry.spec.workload_selector
-    if selector is None:
-        return
-    for workload in workloads:
-        if workload.key.namespace == entry.key.namespace and selected(workload.spec.labels, selector.labels):
-            yield _endpoint(workload.spec, workload.key.name)
-
-
-def _endpoint(entry: WorkloadEntry, workload: str) -> Endpoint:
+def _endpoint(entry: WorkloadEntry, workload: str, targets: Mapping[str, int]) -> Endpoint:
+    """An endpoint. What is the same for all of them is one object: a large mesh has more endpoints than anything else."""
+    own = entry.ports
     return Endpoint(
         address=entry.address,
-        ports=dict(entry.ports),
-        labels=dict(entry.labels),
+        ports={name: own.get(name, target) for name, target in targets.items()} if own else targets,
+        labels=entry.labels,
         weight=entry.weight or 1,
         workload=workload,
         locality=entry.locality,
         service_account=entry.service_account,
     )
-
-
-def _with_ports(endpoint: Endpoint, ports: tuple[Port, ...]) -> Endpoint:
-    resolved = {port.name: endpoint.ports.get(port.name, port.target) for port in ports}
-    return replace(endpoint, ports=resolved)
