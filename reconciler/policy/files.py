@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from reconciler.errors import Diagnostic
-from reconciler.model.tree import FileKind, Tree, TreeFile
+from reconciler.model.tree import FileKind, TreeFile
 
 POLICIES = "policies"
 """The folder that policies are read from, at any depth."""
@@ -19,18 +20,83 @@ MAX_SIZE = 1024 * 1024
 _SUFFIXES = (".yaml", ".yml")
 
 
-def choose(tree: Tree, folder: str) -> Iterator[TreeFile | Diagnostic]:
-    """The YAML files below a folder that can be read, and a diagnostic for each entry that can't.
+def choose(entry: TreeFile) -> TreeFile | Diagnostic | None:
+    """The file if it is YAML that can be read, a diagnostic if it is refused, and None if it is ignored.
 
-    Other files are ignored, links to them too; a link without a suffix may be a folder of policies, so it is refused.
+    Files without a YAML suffix are ignored, links to them too; a link without a suffix may be a folder of policies, so it is
+    refused.
     """
-    for entry in tree.files(folder):
-        name = entry.path.rpartition("/")[2]
-        if entry.kind is FileKind.FILE and not name.endswith(_SUFFIXES):
-            continue
-        if entry.kind is FileKind.SYMLINK and "." in name and not name.endswith(_SUFFIXES):
-            continue
-        yield _refusal(entry) or entry
+    name = entry.path.rpartition("/")[2]
+    if not name.endswith(_SUFFIXES):
+        if entry.kind is FileKind.FILE:
+            return None
+        if entry.kind is FileKind.SYMLINK and "." in name:
+            return None
+    return _refusal(entry) or entry
+
+
+class Listing:
+    """What one folder holds, from one tree to the next."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, TreeFile] = {}
+        self._problems: dict[str, Diagnostic] = {}
+        self._readable: set[str] = set()
+
+    @property
+    def problems(self) -> list[Diagnostic]:
+        """A diagnostic for each entry that is refused."""
+        return [self._problems[path] for path in sorted(self._problems)]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no file to be read."""
+        return not self._readable
+
+    def compare(self, entries: Sequence[TreeFile]) -> Changes:
+        """How the folder's entries differ from the last ones. Changes nothing: see `apply`."""
+        known = self._entries
+        changed: dict[str, TreeFile] = {}
+        seen = 0
+        for entry in entries:
+            was = known.get(entry.path)
+            if was is not entry and was != entry:
+                changed[entry.path] = entry
+            if was is not None:
+                seen += 1
+        gone: frozenset[str] = frozenset()
+        if seen < len(known):
+            gone = frozenset(known.keys() - {entry.path for entry in entries})
+        return Changes({path: (entry, choose(entry)) for path, entry in changed.items()}, gone)
+
+    def apply(self, changes: Changes) -> None:
+        """These are the folder's entries now."""
+        for path in (*changes.gone, *changes.changed):
+            self._entries.pop(path, None)
+            self._problems.pop(path, None)
+            self._readable.discard(path)
+        for path, (entry, chosen) in changes.changed.items():
+            self._entries[path] = entry
+            if isinstance(chosen, Diagnostic):
+                self._problems[path] = chosen
+            elif chosen is not None:
+                self._readable.add(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How one tree's folder differs from another's.
+
+    Attributes:
+        changed: New and changed entries by path, and what `choose` says of them.
+        gone: Paths.
+    """
+
+    changed: Mapping[str, tuple[TreeFile, TreeFile | Diagnostic | None]]
+    gone: frozenset[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.gone)
 
 
 def _refusal(entry: TreeFile) -> Diagnostic | None:
@@ -56,5 +122,7 @@ def _refusal(entry: TreeFile) -> Diagnostic | None:
 
 def _printable(path: str) -> str:
     """The path, with bytes that are not UTF-8 and characters that can't be shown as escapes."""
+    if path.isascii() and path.isprintable():
+        return path
     text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

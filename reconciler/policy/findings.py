@@ -38,6 +38,10 @@ class Report:
         other.findings = self.findings
         return other
 
+    def below(self, *steps: str | int) -> Report:
+        """The same report, with paths below one of its own: for the check of a part that doesn't know where it stands."""
+        return self.at(*self._base, *steps)
+
     def _add(self, code: str, message: str, path: FieldPath, hint: str, severity: Severity, *, key: bool) -> None:
         where = (*self._base, *path)
         self.findings.append(
@@ -76,25 +80,48 @@ def locate(findings: Iterable[Finding], tree: Tree) -> tuple[Diagnostic, ...]:
 
     A finding without a document, or whose file is not in the tree, keeps what is known of its place.
     """
-    by_file: dict[str, list[Finding]] = {}
-    out: list[Diagnostic] = []
-    for finding in findings:
-        if finding.origin is None:
-            out.append(_diagnostic(finding, None, None, None))
-        else:
-            by_file.setdefault(finding.origin.file, []).append(finding)
-    for path, items in by_file.items():
-        entry = _entry(tree, path)
-        if entry is None:
-            out.extend(_diagnostic(item, path, None, None) for item in items)
-        else:
-            out.extend(place(tree.read(entry), items))
-    return tuple(sorted(out, key=Diagnostic.sort_key))
+    return Locator().locate(findings, tree)
 
 
-def _entry(tree: Tree, path: str) -> TreeFile | None:
-    folder = path.rpartition("/")[0]
-    return next((entry for entry in tree.files(folder) if entry.path == path), None)
+class Locator:
+    """Looks up the lines of findings, and remembers them for as long as they are found again in a file that stays as it is."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, dict[Finding, Diagnostic]]] = {}
+
+    def locate(self, findings: Iterable[Finding], tree: Tree) -> tuple[Diagnostic, ...]:
+        """As `locate`."""
+        by_file: dict[str, list[Finding]] = {}
+        out: list[Diagnostic] = []
+        for finding in findings:
+            if finding.origin is None:
+                out.append(_diagnostic(finding, None, None, None))
+            else:
+                by_file.setdefault(finding.origin.file, []).append(finding)
+        entries = _entries(by_file, tree)
+        known: dict[str, tuple[str, dict[Finding, Diagnostic]]] = {}
+        for path, items in by_file.items():
+            entry = entries.get(path)
+            if entry is None:
+                out.extend(_diagnostic(item, path, None, None) for item in items)
+                continue
+            found = self._placed(entry, items, tree)
+            known[path] = (entry.blob, found)
+            out.extend(found[item] for item in items)
+        self._known = known
+        return tuple(sorted(out, key=Diagnostic.sort_key))
+
+    def _placed(self, entry: TreeFile, items: list[Finding], tree: Tree) -> dict[Finding, Diagnostic]:
+        blob, found = self._known.get(entry.path, ("", {}))
+        if blob == entry.blob and all(item in found for item in items):
+            return found
+        return dict(zip(items, place(tree.read(entry), items), strict=True))
+
+
+def _entries(paths: Iterable[str], tree: Tree) -> dict[str, TreeFile]:
+    """The files of these paths, as far as they are there; each folder is listed once."""
+    folders = {path.rpartition("/")[0] for path in paths}
+    return {entry.path: entry for folder in sorted(folders) for entry in tree.files(folder)}
 
 
 def _diagnostic(finding: Finding, file: str | None, line: int | None, column: int | None) -> Diagnostic:

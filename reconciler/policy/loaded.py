@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from reconciler.errors import Diagnostic, Severity
 from reconciler.model.mesh import Mesh
+from reconciler.model.services import Service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,11 +17,13 @@ class Loaded:
 
     Attributes:
         mesh: None if and only if there is an error.
+        services: What `model.services.declared` finds in the mesh; none without one.
         templates: Text by file name (`cluster.yaml`): the house defaults with the tree's overrides.
         diagnostics: Everything found, in the order in which it is printed.
     """
 
     mesh: Mesh | None
+    services: tuple[Service, ...] = ()
     templates: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     diagnostics: tuple[Diagnostic, ...] = ()
 
