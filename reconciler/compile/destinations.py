@@ -1,0 +1,46 @@
+"""Which cluster a destination of a VirtualService means; the same for requests and for connections."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.compile.index import Index
+from reconciler.compile.names import ClusterRef
+from reconciler.model.mesh import Policy
+from reconciler.model.origin import FieldPath, Finding
+from reconciler.model.spec import Spec
+from reconciler.model.virtualservice import Destination
+
+
+def target(
+    policy: Policy[Spec], destination: Destination, *, port: int, index: Index, path: FieldPath
+) -> tuple[ClusterRef, Finding | None]:
+    """The cluster of a destination, and what is wrong with it.
+
+    Its port is the one that it names, else the service's only one, else the listener's (Istio's `GetDestinationCluster`).
+
+    Args:
+        policy: The document that names the destination: short names mean its namespace.
+        destination: As written.
+        port: The listener's.
+        index: The mesh.
+        path: Where the destination stands, for findings.
+    """
+    host = index.resolve(destination.host, policy)
+    ref = ClusterRef(host, port, destination.subset)
+    if destination.port is not None:
+        return replace(ref, port=destination.port.number), None
+    service = index.services.get(host)
+    if service is None or service.port(port) is not None:
+        return ref, None
+    if len(service.ports) == 1:
+        return replace(ref, port=service.ports[0].number), None
+    known = ", ".join(str(item.number) for item in service.ports)
+    finding = Finding(
+        code="destination-port",
+        message=f"{host} has the ports {known}, and none of them is {port}, the port of the listener that routes to it",
+        hint="say which port is meant: `port: {number: ...}`",
+        origin=policy.origin,
+        path=path,
+    )
+    return ref, finding
