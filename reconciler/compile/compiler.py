@@ -9,16 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from reconciler.compile import gateways, inbound, sidecars
+from reconciler.compile import doors, gateways, inbound, sidecars
 from reconciler.compile.clusters import Clusters
 from reconciler.compile.configurations import Configurations, Routed
 from reconciler.compile.index import Index
 from reconciler.compile.listeners import Chain, Direction, build, rds
+from reconciler.compile.names import ClusterRef
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.runtime import runtime_view
 from reconciler.compile.sidecars import applying, outbound_listeners
 from reconciler.compile.sockets import Socket, port_clashes
 from reconciler.compile.sources import FilesSource
+from reconciler.compile.tls import Site, certificates
 from reconciler.compile.viewer import Viewer
 from reconciler.errors import BugError
 from reconciler.model.key import Key
@@ -26,6 +28,7 @@ from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Finding
 from reconciler.model.proxy import Proxy
 from reconciler.model.resource import Resource, View
+from reconciler.model.secrets import secret_resource
 from reconciler.model.services import Service
 
 
@@ -89,7 +92,8 @@ class _Compiler:
         if push.files is None:
             raise BugError(f"proxy {proxy.key} has no way to be pushed to")
         source = FilesSource(push.files.directory)
-        resources = self._sidecar(proxy, source) if proxy.spec.workload else self._gateway(proxy, source)
+        site = Site(source, certificates(proxy.spec.certificates, self._mesh.settings.certificates))
+        resources = self._sidecar(proxy, source) if proxy.spec.workload else self._gateway(proxy, site)
         return View.of(proxy.key, resources)
 
     def _sidecar(self, proxy: Policy[Proxy], source: FilesSource) -> list[Resource]:
@@ -113,19 +117,38 @@ class _Compiler:
         self.sockets[proxy.key] = bound
         return out
 
-    def _gateway(self, proxy: Policy[Proxy], source: FilesSource) -> list[Resource]:
-        doors = gateways.doors(self._index, proxy)
+    def _gateway(self, proxy: Policy[Proxy], site: Site) -> list[Resource]:
         viewer = Viewer.of(proxy, None)
-        self.sockets[proxy.key] = [*gateways.sockets(doors, f"gateway {proxy.key}")]
-        binds = sorted(door.bind for door in doors if door.bind)
+        found = gateways.doors(self._index, proxy)
+        self.sockets[proxy.key] = [*gateways.sockets(found, f"gateway {proxy.key}")]
+        binds = sorted(door.bind for door in found if door.bind)
         if binds:
             self.places[proxy.key] = binds[0]
+        opened = [(door, doors.opened(self._index, door, viewer=viewer, site=site)) for door in found]
+        self.findings.extend(finding for _, item in opened for finding in item.findings)
         routed = [
-            self._configurations.gateway(door.routes, door.place(viewer), gateways.hosts(self._index, door))
-            for door in doors
+            self._configurations.gateway(part.name, part.place, part.hosts, redirected=part.redirected)
+            for _, item in opened
+            for part in item.behind
         ]
-        out = [self._listener(Direction.GATEWAY, (door.address, door.port), door.routes, source) for door in doors]
-        return [*out, *self._behind(routed, source, viewer)]
+        listeners = [
+            build(
+                direction=Direction.GATEWAY,
+                address=door.address,
+                port=door.port,
+                chains=item.chains,
+                prototypes=self._prototypes,
+            )
+            for door, item in opened
+            if item.chains
+        ]
+        secrets = {secret for _, item in opened for secret in item.secrets}
+        clusters = {ref for _, item in opened for ref in item.clusters}
+        return [
+            *listeners,
+            *map(secret_resource, secrets),
+            *self._behind(routed, site.source, viewer, clusters=clusters),
+        ]
 
     def _listener(self, direction: Direction, place: tuple[str, int], routes: str, source: FilesSource) -> Resource:
         address, port = place
@@ -137,14 +160,18 @@ class _Compiler:
             prototypes=self._prototypes,
         )
 
-    def _behind(self, routed: Iterable[Routed], source: FilesSource, viewer: Viewer) -> Iterator[Resource]:
+    def _behind(
+        self, routed: Iterable[Routed], source: FilesSource, viewer: Viewer, *, clusters: Iterable[ClusterRef] = ()
+    ) -> Iterator[Resource]:
         """Every cluster that these route configurations can lead to with its endpoints, and the configurations.
+
+        `clusters` are led to by connections that are passed on whole.
 
         By type and name, which is how a view sorts them: sorting what is sorted costs next to nothing.
         """
         items = tuple(routed)
         self.findings.extend(finding for item in items for finding in item.findings)
-        refs = sorted({ref for item in items for ref in item.clusters}, key=lambda ref: ref.name)
+        refs = sorted({*clusters, *(ref for item in items for ref in item.clusters)}, key=lambda ref: ref.name)
         pairs = [self._clusters.resources(ref, source, viewer=viewer) for ref in refs]
         yield from (cluster for cluster, _ in pairs)
         yield from (endpoints for _, endpoints in pairs)

@@ -6,7 +6,7 @@ server and a VirtualService have in common (`gateway.go`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from reconciler.compile.routes import Translated, Translations, is_catch_all
 from reconciler.compile.scope import Scope
 from reconciler.compile.sidecars import Outbound
 from reconciler.compile.viewer import Place, Viewer
-from reconciler.model.hosts import aliases
+from reconciler.model.hosts import aliases, covers
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import Finding
 from reconciler.model.protos import resource
@@ -74,11 +74,17 @@ class Configurations:
         return self._sidecars[key]
 
     def gateway(
-        self, name: str, place: Place, hosts: Iterable[tuple[str, tuple[Policy[VirtualService], ...]]]
+        self,
+        name: str,
+        place: Place,
+        hosts: Iterable[tuple[str, tuple[Policy[VirtualService], ...]]],
+        *,
+        redirected: Collection[str] = (),
     ) -> Routed:
         """What a gateway has behind a port: for each host the routes of its VirtualServices, those that match all last.
 
-        Without any host every request is a 404, answered by a virtual host that says so.
+        Without any host every request is a 404, answered by a virtual host that says so. Redirected hosts, wildcards included,
+        answer everything with a redirect to https, whether any VirtualService routes for them or not.
         """
         found: list[_Host] = []
         for host, policies in hosts:
@@ -90,10 +96,20 @@ class Configurations:
             found.append(
                 _Host(names.virtual_host(host, place.port), domains, Translated(tuple(routes), clusters, findings))
             )
+        known = {host.domains for host in found}
+        found.extend(
+            _Host(names.virtual_host(host, place.port), (_in_header(host),), Translated((), frozenset()))
+            for host in sorted(set(redirected))
+            if (_in_header(host),) not in known
+        )
         if not found:
             found.append(_Host(names.virtual_host(names.BLACKHOLE, place.port), ("*",), Translated((), frozenset())))
         message = self._configuration(name)
-        message.virtual_hosts.extend(self._virtual_host(item, item.domains) for item in sorted(found, key=_by_name))
+        for item in sorted(found, key=_by_name):
+            host = message.virtual_hosts.add()
+            host.CopyFrom(self._virtual_host(item, item.domains))
+            if any(covers(pattern, item.domains[0]) for pattern in redirected):
+                host.require_tls = VirtualHost.ALL
         return _routed(message, found, ())
 
     def _sidecar(self, listener: Outbound, viewer: Viewer) -> Routed:

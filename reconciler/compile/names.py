@@ -53,6 +53,12 @@ def gateway_routes(port: int, bind: str) -> str:
     return f"http.{port}.{bind}" if bind else f"http.{port}"
 
 
+def gateway_tls_routes(port: int, port_name: str, gateway: str, namespace: str, bind: str) -> str:
+    """`https.<port>.<port name>.<gateway>.<namespace>[.bind]`: each server that ends TLS has routes of its own."""
+    name = f"https.{port}.{port_name}.{gateway}.{namespace}"
+    return f"{name}.{bind}" if bind else name
+
+
 def virtual_host(host: str, port: int) -> str:
     """`<host>:<port>`."""
     return f"{host}:{port}"
