@@ -10,6 +10,7 @@ from reconciler.policy.documents import FileResult
 from reconciler.policy.files import Listing
 from reconciler.policy.findings import Locator
 from reconciler.policy.loaded import Loaded
+from reconciler.policy.rechecking import References
 from reconciler.policy.services import Services
 
 FileKey = tuple[str, str]
@@ -29,6 +30,7 @@ class DocumentCache:
         listing: What the folder of policies had.
         assembly: The documents.
         services: The services.
+        references: What is wrong between documents.
         locator: Where findings about several documents were.
     """
 
@@ -39,6 +41,7 @@ class DocumentCache:
         self.listing = Listing()
         self.assembly = Assembly()
         self.services = Services()
+        self.references = References()
         self.locator = Locator()
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
 """From a tree to a mesh, or to everything that is wrong with it: the front door of the room.
 
 Every file is read by itself (`documents`), the documents are put together (`assembly`), then what they say about each other is
-checked (`references`). Only reading the tree touches the outside; the rest is a function of its bytes. A cache changes what
+checked (`references`, by way of `rechecking`). Only reading the tree touches the outside; the rest is a function of its bytes. A cache changes what
 this costs, never what comes out.
 """
 
@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from reconciler.errors import Diagnostic, Severity
-from reconciler.model.origin import Finding
 from reconciler.model.tree import Tree, TreeFile
 from reconciler.policy.cache import DocumentCache
 from reconciler.policy.collecting import uncollected
 from reconciler.policy.documents import FileResult, read_file
 from reconciler.policy.files import POLICIES, TEMPLATES, Changes, choose
 from reconciler.policy.loaded import Loaded
-from reconciler.policy.references import check_duplicates, check_references
+from reconciler.policy.rechecking import Change
 from reconciler.policy.templates import house_templates, override
 from reconciler.settings import shipped
 
@@ -43,8 +42,13 @@ def load(tree: Tree, *, cache: DocumentCache | None = None) -> Loaded:
         results = _read(tree, changes, known)
         known.forget()
         known.listing.apply(changes)
-        known.assembly.update(results)
-        loaded = _loaded(tree, known, templates if last is None else replace(templates, texts=last.templates))
+        gone, new = known.assembly.update(results)
+        loaded = _loaded(
+            tree,
+            known,
+            Change(gone=gone, new=new),
+            templates if last is None else replace(templates, texts=last.templates),
+        )
     known.remember(templates, loaded)
     return loaded
 
@@ -78,7 +82,7 @@ def _file(tree: Tree, entry: TreeFile, cache: DocumentCache) -> FileResult:
     return cache.file((entry.path, entry.blob), lambda: read_file(tree.read(entry), file=entry.path))
 
 
-def _loaded(tree: Tree, known: DocumentCache, templates: _Templates) -> Loaded:
+def _loaded(tree: Tree, known: DocumentCache, change: Change, templates: _Templates) -> Loaded:
     """What all files come to."""
     assembly, refused = known.assembly, [*known.listing.problems, *templates.refused]
     diagnostics = [*refused, *templates.problems, *assembly.diagnostics()]
@@ -87,9 +91,7 @@ def _loaded(tree: Tree, known: DocumentCache, templates: _Templates) -> Loaded:
         message = f"there is no policy file below {POLICIES}/"
         diagnostics.append(Diagnostic(code="no-policies", message=message, hint=hint))
     mesh = assembly.mesh()
-    findings: list[Finding] = check_duplicates(assembly.documents(), mesh.settings.domain)
-    if not refused:  # a file that was refused may hold anything that is referred to
-        findings += check_references(mesh, assembly.failed())
+    findings = known.references.findings(change, assembly.documents(), mesh, assembly.failed(), refused=bool(refused))
     diagnostics.extend(known.locator.locate(findings, tree))
     ordered = tuple(sorted(diagnostics, key=Diagnostic.sort_key))
     if any(item.severity is Severity.ERROR for item in ordered):

@@ -45,7 +45,9 @@ DOCUMENTS = [
     *(entry(name, "c.example.com", "workloadSelector: {labels: {app: c}}") for name in "xz"),
     *(workload(name, app) for name in "pq" for app in "ac"),
     *(routes(name, host, weight) for name in "vw" for host in "ab" for weight in (40, 100)),
-    routes("v", "nowhere", 100),
+    *(routes("v", "nowhere", weight) for weight in (40, 100)),
+    *(split(f"    - {{destination: {{host: b, subset: v2}}, weight: {weight}}}\n    timeout: {weight}s\n") for weight in (40, 100)),
+    *(split(f"    - {{destination: {{host: two, subset: v2}}, weight: {weight}}}\n") for weight in (1, 100)),
     doc("DestinationRule", "spec: {host: b, subsets: [{name: v1, labels: {version: v1}}]}\n"),
     doc("VirtualService", "spec: {hosts: [a], tcpp: []}\n"),
     doc("ServiceEntry", "spec: {hosts: [b]}\n"),
@@ -156,6 +158,25 @@ class GoneTree(MemoryTree):
         return super().read(file)
 
 
+def test_a_changed_weight_keeps_what_was_found_elsewhere() -> None:
+    """A document that is checked again alone takes its own findings with it, at their new lines, and no other's."""
+    wrong = split("    - {destination: {host: nowhere}}\n")
+    two = "    - {destination: {host: a, subset: v1}, weight: %d}\n    - {destination: {host: gone}, weight: %d}\n"
+    files = {
+        "policies/base.yaml": BASE,
+        "policies/wrong.yaml": wrong.replace("case", "wrong").replace("[a]", "[b]"),
+        "policies/b.yaml": split(two % (99, 1)),
+    }
+    cache = DocumentCache()
+    before = [item.place for item in load(MemoryTree(files), cache=cache).diagnostics]
+    for text in (split(two % (80, 20)), split(two % (70, 30)).replace("route:", "timeout: 5s\n    route:")):
+        files["policies/b.yaml"] = text
+        assert load(MemoryTree(files), cache=cache) == load(MemoryTree(files))
+    after = [item.place for item in load(MemoryTree(files), cache=cache).diagnostics]
+    assert before == ["policies/b.yaml:9:28", "policies/wrong.yaml:5:11", "policies/wrong.yaml:8:28"]
+    assert after == ["policies/b.yaml:10:28", "policies/wrong.yaml:5:11", "policies/wrong.yaml:8:28"]
+
+
 def test_a_tree_that_can_not_be_read_leaves_the_cache_as_it_was() -> None:
     """Nothing of it is half in: the next tree is read as if it had never been."""
     cache = DocumentCache()
@@ -207,3 +228,31 @@ def test_a_mesh_of_many_files_is_set_apart_from_the_search_for_garbage() -> None
         assert gc.get_freeze_count() > before + MANY
     finally:
         gc.unfreeze()
+
+
+ROUTES = st.builds(
+    lambda host, subset, v1, timeout: split(
+        f"    - {{destination: {{host: {host}{subset}}}, weight: {v1}}}\n"
+        f"    - {{destination: {{host: b}}, weight: {100 - v1}}}\n{timeout}"
+    ),
+    st.sampled_from(["a", "b", "nowhere"]),
+    st.sampled_from(["", ", subset: v1", ", subset: v2"]),
+    st.sampled_from([1, 50, 99]),
+    st.sampled_from(["", "    timeout: 5s\n"]),
+)
+B = entry("b", "b.default.svc.cluster.local", "endpoints: [{address: 10.0.0.2, labels: {version: v2}}]")
+RULES = st.sampled_from(
+    [None, doc("DestinationRule", "spec: {host: b, subsets: [{name: v2, labels: {version: v2}}]}\n")]
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from("xyz"), ROUTES, RULES), min_size=2, max_size=8))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_changed_routes_are_checked_like_all_others(edits: list[tuple[str, str, str | None]]) -> None:
+    """Weights and timeouts concern nobody else, destinations may; either way nothing is found twice, or kept too long."""
+    files: dict[str, Content] = {"policies/base.yaml": BASE, "policies/b.yaml": B}
+    cache = DocumentCache()
+    for name, text, rule in edits:
+        files[f"policies/{name}.yaml"] = text.replace("case", name).replace("[a]", f"[{name}.example.com]")
+        files["policies/rule.yaml"] = rule or "# none\n"
+        assert load(MemoryTree(files), cache=cache) == load(MemoryTree(files))

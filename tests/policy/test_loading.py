@@ -11,6 +11,7 @@ from reconciler.model.key import Key
 from reconciler.model.origin import Finding, Origin
 from reconciler.model.services import declared
 from reconciler.policy import DocumentCache, FolderTree, load, locate
+from reconciler.policy.findings import close
 from reconciler.settings import shipped
 from reconciler.yamldoc import dump
 from tests.policy.cases import OWN, doc, split, vs
@@ -282,3 +283,13 @@ def test_two_entries_of_one_host_are_both_named() -> None:
     base = load(MemoryTree({"policies/base.yaml": BASE})).mesh
     assert base is not None
     assert len(declared(base)) == 2
+
+
+def test_a_slip_is_recognised_among_very_many_names_too() -> None:
+    """A mesh of thousands of services with hundreds of unknown hosts is read in seconds, and still says what was meant."""
+    names = dict.fromkeys(f"service-{number:04}.default.svc.cluster.local" for number in range(2_000))
+    for slip in ("servce-0042", "serivce-0042", "serviice-0042", "sarvice-0042", "SERVICE-0042x"):
+        assert (
+            close(f"{slip}.default.svc.cluster.local", names) == "did you mean service-0042.default.svc.cluster.local?"
+        )
+    assert close("reviews.default.svc.cluster.local", names) == ""

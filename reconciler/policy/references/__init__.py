@@ -20,14 +20,19 @@ from reconciler.policy.references.workloads import check_workloads
 __all__ = ["check_duplicates", "check_references"]
 
 
-def check_references(mesh: Mesh, failed: Sequence[Failed]) -> list[Finding]:
+def check_references(mesh: Mesh, failed: Sequence[Failed], *, index: Index | None = None) -> list[Finding]:
     """Everything that one document says about others and that isn't so.
 
     Nothing is checked while a document is unreadable, or the Mesh document is wrong: its domain completes short names.
+
+    Args:
+        mesh: What was read.
+        failed: What could not be read.
+        index: Of these two, if the caller has it.
     """
     if any(item.kind in {"", "Mesh"} for item in failed):
         return []
-    index = Index(mesh, failed)
+    index = index or Index(mesh, failed)
     return [
         *check_virtual_services(index),
         *check_destination_rules(index),
