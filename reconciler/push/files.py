@@ -19,7 +19,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.observation import Versions
 from reconciler.model.plan import Action
 from reconciler.model.resource import ResourceId, ResourceType
-from reconciler.push.credentials import awaited, check_files, reason
+from reconciler.push.credentials import arriving, awaited, check_files, demand, lacking, read_again, reason
 from reconciler.push.disk import Disk, WriteError
 from reconciler.push.layout import SETS, Content, contents
 from reconciler.push.phases import Phase, State, Step, live_state, state, steps
@@ -29,6 +29,9 @@ from reconciler.push.ways import NotConfirmedError, Proven, RefusedByEnvoyError,
 
 TAKING_BACK = 1.0
 """Seconds to wait for Envoy to take the old files back; its last reading is only for the message."""
+
+REMINDING = 0.2
+"""Seconds to wait for an Envoy to read a secret anew that it may not subscribe to at all."""
 
 _WRITE_ORDER = {
     ResourceType.SECRET: 0,  # Envoy refuses a cluster or listener whose file is not there, so what is referred to first
@@ -61,6 +64,8 @@ class FilesWay:
         self._last = Phase.REPOINT
         self._final: Layout = MappingProxyType({})
         self._repairs: dict[str, bytes] = {}
+        self._lacking: State = MappingProxyType({})
+        self._remembered: State = MappingProxyType({})
         self._touched: set[ResourceType] = set()
         self.sent = 0.0
 
@@ -69,6 +74,12 @@ class FilesWay:
         live, wanted = live_state(self._target.observation), state(self._target.view.resources)
         self._disk.check()
         check_files(live, wanted)
+        self._watches.reserve(user_of(self._admin.address), _newly_watched(live, wanted))
+        self._lacking = lacking(live, wanted)
+        live = {**live, **self._lacking}
+        seen = self._target.observation.versions
+        if seen is not None and seen.rejected.get(ResourceType.SECRET):
+            self._remembered = arriving(live, wanted)
         self._steps = steps(live, wanted)
         self._final = contents(self._disk.directory, wanted)
         now = contents(self._disk.directory, live)
@@ -80,19 +91,19 @@ class FilesWay:
         mending = {Phase.REPOINT} if self._overrides or not self._steps else set()
         phases = frozenset({step.phase for step in self._steps} | mending)
         self._last = max(phases, key=list(Phase).index)
-        self._watches.reserve(user_of(self._admin.address), _newly_watched(live, wanted))
         return phases
 
     def run(self, phase: Phase, *, until: float) -> None:
         """Replace the files of each step and confirm it; then clear overrides and delete what is no longer needed."""
         moves = [step for step in self._steps if step.phase is phase]
         self._watch.begin()
+        self._remind(until)
         written: dict[str, Content] = {}
         for step in moves:
             expectation = self._send(step, written)
             look = self._look if step is self._steps[-1] and not self._overrides else None
             seen = self._watch.confirm(expectation, until=until, look=look)
-            if seen.verdict is Verdict.REFUSED:
+            if seen.verdict is Verdict.REFUSED or (seen.verdict is Verdict.LATE and _secrets(seen)):
                 raise self._refused(seen, phase, moves[0], written)
             if seen.verdict is Verdict.LATE:
                 raise NotConfirmedError(self._lateness(seen, step, phase), hint=_unread(seen))
@@ -100,6 +111,7 @@ class FilesWay:
             self._mend()
         if phase is self._last:
             self._tidy()
+            self._demand(until)
 
     def prove(self) -> Proven:
         """Compare what was sent with what serves; everything, if the process changed in between."""
@@ -154,10 +166,32 @@ class FilesWay:
             self._disk.remove(path)
         self.sent += self._clock.monotonic() - begun
 
+    def _remind(self, until: float) -> None:
+        """Have new secrets read anew that Envoy may have refused before, for a listener that is still going."""
+        for item in self._remembered.values():
+            read_again(item, disk=self._disk, watch=self._watch, until=min(until, self._clock.monotonic() + REMINDING))
+        self._remembered = MappingProxyType({})
+
+    def _demand(self, until: float) -> None:
+        """Have the secrets read anew that were not in force before the push, now that everything else is done."""
+        if not self._lacking:
+            return
+        self._touched.add(ResourceType.SECRET)
+        self._reading.forget()
+        demand(id_.name for id_ in self._lacking)
+        late = [
+            id_.name
+            for id_, item in sorted(self._lacking.items())
+            if not read_again(item, disk=self._disk, watch=self._watch, until=until)
+        ]
+        if late:
+            what = named(f"secret {name}" for name in late)
+            raise NotConfirmedError(f"everything is sent, but {what} is not in force: {reason(late)}")
+
     def _refused(
         self, seen: Confirmation, phase: Phase, first: Step, written: dict[str, Content]
     ) -> RefusedByEnvoyError:
-        secrets = _secrets(seen) if ResourceType.SECRET in seen.refused else []
+        secrets = _secrets(seen) if ResourceType.SECRET in seen.refused or not seen.refused else []
         others = seen.refused - ({ResourceType.SECRET} if secrets else set())
         files = [path for path, content in written.items() if content.type in others]
         words = "; ".join(filter(None, (reason(secrets) if secrets else "", self._words(others) if others else "")))
@@ -193,8 +227,6 @@ class FilesWay:
 
     def _lateness(self, seen: Confirmation, step: Step, phase: Phase) -> str:
         lacking = [_named(item) for item in seen.missing]
-        if _secrets(seen):
-            lacking.append(reason(_secrets(seen)))
         if seen.versions is not None and seen.versions.warming:
             lacking.append(f"still warming: {self._warming(step)}")
         if seen.versions is not None and not seen.versions.live:
@@ -211,7 +243,7 @@ class FilesWay:
 
 def _unread(seen: Confirmation) -> str:
     """What to do about an Envoy that goes on as if nothing had been written: it refused nothing, and nothing warms."""
-    if _secrets(seen) or not seen.missing or seen.versions is None or seen.versions.warming or not seen.versions.live:
+    if not seen.missing or seen.versions is None or seen.versions.warming or not seen.versions.live:
         return ""
     return (
         "this Envoy does not read what is written; restart it if its directory was deleted and made anew since it started, and"

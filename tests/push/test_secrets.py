@@ -20,7 +20,7 @@ from reconciler.model.observation import Proof
 from reconciler.model.receipt import OutcomeKind
 from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.secrets import Certificate, Root, secret_resource
-from reconciler.push.credentials import SecretFileError, check_files
+from reconciler.push.credentials import SecretFileError, demand, reason
 from reconciler.push.disk import Disk
 from reconciler.push.files import FilesWay
 from reconciler.push.watches import Watches, instances
@@ -180,21 +180,20 @@ def test_a_missing_file_is_named_and_nothing_is_sent(site: Site, absent: str) ->
 
 
 def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
-    """Nobody mends one file to hear of the next; a folder that isn't there is no fault of ours."""
-    wanted = [
-        secret_resource(item) for item in (Certificate(f"{tmp_path}/a", f"{tmp_path}/no/b"), Root(f"{tmp_path}/c"))
-    ]
+    """Nobody mends one file to hear of the next; a folder that isn't there is as good a reason."""
+    lost, root = Certificate(f"{tmp_path}/a", f"{tmp_path}/no/b"), Root(f"{tmp_path}/c")
     with pytest.raises(SecretFileError) as caught:
-        check_files({}, {item.id: item for item in wanted})
-    assert f"{tmp_path}/a and {tmp_path}/no/b do not exist" in caught.value.message
-    assert f"{tmp_path}/c does not exist" in caught.value.message
+        demand([root.name, lost.name])
+    assert f"secret {lost.name}: {tmp_path}/a and {tmp_path}/no/b do not exist" in caught.value.message
+    assert f"secret {root.name}: {tmp_path}/c does not exist" in caught.value.message
 
 
 def test_what_cannot_be_looked_at_is_left_to_envoy(tmp_path: Path) -> None:
     """Keys are often in folders that only Envoy may enter; any failure to look but absence is like that (here: a loop)."""
     (tmp_path / "loop").symlink_to("loop")
-    item = secret_resource(Certificate(f"{tmp_path}/loop/a", f"{tmp_path}/loop/b"))
-    check_files({}, {item.id: item})
+    hidden = Certificate(f"{tmp_path}/loop/a", f"{tmp_path}/loop/b")
+    demand([hidden.name])
+    assert f"can't use {hidden.chain}, {hidden.key}" in reason([hidden.name])
 
 
 @pytest.mark.parametrize("fault", ["garbage", "mismatch"])
@@ -221,7 +220,7 @@ def test_a_certificate_that_does_not_work_is_taken_back(site: Site, fault: str, 
 
 
 def test_a_certificate_lost_across_a_restart_is_missed(site: Site) -> None:
-    """An Envoy that starts without a file serves no handshake, and the pass says which file, until it is back."""
+    """An Envoy that starts without a file serves no handshake. Until it is back, a push says which, and brings all else."""
     mine, _ = certificate(site)
     resources = site.serving(mine)
     assert apply(site.lab, resources).proof is Proof.EXACT
@@ -229,11 +228,51 @@ def test_a_certificate_lost_across_a_restart_is_missed(site: Site) -> None:
     assert apply(site.lab, resources).proof is Proof.EXACT  # it serves what it read
     site.lab.process.kill()
     site.lab.process.start()
-    outcome = apply(site.lab, resources)
-    assert (outcome.kind, outcome.pushed) == (OutcomeKind.FAILED, False)
-    assert f"{mine.chain} does not exist" in outcome.detail
+    for more in ([], [site.lab.shelf.cluster("c"), site.lab.shelf.endpoints("c", 1)]):
+        outcome = apply(site.lab, [*resources, *more])
+        assert outcome.kind is OutcomeKind.FAILED
+        assert f"secret {mine.name}: {mine.chain} does not exist" in outcome.detail
+        assert set(site.lab.observe().resources) == {item.id for item in [resources[0], *more]}
     _, serial = certificate(site)
     assert apply(site.lab, resources).proof is Proof.EXACT
+    assert site.served() == serial
+
+
+@pytest.mark.parametrize("fault", ["garbage", "mismatch"])
+def test_a_certificate_that_was_useless_at_a_restart_is_not_taken_for_live(site: Site, fault: str) -> None:
+    """Envoy shows the version of a secret that it is sent twice, though it could never use it.
+
+    One that is put right in its place, which Envoy does not notice by itself, is live after the next push.
+    """
+    mine, serial = certificate(site)
+    spare = site.authority.issue("a.example", file="spare")
+    resources = site.serving(mine)
+    assert apply(site.lab, resources).proof is Proof.EXACT
+    right = Path(mine.chain).read_bytes()
+    wrong = spare.chain.read_bytes() if fault == "mismatch" else b"no certificate"
+    site.lab.process.kill()
+    Path(mine.chain).write_bytes(wrong)
+    site.lab.process.start()
+    more = [site.lab.shelf.cluster("c"), site.lab.shelf.endpoints("c", 1)]
+    for _ in range(2):
+        outcome = apply(site.lab, [*resources, *more])
+        assert outcome.kind is OutcomeKind.LATE
+        assert f"secret {mine.name} is not in force: it can't use {mine.chain}" in outcome.detail
+        assert set(site.lab.observe().resources) == {item.id for item in [resources[0], *more]}
+    Path(mine.chain).write_bytes(right)
+    assert apply(site.lab, [*resources, *more]).proof is Proof.EXACT
+    assert site.served() == serial
+    assert site.lab.bytes_on_disk() == site.lab.rendered([*resources, *more])
+
+
+def test_a_refused_certificate_that_is_put_right_in_its_place_is_served(site: Site) -> None:
+    """Whoever mends it at once meets an Envoy that still remembers what it refused, for the listener that is going."""
+    mine, serial = certificate(site)
+    right = Path(mine.chain).read_bytes()
+    Path(mine.chain).write_text("no certificate")
+    assert apply(site.lab, site.serving(mine)).kind is OutcomeKind.REJECTED
+    Path(mine.chain).write_bytes(right)
+    assert apply(site.lab, site.serving(mine)).proof is Proof.EXACT
     assert site.served() == serial
 
 
