@@ -42,7 +42,8 @@ def documents(row: Row, names: Lookup) -> list[dict[str, Any]]:
     found: list[Mapping[str, Any]] = []
     owns = row.traffic_policy is not None or row.subsets or row.service is not None
     if owns:
-        found.append({"kind": "ServiceEntry", "spec": {**_service(), **(row.service or {})}})
+        spec = {**_service(), **(row.service or {})}
+        found.append({"kind": "ServiceEntry", "spec": {name: item for name, item in spec.items() if item is not None}})
     if row.traffic_policy is not None or row.subsets:
         policy = {"trafficPolicy": row.traffic_policy} if row.traffic_policy is not None else {}
         subsets = {"subsets": row.subsets} if row.subsets else {}

@@ -107,6 +107,8 @@ def standing(rows: Sequence[Row], folder: Path) -> Iterator[Stage]:
             secure, context = f"tls_{name}", places.server(f"{name}.example.com")
             places.share({secure: stack.enter_context(http_backend(secure, stage.journal, context))})
         places.issue("*.example.com", file="example")
+        for name in ("one.example.com", "two.example.com", "client.example.com"):
+            places.issue(name, file=name)
         mesh = _Mesh(stage, rows)
         accepted, desired = mesh.loaded()
         running = ExitStack()

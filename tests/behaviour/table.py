@@ -31,7 +31,7 @@ GATEWAY, SIDECAR = "gateway", "sidecar"
 
 _LINE = re.compile(r"(?:(?P<times>\d+) (?P<how>x|at once) )?(?P<method>[A-Z]+)(?: (?P<target>\S+))?(?P<headers>.*)")
 _HEADER = re.compile(r"""\s+([\w.:@-]+?):(?:"([^"]*)"|(\S*))""")
-_SLUG_LENGTH = 60  # a label of a host name has 63 characters
+_SLUG_LENGTH = 50  # a label of a host name has 63 characters, and rows add suffixes
 
 
 class Part(BaseModel):
@@ -168,7 +168,8 @@ class Row(Part):
         tcp: Its `tcp`.
         traffic_policy: `trafficPolicy` of a DestinationRule for `$host`; the row then has a service of its own.
         subsets: Its `subsets`; endpoints carry the label `backend`.
-        service: What differs from the row's own service, at which blue, green and red are endpoints of port 80.
+        service: What differs from the row's own service, at which blue, green and red are endpoints of port 80; null
+            leaves a field out.
         egress: Listeners that the client's Sidecar gets.
         ingress: Listeners that the server's Sidecar gets.
         policies: Other documents; `apiVersion` and `metadata` may be left out.
