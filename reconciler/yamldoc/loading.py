@@ -18,7 +18,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from reconciler.yamldoc.scalars import AmbiguousScalarError, resolve
+from reconciler.yamldoc.scalars import AMBIGUOUS, AmbiguousScalarError, resolve
 from reconciler.yamldoc.stream import Broken, Events, RefusedNode, YamlError, decode, documents, place
 
 MAX_DEPTH = 100
@@ -120,24 +120,35 @@ class _Builder:
     def _mapping(self, depth: int) -> dict[str, Any]:
         out: dict[str, Any] = {}
         keys: list[Any] = []
-        while type(event := self._next()) is not MappingEndEvent:
+        following = self._next
+        while type(event := following()) is not MappingEndEvent:
             key = self._key(event)
             if key in out:
                 self._duplicate(key, event, keys)
             keys.append(event)
-            out[key] = None  # so that an inner error sees the key, and order is that of the text
-            out[key] = self._node(self._next(), depth)
+            event = following()
+            if type(event) is ScalarEvent and event.anchor is None and event.ctag is None:
+                # Most values are simple: as `_node`, without the call.
+                text = event.value
+                self._size += len(text) + 1
+                out[key] = text if text and text[0] not in AMBIGUOUS else self._scalar(event)
+            else:
+                out[key] = self._node(event, depth)
         return out
 
     def _key(self, event: Any) -> str:
         if type(event) is not ScalarEvent:
             raise _refused(event, "yaml-key", "a key must be a simple string", "quote it, or write it out")
-        value = event.value
+        text: str = event.value
+        if text.isalpha() and text[0] not in AMBIGUOUS and event.anchor is None and event.ctag is None:
+            self._size += len(text) + 1
+            return text
+        value: Any = text
         if event.implicit[0]:
-            if value == "<<":
+            if text == "<<":
                 hint = "write the fields out; an alias (`*name`) may stand for a whole value"
                 raise _refused(event, "yaml-merge-key", "merge keys (`<<`) are not part of YAML 1.2", hint)
-            if not value or not value[0].isalpha() or value[0] in "nNtTfF":
+            if not text or not text[0].isalpha() or text[0] in AMBIGUOUS:
                 value = self._scalar(event)
         if event.tag is not None:
             raise _refused(
@@ -147,7 +158,7 @@ class _Builder:
                 "remove it: values need no tags",
             )
         if type(value) is not str:
-            raise _refused(event, "yaml-key", f"the key {event.value or 'null'} is not a string", "quote it")
+            raise _refused(event, "yaml-key", f"the key {text or 'null'} is not a string", "quote it")
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, len(value) + 1)
         self._size += len(value) + 1

@@ -25,7 +25,9 @@ _WORDS: dict[str, bool | None] = {
     "true": True, "True": True, "TRUE": True,
     "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
-_FIRST = frozenset("+-.0123456789~nNtTfF")
+AMBIGUOUS = frozenset("+-.0123456789~nNtTfF")
+"""How an unquoted text begins that may be something else; so may one that is empty."""
+
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
 _OTHER_BASE = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+\Z")
@@ -50,7 +52,7 @@ def resolve(text: str) -> Scalar:
     Raises:
         AmbiguousScalarError: It is a number to some and another to others, or one that JSON has no form for.
     """
-    if text and text[0] not in _FIRST:
+    if text and text[0] not in AMBIGUOUS:
         return text
     if text in _WORDS:
         return _WORDS[text]
