@@ -12,7 +12,6 @@ from reconciler.errors import Diagnostic, PolicyError, Severity
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh
 from reconciler.model.resource import View
-from reconciler.model.services import declared
 from reconciler.model.tree import Tree
 from reconciler.policy import DocumentCache, load, locate
 
@@ -70,7 +69,7 @@ class Compiler:
             if loaded.mesh is None:
                 raise PolicyError(diagnostics=loaded.diagnostics)
         with watch.stage(Stage.COMPILE):
-            compiled = compile_mesh(loaded.mesh, declared(loaded.mesh), Prototypes.parse(loaded.templates))
+            compiled = compile_mesh(loaded.mesh, loaded.services, Prototypes.parse(loaded.templates))
             found = (*loaded.diagnostics, *locate(compiled.findings, tree))
             ordered = tuple(sorted(found, key=Diagnostic.sort_key))
             if any(item.severity is Severity.ERROR for item in ordered):
