@@ -18,6 +18,7 @@ import base64
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import envoy.extensions.access_loggers.file.v3.file_pb2
@@ -137,11 +138,24 @@ def without_files(message: Any) -> Any:
         _certificates(message)
     else:
         for field, value in message.ListFields():
-            if field.message_type is None:
+            if field.message_type is None or not _may_hold_any(field.message_type):
                 continue
             for child in _children(field, value):
                 without_files(child)
     return message
+
+
+@cache
+def _may_hold_any(root: Any) -> bool:
+    """Whether an `Any` can stand somewhere inside: all that is replaced does, and most messages hold none."""
+    seen, waiting = {root.full_name}, [root]
+    while waiting:
+        for field in waiting.pop().fields:
+            inner = field.message_type
+            if inner is not None and inner.full_name not in seen:
+                seen.add(inner.full_name)
+                waiting.append(inner)
+    return _ANY in seen
 
 
 def _children(field: Any, value: Any) -> tuple[Any, ...]:

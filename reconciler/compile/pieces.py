@@ -195,11 +195,18 @@ def _routes(
             out.append(Piece(Kind.ROUTE, (*path, host.name, number), route, route.name, here, 0, proxies))
 
 
-def assemble(bootstrap: Any, pieces: Sequence[Piece], chosen: Collection[int], refused: Collection[int]) -> Any:
+def assemble(
+    bootstrap: Any,
+    pieces: Sequence[Piece],
+    chosen: Collection[int],
+    refused: Collection[int],
+    *,
+    named: bool = True,
+) -> Any:
     """A bootstrap with the chosen pieces.
 
-    Pieces that chosen ones stand in come along. Of clusters that are not chosen the name is kept where any listener is there,
-    for what refers to it. What is in `refused` is never there itself; a stand-in is, where something needs it.
+    Pieces that chosen ones stand in come along. With `named`, of clusters that are not chosen the name is kept where any
+    listener is there, for what refers to it. What is in `refused` is never there itself; a stand-in is, where something needs it.
     """
     wanted = set(chosen) - set(refused)
     for number in sorted(wanted, reverse=True):
@@ -215,7 +222,7 @@ def assemble(bootstrap: Any, pieces: Sequence[Piece], chosen: Collection[int], r
     for number, piece in enumerate(pieces):
         if number in wanted and number not in refused:
             body = piece.body
-        elif number in wanted or (piece.kind is Kind.CLUSTER and listening):
+        elif number in wanted or (piece.kind is Kind.CLUSTER and listening and named):
             body = _STAND_INS[piece.kind](piece, number)
         else:
             continue

@@ -70,10 +70,15 @@ class _Check:
             self._add(finding)
         if not world.batches:
             self._add(_nothing())
-        return any(self._batch(world, batch) for batch in world.batches)
+        known: set[tuple[Kind, bytes]] = set()
+        return any(self._batch(world, batch, known) for batch in world.batches)
 
-    def _batch(self, world: World, batch: Batch) -> bool:
+    def _batch(self, world: World, batch: Batch, known: set[tuple[Kind, bytes]]) -> bool:
+        """Everything that is wrong with a batch; True if a template had to be mended. Adds to the clusters that are fine."""
         search = Search(world.bootstrap, batch.pieces(), self._runs)
+        if known and search.passes_without(known):
+            known |= search.clusters()
+            return False
         for culprit in search.culprits():
             piece = None if culprit.position is None else search.pieces[culprit.position]
             proxies = batch.proxies if piece is None else piece.proxies
@@ -85,6 +90,7 @@ class _Check:
                 self._templates.mend(blame)
                 return True
             self._add(self._of_policy(culprit, search, piece, proxies))
+        known |= search.clusters()
         return False
 
     def _of_policy(self, culprit: Culprit, search: Search, piece: Piece | None, proxies: tuple[Key, ...]) -> Finding:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.compile.pieces import Piece, assemble
+from reconciler.compile.pieces import Kind, Piece, assemble
 from reconciler.envoy.validation import Validator, Verdict
 from reconciler.model.protos import encode
 
@@ -78,6 +78,28 @@ class Search:
     def ask(self, chosen: Collection[int]) -> Verdict:
         """What Envoy says of these pieces, without those that are refused."""
         return self._runs.ask(assemble(self._bootstrap, self.pieces, chosen, self.refused))
+
+    def passes_without(self, known: Collection[tuple[Kind, bytes]]) -> bool:
+        """Whether Envoy has nothing to say, with clusters left out that it has taken elsewhere.
+
+        Sure if it is true: nothing about a listener gets better without a cluster. If it is false, ask about the whole.
+        """
+        left = [
+            number
+            for number, piece in enumerate(self.pieces)
+            if piece.kind is not Kind.CLUSTER or piece.content not in known
+        ]
+        if len(left) == len(self.pieces):
+            return False
+        return self._runs.ask(assemble(self._bootstrap, self.pieces, left, (), named=False)) == Verdict()
+
+    def clusters(self) -> set[tuple[Kind, bytes]]:
+        """The contents of the clusters that are not refused."""
+        return {
+            piece.content
+            for number, piece in enumerate(self.pieces)
+            if piece.kind is Kind.CLUSTER and number not in self.refused
+        }
 
     def culprits(self) -> Iterator[Culprit]:
         """Everything that Envoy refuses, then everything that it warns about.
