@@ -77,7 +77,7 @@ class Reply:
         try:
             return str(json.loads(self.body)["backend"])
         except (ValueError, KeyError, TypeError):
-            return self.body.partition(": ")[0] if ": " in self.body else ""
+            return ""
 
 
 def send(call: Call, token: str) -> Reply:
@@ -159,4 +159,5 @@ def _tcp(connection: socket.socket, call: Call, _: str) -> _Response:
         line = file.readline()
     if not line:
         raise ConnectionResetError("closed without an answer")
-    return 200, [], line.decode().rstrip("\n")
+    name, _, text = line.decode().rstrip("\n").partition(": ")
+    return 200, [(BACKEND, name)], text
