@@ -12,6 +12,7 @@ from reconciler.model.gateway import Gateway
 from reconciler.model.hosts import covers, fqdn
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy, S_co
+from reconciler.model.origin import FieldPath, Origin
 from reconciler.model.serviceentry import WorkloadEntry
 from reconciler.model.services import Endpoint, Service
 from reconciler.model.sidecar import Sidecar
@@ -31,21 +32,27 @@ class Rule:
         key: The first of them.
         traffic_policy: The first one's that has any, as in Istio.
         subsets: By name; the first of two with one name.
+        sources: Where each subset is written, by name, and under "" what holds the traffic policy: document and path.
     """
 
     key: Key
     traffic_policy: TrafficPolicy | None
     subsets: Mapping[str, Subset]
+    sources: Mapping[str, tuple[Origin, FieldPath]]
 
     @classmethod
     def merged(cls, policies: Sequence[Policy[DestinationRule]]) -> Self:
         """Several rules for one host as one, in order."""
         subsets: dict[str, Subset] = {}
+        speaking = next((policy for policy in policies if policy.spec.traffic_policy), policies[0])
+        sources: dict[str, tuple[Origin, FieldPath]] = {"": (speaking.origin, ("spec",))}
         for policy in policies:
-            for subset in policy.spec.subsets:
+            for number, subset in enumerate(policy.spec.subsets):
                 subsets.setdefault(subset.name, subset)
-        traffic = next((policy.spec.traffic_policy for policy in policies if policy.spec.traffic_policy), None)
-        return cls(key=policies[0].key, traffic_policy=traffic, subsets=subsets)
+                sources.setdefault(subset.name, (policy.origin, ("spec", "subsets", number)))
+        return cls(
+            key=policies[0].key, traffic_policy=speaking.spec.traffic_policy, subsets=subsets, sources=sources
+        )
 
 
 class Rules:
@@ -127,6 +134,7 @@ class Index:
         memberships: By WorkloadEntry, the services it is an endpoint of.
         sidecars: By namespace, sorted by name.
         rules: By namespace, then by host.
+        virtual_services: By key; what delegates are looked up in.
         mesh_routes: VirtualServices for sidecars, by host.
         gateway_routes: VirtualServices by the Gateway that they name.
         gateways: Sorted by key.
@@ -140,6 +148,7 @@ class Index:
     memberships: Mapping[Key, tuple[tuple[Service, Endpoint], ...]]
     sidecars: Mapping[str, tuple[Policy[Sidecar], ...]]
     rules: Mapping[str, HostTable[Rules]]
+    virtual_services: Mapping[Key, Policy[VirtualService]]
     mesh_routes: HostTable[tuple[Policy[VirtualService], ...]]
     gateway_routes: Mapping[Key, tuple[Policy[VirtualService], ...]]
     gateways: tuple[Policy[Gateway], ...]
@@ -166,6 +175,7 @@ class Index:
             memberships=_memberships(found.values()),
             sidecars=_grouped((policy.key.namespace, policy) for policy in _ordered(mesh.sidecars)),
             rules=_rules(_ordered(mesh.destination_rules), domain),
+            virtual_services={policy.key: policy for policy in reversed(virtual_services)},
             mesh_routes=_mesh_routes(virtual_services, domain),
             gateway_routes=_grouped(
                 (policy.resolve(name), policy)
