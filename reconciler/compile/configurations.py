@@ -7,7 +7,7 @@ server and a VirtualService have in common (`gateway.go`).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from envoy.config.route.v3.route_components_pb2 import VirtualHost
@@ -18,20 +18,23 @@ from reconciler.compile.clusters import Clusters
 from reconciler.compile.index import Index
 from reconciler.compile.names import ClusterRef
 from reconciler.compile.prototypes import Prototypes
-from reconciler.compile.routes import Translated, Translations, is_catch_all
+from reconciler.compile.routes import Translated, Translations
 from reconciler.compile.scope import Scope
-from reconciler.compile.sidecars import Outbound
+from reconciler.compile.sidecars import Outbound, Unknown
 from reconciler.compile.viewer import Place, Viewer
-from reconciler.model.hosts import aliases, covers
+from reconciler.model.hosts import aliases, covers, is_address
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import Finding
 from reconciler.model.protos import resource
 from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.services import Service
 from reconciler.model.virtualservice import VirtualService
+from reconciler.model.visibility import exported, visible
 
 _DEFAULT_PORT = 80
 """HTTP's: where hosts that no service has are routed too, and the port that clients leave out of `Host`."""
+
+_NO_ROUTES = Translated((), frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,13 @@ class _Host:
 
     Attributes:
         domains: Its own name first.
+        redirected: Whether requests without TLS are sent to `https`.
     """
 
     name: str
     domains: tuple[str, ...]
     translated: Translated
+    redirected: bool = False
 
 
 class Configurations:
@@ -64,11 +69,12 @@ class Configurations:
         self._prototypes = prototypes
         self._clusters = clusters
         self._translations = Translations(index, prototypes)
-        self._sidecars: dict[tuple[str, bool, int, Scope, Viewer], Routed] = {}
+        self._sidecars: dict[tuple[str, bool, int, Scope, Unknown, Viewer], Routed] = {}
+        self._hosts: dict[tuple[object, ...], Any] = {}
 
     def sidecar(self, listener: Outbound, viewer: Viewer) -> Routed:
         """What a sidecar has behind an outbound listener."""
-        key = (listener.routes, listener.proxying, listener.port, listener.scope, viewer)
+        key = (listener.routes, listener.proxying, listener.port, listener.scope, listener.unknown, viewer)
         if key not in self._sidecars:
             self._sidecars[key] = self._sidecar(listener, viewer)
         return self._sidecars[key]
@@ -83,37 +89,31 @@ class Configurations:
     ) -> Routed:
         """What a gateway has behind a port: for each host the routes of its VirtualServices, those that match all last.
 
-        Without any host every request is a 404, answered by a virtual host that says so. Redirected hosts, wildcards included,
-        answer everything with a redirect to https, whether any VirtualService routes for them or not.
+        Of several VirtualServices the one that names the host most exactly goes first, then the first by key. Without any
+        host every request is a 404, answered by a virtual host that says so.
+
+        Args:
+            name: Of the route configuration.
+            place: Where it is for.
+            hosts: With the VirtualServices of each.
+            redirected: Hosts, wildcards included, that answer everything with a redirect to https, whether any VirtualService
+                routes for them or not.
         """
+        routed = dict(hosts)
         found: list[_Host] = []
-        for host, policies in hosts:
-            parts = [self._translations.of(policy, place) for policy in policies]
-            routes = sorted((route for part in parts for route in part.routes), key=is_catch_all)
-            clusters = frozenset(ref for part in parts for ref in part.clusters)
-            findings = tuple(finding for part in parts for finding in part.findings)
-            domains = (_in_header(host),)
-            found.append(
-                _Host(names.virtual_host(host, place.port), domains, Translated(tuple(routes), clusters, findings))
-            )
-        known = {host.domains for host in found}
-        found.extend(
-            _Host(names.virtual_host(host, place.port), (_in_header(host),), Translated((), frozenset()))
-            for host in sorted(set(redirected))
-            if (_in_header(host),) not in known
-        )
+        for host in sorted({*routed, *redirected}):
+            policies = sorted(routed.get(host, ()), key=lambda policy: (-self._exactness(policy, host), policy.key))
+            translated = self._translations.together(host, policies, place) if policies else _NO_ROUTES
+            secured = any(covers(pattern, host) for pattern in redirected)
+            found.append(_Host(names.virtual_host(host, place.port), (_in_header(host),), translated, secured))
         if not found:
-            found.append(_Host(names.virtual_host(names.BLACKHOLE, place.port), ("*",), Translated((), frozenset())))
+            found.append(_Host(names.virtual_host(names.BLACKHOLE, place.port), ("*",), _NO_ROUTES))
         message = self._configuration(name)
-        for item in sorted(found, key=_by_name):
-            host = message.virtual_hosts.add()
-            host.CopyFrom(self._virtual_host(item, item.domains))
-            if any(covers(pattern, item.domains[0]) for pattern in redirected):
-                host.require_tls = VirtualHost.ALL
+        message.virtual_hosts.extend(self._virtual_host(item, item.domains) for item in sorted(found, key=_by_name))
         return _routed(message, found, ())
 
     def _sidecar(self, listener: Outbound, viewer: Viewer) -> Routed:
-        services = [*self._visible(listener)]
+        services = [*self._visible(listener, viewer)]
         hosts = [self._of_service(service, port, listener, viewer) for service, port in services]
         if listener.proxying or listener.port == _DEFAULT_PORT:
             hosts.extend(self._unknown_hosts(listener, viewer))
@@ -124,50 +124,80 @@ class Configurations:
         claimed = _claims(hosts)
         message.virtual_hosts.extend(self._virtual_host(item, domains) for item, domains in claimed if domains)
         if not any("*" in domains for _, domains in claimed):
-            message.virtual_hosts.add().CopyFrom(self._block_all())
+            message.virtual_hosts.add().CopyFrom(self._rest(listener.unknown))
         offered = (ref for service, port in services for ref in self._clusters.of_service(service, port, viewer=viewer))
         return _routed(message, hosts, offered)
 
-    def _visible(self, listener: Outbound) -> Iterator[tuple[Service, int]]:
-        """The services in scope, with the port that is meant: the listener's, or on an HTTP_PROXY each of theirs."""
+    def _visible(self, listener: Outbound, viewer: Viewer) -> Iterator[tuple[Service, int]]:
+        """The services in scope whose requests are routed one by one, with the port that is meant.
+
+        That is the listener's, or on an HTTP_PROXY each of theirs. Other protocols are routed by connection.
+        """
         candidates = self._index.services.values() if listener.proxying else self._index.by_port.get(listener.port, ())
         for service in candidates:
+            if not visible(service.export_to, viewer.namespace):
+                continue
             if listener.scope.includes(service.namespace, service.host):
-                ports = sorted({port.number for port in service.ports}) if listener.proxying else (listener.port,)
-                yield from ((service, port) for port in ports)
+                ports = {port.number for port in service.ports if port.protocol.is_http}
+                chosen = sorted(ports) if listener.proxying else sorted(ports & {listener.port})
+                yield from ((service, port) for port in chosen)
 
     def _of_service(self, service: Service, port: int, listener: Outbound, viewer: Viewer) -> _Host:
-        policy = self._virtual_service(service.host, listener.scope)
-        translated = (
-            self._translations.of(policy, Place(viewer=viewer, port=port))
-            if policy
-            else self._translations.default(ClusterRef(service.host, port))
-        )
+        """A service's virtual host: with the default route, if no VirtualService has any that hold here, as in Istio."""
+        place = Place(viewer=viewer, port=port)
+        policies = self._virtual_services(service.host, listener.scope, viewer)
+        translated = self._translations.together(service.host, policies, place) if policies else _NO_ROUTES
+        if not translated.routes:
+            default = self._translations.default(ClusterRef(service.host, port), place)
+            translated = replace(default, findings=translated.findings) if translated.findings else default
         domains = aliases(
             service.host, namespace=service.namespace, proxy_namespace=viewer.namespace, domain=self._index.domain
         )
-        return _Host(names.virtual_host(service.host, port), _spelled(domains, port, listener), translated)
+        addresses = (item for item in service.addresses if is_address(item))
+        spelled = _spelled((*domains, *addresses), port, listener)
+        return _Host(names.virtual_host(service.host, port), tuple(dict.fromkeys(spelled)), translated)
 
     def _unknown_hosts(self, listener: Outbound, viewer: Viewer) -> Iterator[_Host]:
         """Hosts of VirtualServices that no service has; Istio has them on port 80 only."""
-        port = _DEFAULT_PORT
-        for host, policies in self._index.mesh_routes:
-            policy = next((item for item in policies if listener.scope.includes(item.key.namespace, host)), None)
-            if policy is None or host in self._index.services:
+        place = Place(viewer=viewer, port=_DEFAULT_PORT)
+        for host, candidates in self._index.mesh_routes:
+            if host in self._index.services:
+                continue
+            policies = self._in_scope(host, candidates, listener.scope, viewer)
+            translated = self._translations.together(host, policies, place) if policies else _NO_ROUTES
+            if not translated.routes:
                 continue
             domains = aliases(
-                host, namespace=policy.key.namespace, proxy_namespace=viewer.namespace, domain=self._index.domain
+                host, namespace=policies[0].key.namespace, proxy_namespace=viewer.namespace, domain=self._index.domain
             )
-            translated = self._translations.of(policy, Place(viewer=viewer, port=port))
-            yield _Host(names.virtual_host(host, port), _spelled(domains, port, listener), translated)
+            yield _Host(names.virtual_host(host, place.port), _spelled(domains, place.port, listener), translated)
 
-    def _virtual_service(self, host: str, scope: Scope) -> Policy[VirtualService] | None:
-        """The visible VirtualService with the most specific host; the first by key of several."""
+    def _virtual_services(self, host: str, scope: Scope, viewer: Viewer) -> tuple[Policy[VirtualService], ...]:
+        """The visible VirtualServices with the most specific host, sorted by key."""
         for pattern, policies in self._index.mesh_routes.matches(host):
-            for policy in policies:
-                if scope.includes(policy.key.namespace, pattern):
-                    return policy
-        return None
+            found = self._in_scope(pattern, policies, scope, viewer)
+            if found:
+                return found
+        return ()
+
+    def _in_scope(
+        self, pattern: str, policies: Iterable[Policy[VirtualService]], scope: Scope, viewer: Viewer
+    ) -> tuple[Policy[VirtualService], ...]:
+        return tuple(policy for policy in self._seen(policies, viewer) if scope.includes(policy.key.namespace, pattern))
+
+    @staticmethod
+    def _seen(policies: Iterable[Policy[VirtualService]], viewer: Viewer) -> list[Policy[VirtualService]]:
+        """Those that are exported to the proxy's namespace."""
+        return [
+            policy
+            for policy in policies
+            if visible(exported(policy.spec.export_to, policy.key.namespace), viewer.namespace)
+        ]
+
+    def _exactness(self, policy: Policy[VirtualService], host: str) -> int:
+        """How exactly a VirtualService names a host: the length of its closest pattern."""
+        patterns = (self._index.resolve(item, policy) for item in policy.spec.hosts)
+        return max((len(pattern) for pattern in patterns if covers(pattern, host)), default=0)
 
     def _configuration(self, name: str) -> Any:
         message = RouteConfiguration()
@@ -175,16 +205,32 @@ class Configurations:
         message.name = name
         return message
 
-    def _virtual_host(self, host: _Host, domains: Iterable[str]) -> Any:
-        message = VirtualHost()
-        message.CopyFrom(self._prototypes.virtual_host)
-        message.name = host.name
-        message.domains.extend(domains)
-        message.routes.extend(host.translated.routes)
+    def _virtual_host(self, host: _Host, domains: tuple[str, ...]) -> Any:
+        """The message, built once for all configurations that have the same one."""
+        key = (host.name, domains, host.redirected, *map(id, host.translated.routes))
+        message = self._hosts.get(key)
+        if message is None:
+            message = self._hosts[key] = VirtualHost()
+            message.CopyFrom(self._prototypes.virtual_host)
+            message.name = host.name
+            message.domains.extend(domains)
+            message.routes.extend(host.translated.routes)
+            if host.redirected:
+                message.require_tls = VirtualHost.ALL
         return message
 
-    def _block_all(self) -> Any:
+    def _rest(self, unknown: Unknown) -> Any:
+        """For hosts that nobody has: passed on whole, or refused."""
         message = VirtualHost()
+        if unknown.cluster:
+            message.CopyFrom(self._prototypes.virtual_host)
+            message.name = names.ALLOW_ANY
+            message.domains.append("*")
+            route = message.routes.add(name=names.ALLOW_ANY)
+            route.match.prefix = "/"
+            route.route.cluster = unknown.cluster
+            route.route.timeout.SetInParent()
+            return message
         message.CopyFrom(self._prototypes.virtual_host_unknown)
         message.name = names.BLOCK_ALL
         message.domains.append("*")

@@ -162,7 +162,10 @@ def test_the_port_of_a_destination(ports: tuple[str, ...], written: str, expecte
 
 def test_a_destination_without_a_port_to_choose_is_an_error() -> None:
     """Several ports, and none of them the listener's: the compiler doesn't guess."""
-    result = _compiled("  - route: [{destination: {host: b}},{destination: {host: c}}]\n", service("c", "81", "82"))
+    result = _compiled(
+        "  - route: [{destination: {host: b}, weight: 1},{destination: {host: c}, weight: 1}]\n",
+        service("c", "81", "82"),
+    )
     (finding,) = [item for item in result.findings if item.code != "port-clash"]
     assert finding.code == "destination-port"
     assert finding.path == ("spec", "http", 0, "route", 1, "destination")

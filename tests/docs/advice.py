@@ -44,6 +44,9 @@ DOCUMENTS: Group = {
 FIELDS: Group = {
     "unknown-field": "Check the spelling; fields are in camelCase. [policies.md](policies.md) has them all.",
     "unsupported-field": "Remove it. Nothing is silently ignored, so it can't stay.",
+    "unsupported-value": "Write what the hint names instead.",
+    "deprecated-field": "Write the newer one, which the hint names. The older one still works.",
+    "no-effect": "Remove the field, or add what it needs to have an effect.",
     "missing-field": "Add it.",
     "type": "Quote numbers that are text, and don't quote numbers that are numbers.",
     "enum": "Write one of the choices that the message lists.",
@@ -54,7 +57,9 @@ FIELDS: Group = {
     "address": "Write an IP address, or `host:port`, `http://host:port` or `unix:///path` where the field takes these.",
     "regex": "Rewrite it without lookaround and backreferences, and with fewer repetitions.",
     "header-name": "Use letters, digits, `-` and `_`.",
+    "header-value": "Write `%%` for a percent sign, and Envoy's commands in capitals: `%REQ(x-name)%`.",
     "retry-on": "Use Envoy's conditions or status codes, separated by commas without spaces.",
+    "cipher-suite": "Use a name from the list in the message: OpenSSL's, for TLS up to 1.2.",
     "one-of": "Keep exactly one of the fields.",
     "duplicate-value": "Keep one of the two.",
 }
@@ -67,6 +72,9 @@ ROUTES: Group = {
     "unreachable-route": "Move the rule up, or remove it: the first rule that matches is used.",
     "duplicate-route-name": "Name each rule once; plans and runtime mappings refer to rules by name.",
     "duplicate-destination": "Add the weights together.",
+    "retry-unsafe": "Retry on conditions under which nothing was carried out, or match only methods that may be repeated.",
+    "large-body": "Serve it from a service: every proxy holds the body in memory, once for each route.",
+    "no-endpoints": "Add endpoints or a workloadSelector.",
 }
 
 REFERENCES: Group = {
@@ -110,6 +118,27 @@ COMPILE: Group = {
         "Add `port: {number: ...}` to the destination.",
         "A destination names none of several ports, and none of them is the listener's.",
         "input",
+    ),
+    "conflicting-hosts": Entry(
+        "Keep one of the two rules, or give one of them a match.",
+        "Rules of two VirtualServices take every request for one host, so the second is never used.",
+        "input",
+    ),
+    "route-untranslatable": "Correct the rule: its requests are answered with status 500, and no other rule is affected.",
+    "delegate-unusable": Entry(
+        "Delegate to a VirtualService without `hosts`, of the namespace that `delegate` says, that is exported to yours.",
+        "A rule delegates to what isn't there, has hosts, is not exported or delegates itself; its requests get status 500.",
+        "input",
+    ),
+    "delegate-conflict": Entry(
+        "Make each match of the delegate's rule at least as narrow as one of the rule that delegates.",
+        "A rule of a delegate lies outside the matches of the rule that delegates, and is left out there.",
+        "warning",
+    ),
+    "fault-retries": Entry(
+        "Test timeouts and retries with a destination that is slow or fails, or with a fault on another hop.",
+        "A fault stands before the route's timeout and retries, which therefore never meet it.",
+        "warning",
     ),
     "admin-address": "Write `unix:///PATH`, or `http://ADDRESS:PORT` with an IP address.",
     "runtime-bootstrap": "Keep that Envoy's own bootstrap, or give its Proxy `push.files`.",
