@@ -18,7 +18,7 @@ from reconciler.policy.collecting import uncollected
 from reconciler.policy.documents import FileResult, read_file
 from reconciler.policy.files import POLICIES, TEMPLATES, Changes, choose
 from reconciler.policy.loaded import Loaded
-from reconciler.policy.rechecking import Change
+from reconciler.policy.rechecking import Change, Stand
 from reconciler.policy.templates import house_templates, override
 from reconciler.settings import shipped
 
@@ -91,9 +91,11 @@ def _loaded(tree: Tree, known: DocumentCache, change: Change, templates: _Templa
         message = f"there is no policy file below {POLICIES}/"
         diagnostics.append(Diagnostic(code="no-policies", message=message, hint=hint))
     mesh = assembly.mesh()
-    findings = known.references.findings(change, assembly.documents(), mesh, assembly.failed(), refused=bool(refused))
+    services = known.services.of(mesh)
+    stand = Stand(documents=assembly.documents(), mesh=mesh, failed=assembly.failed())
+    findings = known.references.findings(change, stand, services=services, refused=bool(refused))
     diagnostics.extend(known.locator.locate(findings, tree))
     ordered = tuple(sorted(diagnostics, key=Diagnostic.sort_key))
     if any(item.severity is Severity.ERROR for item in ordered):
         return Loaded(mesh=None, templates=templates.texts, diagnostics=ordered)
-    return Loaded(mesh=mesh, services=known.services.of(mesh), templates=templates.texts, diagnostics=ordered)
+    return Loaded(mesh=mesh, services=services, templates=templates.texts, diagnostics=ordered)

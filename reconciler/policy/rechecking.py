@@ -13,6 +13,7 @@ from typing import Any
 
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Finding
+from reconciler.model.services import Service
 from reconciler.model.virtualservice import VirtualService
 from reconciler.policy.documents import Failed
 from reconciler.policy.references import check_duplicates, check_references
@@ -32,6 +33,21 @@ class Change:
     new: Sequence[Policy[Any]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stand:
+    """What there is after a change.
+
+    Attributes:
+        documents: All of them, those too that the mesh has no place for.
+        mesh: One by each name.
+        failed: Documents that may be referred to, and could not be read.
+    """
+
+    documents: Iterable[Policy[Any]]
+    mesh: Mesh
+    failed: Sequence[Failed]
+
+
 class References:
     """The findings of the last load, to be changed into those of the next."""
 
@@ -41,17 +57,17 @@ class References:
         self._findings: list[Finding] = []
 
     def findings(
-        self, change: Change, documents: Iterable[Policy[Any]], mesh: Mesh, failed: Sequence[Failed], *, refused: bool
+        self, change: Change, stand: Stand, *, services: Sequence[Service], refused: bool
     ) -> tuple[Finding, ...]:
         """All findings about several documents.
 
         Args:
             change: Since the last call.
-            documents: All there are, those too that the mesh has no place for.
-            mesh: All of them, one by each name.
-            failed: Documents that may be referred to, and could not be read.
+            stand: What there is now.
+            services: What its mesh declares.
             refused: Whether there are files that were not read; they may hold anything that is referred to.
         """
+        mesh, failed = stand.mesh, stand.failed
         index, self._index = self._index, None  # whatever is raised on the way, the next call begins anew
         narrow = _narrow(change) if index is not None and not refused and failed == self._failed else None
         if index is not None and narrow is not None:
@@ -61,10 +77,10 @@ class References:
                 self._findings.extend(check_virtual_services(_focused(index, new)))
             self._index = index
             return tuple(self._findings)
-        duplicates = check_duplicates(documents, mesh.settings.domain)
+        duplicates = check_duplicates(stand.documents, mesh.settings.domain)
         if refused:
             return tuple(duplicates)
-        index = Index(mesh, failed)
+        index = Index(mesh, failed, known=services)
         self._findings = [*duplicates, *check_references(mesh, failed, index=index)]
         # With two documents of one name, the mesh doesn't tell which of them a check was about.
         self._index = None if duplicates or any(item.kind in {"", "Mesh"} for item in failed) else index

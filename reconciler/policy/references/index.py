@@ -19,13 +19,19 @@ from reconciler.policy.documents import Failed
 class Index:
     """One mesh, looked up by name.
 
+    Args:
+        mesh: What was read.
+        failed: What could not be read.
+        known: What the mesh declares, if the caller has worked it out.
+
     Attributes:
         services: By full host.
     """
 
-    def __init__(self, mesh: Mesh, failed: Sequence[Failed]) -> None:
+    def __init__(self, mesh: Mesh, failed: Sequence[Failed], *, known: Sequence[Service] | None = None) -> None:
         self.mesh = mesh
-        self.services: dict[str, Service] = {service.host: service for service in declared(mesh)}
+        declares = declared(mesh) if known is None else known
+        self.services: dict[str, Service] = {service.host: service for service in declares}
         self.gateways = {policy.key: policy for policy in mesh.gateways}
         self.virtual_services = {policy.key: policy for policy in mesh.virtual_services}
         self._wildcards = [service for service in self.services.values() if service.host.startswith("*")]
