@@ -8,28 +8,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
-from reconciler.compile import doors, gateways, inbound, sidecars
+from reconciler.compile import applications, doors, gateways, inbound, interception, names, sidecars
 from reconciler.compile.clusters import Clusters
 from reconciler.compile.configurations import Configurations, Routed
+from reconciler.compile.inbound import Inbound
 from reconciler.compile.index import Index
-from reconciler.compile.listeners import Chain, Direction, build, rds
+from reconciler.compile.listeners import Chain, Direction, build
 from reconciler.compile.names import ClusterRef
+from reconciler.compile.outbound import Outbounds, reached_clusters
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.runtime import runtime_view
-from reconciler.compile.sidecars import applying, outbound_listeners
+from reconciler.compile.sidecars import applying
 from reconciler.compile.sockets import Socket, port_clashes
 from reconciler.compile.sources import FilesSource
 from reconciler.compile.tls import Site, certificates
 from reconciler.compile.viewer import Viewer
 from reconciler.errors import BugError
+from reconciler.model.hosts import is_address
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Finding
-from reconciler.model.proxy import Proxy
+from reconciler.model.proxy import Interception, Proxy
 from reconciler.model.resource import Resource, View
 from reconciler.model.secrets import secret_resource
+from reconciler.model.serviceentry import WorkloadEntry
 from reconciler.model.services import Service
+from reconciler.model.sidecar import Sidecar
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +84,9 @@ class _Compiler:
         self._mesh = mesh
         self._index = index
         self._prototypes = prototypes
-        self._clusters = Clusters(index, prototypes)
+        self._clusters = Clusters(index, prototypes, interception=mesh.settings.interception)
         self._configurations = Configurations(index=index, prototypes=prototypes, clusters=self._clusters)
+        self._outbounds = Outbounds(index, mesh.settings)
         self.findings: list[Finding] = []
         self.sockets: dict[Key, list[Socket]] = {}
         self.places: dict[Key, str] = {}
@@ -93,29 +100,66 @@ class _Compiler:
             raise BugError(f"proxy {proxy.key} has no way to be pushed to")
         source = FilesSource(push.files.directory)
         site = Site(source, certificates(proxy.spec.certificates, self._mesh.settings.certificates))
-        resources = self._sidecar(proxy, source) if proxy.spec.workload else self._gateway(proxy, site)
+        resources = self._sidecar(proxy, site) if proxy.spec.workload else self._gateway(proxy, site)
         return View.of(proxy.key, resources)
 
-    def _sidecar(self, proxy: Policy[Proxy], source: FilesSource) -> list[Resource]:
+    def _sidecar(self, proxy: Policy[Proxy], site: Site) -> list[Resource]:
         owner = f"sidecar {proxy.key}"
         workload = self._index.workloads.get(Key(proxy.key.namespace, proxy.spec.workload))
         viewer = Viewer.of(proxy, workload)
         sidecar = applying(self._index, workload) if workload else None
-        outbound = outbound_listeners(self._index, sidecar)
-        self.findings.extend(sidecars.circles(self._index, outbound, owner))
-        bound = [*sidecars.sockets(outbound, owner)]
-        outbound = sidecars.one_in_a_place(outbound)
-        out = [self._listener(Direction.OUTBOUND, (item.bind, item.port), item.routes, source) for item in outbound]
-        routed = [self._configurations.sidecar(item, viewer) for item in outbound]
-        out.extend(self._behind(routed, source, viewer))
+        wildcard = names.ANY_ADDRESS_6 if inbound.is_ipv6(workload) else names.ANY_ADDRESS
+        side = self._outbounds.of(sidecar, viewer, wildcard=wildcard)
+        self.findings.extend([*side.findings, *sidecars.circles(self._index, side.listeners, owner, viewer)])
+        bound = self.sockets[proxy.key] = [*sidecars.sockets(side.listeners, owner)]
+        outbound = sidecars.one_in_a_place(side.listeners)
+        filters = self._http_filters()
+        out = [sidecars.listener(item, self._prototypes, source=site.source, http_filters=filters) for item in outbound]
+        routed = {item.routes: self._configurations.sidecar(item, viewer) for item in outbound if item.routes}
+        out.extend(self._behind(routed.values(), site, viewer, clusters=reached_clusters(outbound)))
         if workload is not None:
-            items, findings = inbound.inbound_listeners(self._index, workload, sidecar)
-            self.findings.extend(findings)
-            bound.extend(inbound.sockets(items, owner))
-            out.extend(part for item in items for part in inbound.resources(item, self._prototypes))
-            self.places[proxy.key] = workload.spec.address
-        self.sockets[proxy.key] = bound
+            out.extend(self._inbound(proxy, workload, sidecar, site))
+        if self._intercepting:
+            unknown = sidecars.unknown_traffic(self._index, self._mesh.settings, sidecar, bound=False)
+            out.append(interception.virtual_outbound(unknown, self._prototypes, wildcard=wildcard))
+            out.extend(interception.clusters(self._prototypes, wildcard=wildcard))
+            bound.extend(interception.sockets(owner, proxy.origin, wildcard=wildcard))
         return out
+
+    def _inbound(
+        self, proxy: Policy[Proxy], workload: Policy[WorkloadEntry], sidecar: Policy[Sidecar] | None, site: Site
+    ) -> Iterator[Resource]:
+        """The listeners in front of a workload, and its application."""
+        mode = self._mesh.settings.interception
+        items, findings = inbound.inbound_listeners(self._index, workload, sidecar, interception=mode)
+        self.findings.extend(findings)
+        self.sockets[proxy.key].extend(inbound.sockets(items, f"sidecar {proxy.key}"))
+        if is_address(workload.spec.address):
+            self.places[proxy.key] = workload.spec.address
+        yield from (applications.cluster(item, self._prototypes) for item in items)
+        chains: list[tuple[Inbound, Chain]] = []
+        for item in items:
+            served = applications.served(item, self._prototypes, site=site)
+            self.findings.extend(served.findings)
+            if served.chain is not None:
+                chains.append((item, served.chain))
+                yield from map(secret_resource, served.secrets)
+        for item, chain in chains:
+            if item.bound:
+                yield self._listener(Direction.INBOUND, item.bind, item.port, [chain])
+        if self._intercepting:
+            taken = [(item.port, chain) for item, chain in chains if not item.bound]
+            wildcard = names.ANY_ADDRESS_6 if inbound.is_ipv6(workload) else names.ANY_ADDRESS
+            filters = self._http_filters()
+            yield interception.virtual_inbound(taken, self._prototypes, wildcard=wildcard, http_filters=filters)
+
+    @property
+    def _intercepting(self) -> bool:
+        return self._mesh.settings.interception is Interception.REDIRECT
+
+    def _http_filters(self) -> tuple[Any, ...]:
+        """What every HTTP connection manager of a listener has before its router, in addition to the template's."""
+        return ()
 
     def _gateway(self, proxy: Policy[Proxy], site: Site) -> list[Resource]:
         viewer = Viewer.of(proxy, None)
@@ -132,13 +176,7 @@ class _Compiler:
             for part in item.behind
         ]
         listeners = [
-            build(
-                direction=Direction.GATEWAY,
-                address=door.address,
-                port=door.port,
-                chains=item.chains,
-                prototypes=self._prototypes,
-            )
+            self._listener(Direction.GATEWAY, door.address, door.port, item.chains)
             for door, item in opened
             if item.chains
         ]
@@ -147,21 +185,21 @@ class _Compiler:
         return [
             *listeners,
             *map(secret_resource, secrets),
-            *self._behind(routed, site.source, viewer, clusters=clusters),
+            *self._behind(routed, site, viewer, clusters=clusters),
         ]
 
-    def _listener(self, direction: Direction, place: tuple[str, int], routes: str, source: FilesSource) -> Resource:
-        address, port = place
+    def _listener(self, direction: Direction, address: str, port: int, chains: Sequence[Chain]) -> Resource:
         return build(
             direction=direction,
             address=address,
             port=port,
-            chains=[Chain(routes=rds(source, routes))],
+            chains=chains,
             prototypes=self._prototypes,
+            http_filters=self._http_filters(),
         )
 
     def _behind(
-        self, routed: Iterable[Routed], source: FilesSource, viewer: Viewer, *, clusters: Iterable[ClusterRef] = ()
+        self, routed: Iterable[Routed], site: Site, viewer: Viewer, *, clusters: Iterable[ClusterRef] = ()
     ) -> Iterator[Resource]:
         """Every cluster that these route configurations can lead to with its endpoints, and the configurations.
 
@@ -172,7 +210,9 @@ class _Compiler:
         items = tuple(routed)
         self.findings.extend(finding for item in items for finding in item.findings)
         refs = sorted({*clusters, *(ref for item in items for ref in item.clusters)}, key=lambda ref: ref.name)
-        pairs = [self._clusters.resources(ref, source, viewer=viewer) for ref in refs]
-        yield from (cluster for cluster, _ in pairs)
-        yield from (endpoints for _, endpoints in pairs)
+        built = [self._clusters.resources(ref, site, viewer=viewer) for ref in refs]
+        self.findings.extend(finding for item in built for finding in item.findings)
+        yield from map(secret_resource, {secret for item in built for secret in item.secrets})
+        yield from (item.cluster for item in built)
+        yield from (item.endpoints for item in built if item.endpoints is not None)
         yield from (item.resource for item in items)

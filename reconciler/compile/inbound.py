@@ -1,32 +1,29 @@
-"""A sidecar's inbound side: a listener for each port at which its workload is called, and the cluster that is its application.
+"""A sidecar's inbound side: a listener for each port at which its workload is called, and the application behind it.
 
-Both hold nothing that is pushed by itself: endpoints and routes stand inside them (Istio's `listener_inbound.go`).
+Which listeners there are is decided here; `applications` makes resources of them.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
-
-from envoy.config.cluster.v3.cluster_pb2 import Cluster
-from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
-from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
 from reconciler.compile import names
-from reconciler.compile.clusters import speaks_http2, with_http2
+from reconciler.compile.clusters import speaks_http2
 from reconciler.compile.index import Index
-from reconciler.compile.listeners import Chain, Direction, build
-from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.sockets import Fixed, Socket
+from reconciler.model.gateway import ServerTLS
+from reconciler.model.hosts import is_address
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding, Origin
-from reconciler.model.protos import resource
-from reconciler.model.resource import Resource, ResourceType
+from reconciler.model.proxy import Interception
 from reconciler.model.serviceentry import Protocol, WorkloadEntry
-from reconciler.model.sidecar import Sidecar
+from reconciler.model.sidecar import CaptureMode, IngressListener, Sidecar
+from reconciler.model.trafficpolicy import ConnectionPool
 
 _UNIX = "unix://"
+_HTTP_PROXY = "HTTP_PROXY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +33,9 @@ class Inbound:
     Attributes:
         cluster: Name of its cluster, unique in the proxy.
         application: Address and port, or the path of a Unix socket and 0.
+        tls: TLS that it ends, or None.
+        pool: Limits that protect the application.
+        bound: Whether it opens its port itself; otherwise `virtualInbound` takes its connections.
         origin: The document that puts the listener there: a Sidecar or a WorkloadEntry.
     """
 
@@ -44,33 +44,62 @@ class Inbound:
     protocol: str
     cluster: str
     application: tuple[str, int]
+    tls: ServerTLS | None = None
+    pool: ConnectionPool | None = None
+    bound: bool = True
     origin: Origin
     path: FieldPath
     application_path: FieldPath
     fixed: Fixed
 
+    @property
+    def is_http(self) -> bool:
+        """Whether requests are looked at: HTTP, and HTTPS whose TLS ends here."""
+        if self.protocol == _HTTP_PROXY:
+            return True
+        protocol = Protocol(self.protocol)
+        return protocol.is_http or (protocol is Protocol.HTTPS and self.tls is not None)
+
+
+def is_ipv6(workload: Policy[WorkloadEntry] | None) -> bool:
+    """Whether a workload's address is of the newer family."""
+    address = workload.spec.address if workload else ""
+    return is_address(address) and ipaddress.ip_address(address).version == 6  # noqa: PLR2004 -- its name
+
 
 def inbound_listeners(
-    index: Index, workload: Policy[WorkloadEntry], sidecar: Policy[Sidecar] | None
+    index: Index,
+    workload: Policy[WorkloadEntry],
+    sidecar: Policy[Sidecar] | None,
+    *,
+    interception: Interception = Interception.NONE,
 ) -> tuple[list[Inbound], list[Finding]]:
     """A workload's inbound listeners, and what is wrong with them: a Sidecar's, or one for each endpoint port."""
+    if not is_address(workload.spec.address):
+        return [], [_nowhere(workload)]
     if sidecar is not None and sidecar.spec.ingress:
-        return _written(workload, sidecar)
-    return _derived(index, workload)
+        return _written(workload, sidecar, interception)
+    pool = sidecar.spec.inbound_connection_pool if sidecar else None
+    return _derived(index, workload, pool, bound=interception is Interception.NONE)
 
 
-def _derived(index: Index, workload: Policy[WorkloadEntry]) -> tuple[list[Inbound], list[Finding]]:
+def _derived(
+    index: Index, workload: Policy[WorkloadEntry], pool: ConnectionPool | None, *, bound: bool
+) -> tuple[list[Inbound], list[Finding]]:
     protocols: dict[int, dict[str, Protocol]] = {}
     for service, endpoint in index.memberships.get(workload.key, ()):
         for port in service.ports:
             protocols.setdefault(endpoint.ports[port.name], {}).setdefault(service.host, port.protocol)
+    loopback = names.LOOPBACK_6 if is_ipv6(workload) and not bound else names.LOOPBACK
     items = [
         Inbound(
             bind=workload.spec.address,
             port=port,
             protocol=protocols[port][min(protocols[port])],
             cluster=names.inbound_cluster(port),
-            application=(names.LOOPBACK, port),
+            application=(loopback, port),
+            pool=pool,
+            bound=bound,
             origin=workload.origin,
             path=("spec", "address"),
             application_path=("spec", "address"),
@@ -82,7 +111,7 @@ def _derived(index: Index, workload: Policy[WorkloadEntry]) -> tuple[list[Inboun
 
 
 def _differ(protocols: dict[str, Protocol]) -> bool:
-    return len({speaks_http2(protocol) for protocol in protocols.values()}) > 1
+    return len({(protocol.is_http, speaks_http2(protocol)) for protocol in protocols.values()}) > 1
 
 
 def _mixed(workload: Policy[WorkloadEntry], port: int, protocols: dict[str, Protocol]) -> Finding:
@@ -96,13 +125,28 @@ def _mixed(workload: Policy[WorkloadEntry], port: int, protocols: dict[str, Prot
     )
 
 
-def _written(workload: Policy[WorkloadEntry], sidecar: Policy[Sidecar]) -> tuple[list[Inbound], list[Finding]]:
+def _nowhere(workload: Policy[WorkloadEntry]) -> Finding:
+    return Finding(
+        code="workload-address",
+        message=f"{workload.spec.address!r} is not an IP address, so a sidecar can't listen there for workload {workload.key}",
+        hint="write the IP address at which the workload is called",
+        origin=workload.origin,
+        path=("spec", "address"),
+    )
+
+
+def _written(
+    workload: Policy[WorkloadEntry], sidecar: Policy[Sidecar], interception: Interception
+) -> tuple[list[Inbound], list[Finding]]:
     items: list[Inbound] = []
     findings: list[Finding] = []
     taken: set[str] = set()
     for number, item in enumerate(sidecar.spec.ingress):
         path: FieldPath = ("spec", "ingress", number)
-        application = _endpoint(item.default_endpoint, workload.spec.address)
+        if item.capture_mode is CaptureMode.IPTABLES and interception is Interception.NONE:
+            findings.append(_without_iptables(sidecar, path))
+        bound = interception is Interception.NONE or item.capture_mode is CaptureMode.NONE
+        application = _application(item, workload, bound=bound)
         if application is None:
             findings.append(_unreadable(sidecar, item.default_endpoint, path))
             continue
@@ -118,6 +162,9 @@ def _written(workload: Policy[WorkloadEntry], sidecar: Policy[Sidecar]) -> tuple
                 protocol=item.port.protocol,
                 cluster=cluster,
                 application=application,
+                tls=item.tls,
+                pool=item.connection_pool or sidecar.spec.inbound_connection_pool,
+                bound=bound,
                 origin=sidecar.origin,
                 path=(*path, "port", "number"),
                 application_path=(*path, "defaultEndpoint"),
@@ -125,6 +172,13 @@ def _written(workload: Policy[WorkloadEntry], sidecar: Policy[Sidecar]) -> tuple
             )
         )
     return items, findings
+
+
+def _application(item: IngressListener, workload: Policy[WorkloadEntry], *, bound: bool) -> tuple[str, int] | None:
+    """Where the application of an ingress listener is; on loopback, at the port itself, unless it says so."""
+    if not item.default_endpoint:
+        return names.LOOPBACK_6 if is_ipv6(workload) and not bound else names.LOOPBACK, item.port.number
+    return _endpoint(item.default_endpoint, workload.spec.address)
 
 
 def _endpoint(text: str, workload: str) -> tuple[str, int] | None:
@@ -149,9 +203,20 @@ def _unreadable(sidecar: Policy[Sidecar], text: str, path: FieldPath) -> Finding
     )
 
 
+def _without_iptables(sidecar: Policy[Sidecar], path: FieldPath) -> Finding:
+    return Finding(
+        code="capture-mode",
+        message="captureMode IPTABLES needs interception, and Mesh.interception is NONE",
+        hint="set Mesh.interception to REDIRECT, or leave captureMode out",
+        origin=sidecar.origin,
+        path=(*path, "captureMode"),
+    )
+
+
 def sockets(items: Iterable[Inbound], owner: str) -> Iterator[Socket]:
     """What the inbound side binds: the listeners, and the applications behind them."""
-    for item in items:
+    kept = [item for item in items if item.bound]
+    for item in kept:
         yield Socket(
             address=item.bind,
             port=item.port,
@@ -161,63 +226,17 @@ def sockets(items: Iterable[Inbound], owner: str) -> Iterator[Socket]:
             origin=item.origin,
             path=item.path,
         )
-    for address, port in sorted({item.application for item in items if item.application[1]}):
-        item = next(item for item in items if item.application == (address, port))
-        yield Socket(
-            address=address,
-            port=port,
-            what=f"the application of {owner}",
-            listener=False,
-            fixed=item.fixed,
-            origin=item.origin,
-            path=item.application_path,
-        )
-
-
-def resources(item: Inbound, prototypes: Prototypes) -> tuple[Resource, Resource]:
-    """The cluster of an inbound listener's application, and the listener."""
-    listener = build(
-        direction=Direction.INBOUND,
-        address=item.bind,
-        port=item.port,
-        chains=[Chain(routes=_routes(item, prototypes))],
-        prototypes=prototypes,
-    )
-    return _cluster(item, prototypes), listener
-
-
-def _cluster(item: Inbound, prototypes: Prototypes) -> Resource:
-    message = Cluster()
-    template = prototypes.cluster_inbound
-    message.CopyFrom(with_http2(template, prototypes) if speaks_http2(item.protocol) else template)
-    message.name = item.cluster
-    message.type = Cluster.STATIC
-    message.load_assignment.cluster_name = item.cluster
-    address = message.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address
-    place, port = item.application
-    if port:
-        address.socket_address.address = place
-        address.socket_address.port_value = port
-    else:
-        address.pipe.path = place
-    return resource(ResourceType.CLUSTER, message)
-
-
-def _routes(item: Inbound, prototypes: Prototypes) -> Any:
-    configuration = RouteConfiguration()
-    configuration.CopyFrom(prototypes.route_configuration)
-    configuration.name = item.cluster
-    host = VirtualHost()
-    host.CopyFrom(prototypes.virtual_host)
-    host.name = f"inbound|http|{item.port}"
-    host.domains.append("*")
-    route = Route()
-    route.CopyFrom(prototypes.route_inbound)
-    route.name = "default"
-    route.match.prefix = "/"
-    route.route.cluster = item.cluster
-    if item.protocol == Protocol.GRPC:
-        route.route.ClearField("retry_policy")
-    host.routes.append(route)
-    configuration.virtual_hosts.append(host)
-    return configuration
+    applications: dict[tuple[str, int], Inbound] = {}
+    for item in items:
+        applications.setdefault(item.application, item)
+    for (address, port), item in sorted(applications.items(), key=lambda entry: entry[0]):
+        if port:
+            yield Socket(
+                address=address,
+                port=port,
+                what=f"the application of {owner}",
+                listener=False,
+                fixed=item.fixed,
+                origin=item.origin,
+                path=item.application_path,
+            )

@@ -59,6 +59,7 @@ class Chain:
         transport_socket: A `TransportSocket` that ends TLS, or None for connections that stay as they are.
         routes: An `Rds`, or a `RouteConfiguration` that becomes part of the listener: an HTTP connection manager.
         tcp: A `TcpProxy` message instead.
+        stats: What an HTTP connection manager counts under, in place of the listener's name.
     """
 
     name: str = ""
@@ -70,6 +71,7 @@ class Chain:
     transport_socket: Any = None
     routes: Any = None
     tcp: Any = None
+    stats: str = ""
 
     @property
     def inspects_tls(self) -> bool:
@@ -92,6 +94,7 @@ def build(
     name: str = "",
     default: Chain | None = None,
     bound: bool = True,
+    free: bool = False,
     original_destination: bool = False,
     http_filters: Iterable[Any] = (),
 ) -> Resource:
@@ -106,6 +109,7 @@ def build(
         name: `<address>_<port>` by default.
         default: What happens to connections that no chain takes; they are closed without.
         bound: Whether it binds its port itself; otherwise another listener hands connections over.
+        free: Whether it may bind an address that the machine does not have (yet), without any effect until it has.
         original_destination: Whether iptables sent the connections here, so that the kernel has to be asked where they were
             going; they are handed to the listener of that place if there is one.
         http_filters: `HttpFilter`s that every HTTP connection manager has before its router.
@@ -119,11 +123,15 @@ def build(
     message.traffic_direction = TrafficDirection.INBOUND if inbound else TrafficDirection.OUTBOUND
     if not bound:
         message.bind_to_port.value = False
+    if free:
+        message.freebind.value = True
     if original_destination:
         message.use_original_dst.value = not inbound
         _listener_filter(message, _ORIGINAL_DST, OriginalDst())
     if any(chain.inspects_tls for chain in chains):
         _listener_filter(message, _TLS_INSPECTOR, TlsInspector())
+        if direction is Direction.OUTBOUND:  # a server may have to speak first, as in Istio
+            message.continue_on_listener_filters_timeout = True
     filters = tuple(http_filters)
     for chain in chains:
         _fill(message.filter_chains.add(), chain, message.name, direction, prototypes, filters)
@@ -167,7 +175,7 @@ def _manager(
 ) -> Any:
     manager = HttpConnectionManager()
     manager.CopyFrom(prototypes.http_connection_manager)
-    manager.stat_prefix = f"{direction.label}_{listener};"
+    manager.stat_prefix = f"{direction.label}_{chain.stats or listener};"
     manager.use_remote_address.value = direction is Direction.GATEWAY
     if isinstance(chain.routes, Rds):
         manager.rds.CopyFrom(chain.routes)

@@ -12,6 +12,12 @@ LOOPBACK = "127.0.0.1"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 -- a gateway is for everybody
 """Where a gateway listens unless it says otherwise."""
 
+LOOPBACK_6 = "::1"
+"""The same where connections come by IPv6."""
+
+ANY_ADDRESS_6 = "::"
+"""All addresses of IPv6."""
+
 BLOCK_ALL = "block_all"
 """The virtual host for unknown hosts."""
 
@@ -20,6 +26,27 @@ BLACKHOLE = "blackhole"
 
 HTTP_PROXY = "http_proxy"
 """The route configuration of HTTP_PROXY listeners."""
+
+ALLOW_ANY = "allow_any"
+"""The virtual host that passes requests for unknown hosts on."""
+
+PASSTHROUGH = "PassthroughCluster"
+"""Wherever the caller wanted to go."""
+
+BLACK_HOLE = "BlackHoleCluster"
+"""Nowhere: connections are closed."""
+
+INBOUND_PASSTHROUGH = "InboundPassthroughCluster"
+"""The application, at the address and port that the caller asked for."""
+
+VIRTUAL_OUTBOUND = "virtualOutbound"
+"""The listener to which a workload's own connections are redirected."""
+
+VIRTUAL_INBOUND = "virtualInbound"
+"""The listener to which connections to a workload are redirected."""
+
+PASSTHROUGH_CHAIN = "PassthroughFilterChain"
+"""What takes connections that nothing else on an outbound listener takes."""
 
 API_GROUP = "networking.istio.io/v1"
 
@@ -36,6 +63,11 @@ class ClusterRef:
     def name(self) -> str:
         """`outbound|<port>|<subset>|<host>`."""
         return f"outbound|{self.port}|{self.subset}|{self.host}"
+
+    @property
+    def server_name(self) -> str:
+        """`outbound_.<port>_.<subset>_.<host>`: what proxies ask each other for by TLS."""
+        return f"outbound_.{self.port}_.{self.subset}_.{self.host}"
 
 
 def inbound_cluster(port: int, bind: str = "") -> str:

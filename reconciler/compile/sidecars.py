@@ -1,19 +1,51 @@
-"""Which Sidecar resource holds for a proxy, and the outbound listeners that follow from it."""
+"""A sidecar's settings: which Sidecar resource holds for it, what becomes of unknown traffic; and what an outbound listener is.
+
+Which outbound listeners there are is decided by `outbound`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
+
+from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 
 from reconciler.compile import names
+from reconciler.compile.connections import NOTHING, Connected
 from reconciler.compile.index import Index
-from reconciler.compile.scope import EVERYTHING, Scope
+from reconciler.compile.listeners import Chain, Direction, build, rds
+from reconciler.compile.names import ClusterRef
+from reconciler.compile.prototypes import Prototypes
+from reconciler.compile.scope import Scope
 from reconciler.compile.sockets import Fixed, Socket
+from reconciler.compile.sources import FilesSource
+from reconciler.compile.viewer import Viewer
+from reconciler.model.hosts import fqdn
+from reconciler.model.key import DEFAULT_NAMESPACE
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding, Origin
+from reconciler.model.proxy import Interception, MeshSpec
+from reconciler.model.resource import Resource
 from reconciler.model.serviceentry import WorkloadEntry
 from reconciler.model.services import selected
-from reconciler.model.sidecar import EgressListener, Sidecar, SidecarProtocol
+from reconciler.model.sidecar import Sidecar, TrafficMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """What becomes of traffic for hosts that no service has.
+
+    Attributes:
+        cluster: Name of the cluster that gets it, or "" if HTTP is refused and everything else closed.
+        proxy: That cluster, where it is a service's (`egressProxy`).
+    """
+
+    cluster: str = ""
+    proxy: ClusterRef | None = None
+
+
+REFUSED = Unknown()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,18 +53,26 @@ class Outbound:
     """One outbound listener.
 
     Attributes:
-        routes: Name of its route configuration, unique in the proxy.
+        routes: Name of its route configuration, unique in the proxy; "" if it speaks no HTTP.
         proxying: An HTTP_PROXY: routes among the ports of all services in scope, not only the listener's.
         scope: What it routes to.
-        written: Whether a Sidecar asks for it by its port.
+        connections: What it does with connections that are not plain HTTP.
+        unknown: What becomes of the rest.
+        bound: Whether it opens its port itself; otherwise `virtualOutbound` hands connections over.
+        local: Whether the address certainly is the machine's own, so that failing to bind it is worth an error.
         origin: The document that asks for it: a Sidecar, or the service whose port it is.
+        written: Whether a Sidecar asks for it by its port.
     """
 
     bind: str
     port: int
-    routes: str
-    proxying: bool
+    routes: str = ""
+    proxying: bool = False
     scope: Scope
+    connections: Connected = NOTHING
+    unknown: Unknown = REFUSED
+    bound: bool = True
+    local: bool = True
     origin: Origin
     path: FieldPath
     written: bool
@@ -51,79 +91,78 @@ def applying(index: Index, workload: Policy[WorkloadEntry]) -> Policy[Sidecar] |
     return default
 
 
-def outbound_listeners(index: Index, sidecar: Policy[Sidecar] | None) -> list[Outbound]:
-    """A proxy's outbound listeners, sorted by address and port.
+def unknown_traffic(index: Index, settings: MeshSpec, sidecar: Policy[Sidecar] | None, *, bound: bool) -> Unknown:
+    """What becomes of unknown traffic, as the Sidecar says, or else the Mesh.
 
-    An egress listener with a port is one listener. Those without are the scope of the default ones: one for each service
-    port in scope, except where an egress listener already has that address and port.
+    Args:
+        index: The mesh.
+        settings: The mesh's.
+        sidecar: The one that applies.
+        bound: Whether the listener opens its port itself. Then there is no original destination, and passing connections
+            on to it would be the listener calling itself.
     """
-    written = [*_written(sidecar)] if sidecar else []
-    taken = {(item.bind, item.port) for item in written}
-    derived = [item for item in _derived(index, sidecar) if (item.bind, item.port) not in taken]
-    return sorted(_named([*written, *derived]), key=lambda item: (item.bind, item.port, item.routes))
+    own = sidecar.spec.outbound_traffic_policy if sidecar else None
+    policy = own or settings.outbound_traffic_policy
+    if policy.egress_proxy is not None:
+        namespace = sidecar.key.namespace if own and sidecar else DEFAULT_NAMESPACE
+        host = fqdn(policy.egress_proxy.host, namespace=namespace, domain=index.domain)
+        service = index.services.get(host)
+        only = service.ports[0].number if service and len(service.ports) == 1 else 0
+        port = policy.egress_proxy.port.number if policy.egress_proxy.port else only
+        ref = ClusterRef(host, port, policy.egress_proxy.subset)
+        return Unknown(cluster=ref.name, proxy=ref)
+    passing = settings.interception is Interception.REDIRECT and policy.mode is TrafficMode.ALLOW_ANY and not bound
+    return Unknown(cluster=names.PASSTHROUGH) if passing else REFUSED
 
 
-def _written(sidecar: Policy[Sidecar]) -> Iterator[Outbound]:
-    for number, item in enumerate(sidecar.spec.egress):
-        if item.port is not None:
-            yield Outbound(
-                bind=item.bind or names.LOOPBACK,
-                port=item.port.number,
-                routes="",
-                proxying=item.port.protocol is SidecarProtocol.HTTP_PROXY,
-                scope=Scope.of(item.hosts, sidecar.key.namespace),
-                origin=sidecar.origin,
-                path=("spec", "egress", number, "port", "number"),
-                written=True,
-            )
+def passed_on(cluster: str, *, name: str = "", port: int = 0) -> Chain:
+    """A chain that hands every connection to one cluster."""
+    return Chain(name=name, port=port, tcp=TcpProxy(stat_prefix=cluster, cluster=cluster))
 
 
-def _derived(index: Index, sidecar: Policy[Sidecar] | None) -> Iterator[Outbound]:
-    for bind, scope in _default_scopes(sidecar):
-        for port, services in index.by_port.items():
-            visible = [service for service in services if scope.includes(service.namespace, service.host)]
-            if visible:
-                first = visible[0]
-                position = next(place for place, item in enumerate(first.ports) if item.number == port)
-                yield Outbound(
-                    bind=bind,
-                    port=port,
-                    routes="",
-                    proxying=False,
-                    scope=scope,
-                    origin=first.origin,
-                    path=("spec", "ports", position, "number"),
-                    written=False,
-                )
+def listener(
+    item: Outbound, prototypes: Prototypes, *, source: FilesSource, http_filters: Iterable[Any] = ()
+) -> Resource:
+    """An outbound listener as a resource.
+
+    Plain HTTP has a chain by itself; beside TLS that is told apart by what the connection begins with. What nothing takes goes
+    where unknown traffic goes.
+    """
+    chains = list(item.connections.chains)
+    if item.routes:
+        transport = "raw_buffer" if any(chain.inspects_tls for chain in chains) else ""
+        chains.insert(0, Chain(routes=rds(source, item.routes), transport=transport))
+    rest = item.unknown.cluster or ("" if item.bound else names.BLACK_HOLE)
+    return build(
+        direction=Direction.OUTBOUND,
+        address=item.bind,
+        port=item.port,
+        chains=chains,
+        default=passed_on(rest, name=names.PASSTHROUGH_CHAIN) if rest else None,
+        bound=item.bound,
+        free=item.bound and not item.local,
+        prototypes=prototypes,
+        http_filters=http_filters,
+    )
 
 
-def _default_scopes(sidecar: Policy[Sidecar] | None) -> list[tuple[str, Scope]]:
-    if sidecar is None or not sidecar.spec.egress:
-        return [(names.LOOPBACK, EVERYTHING)]
-    hosts: dict[str, list[str]] = {}
-    for item in sidecar.spec.egress:
-        if item.port is None:
-            hosts.setdefault(_bind(item), []).extend(item.hosts)
-    return [(bind, Scope.of(hosts[bind], sidecar.key.namespace)) for bind in sorted(hosts)]
-
-
-def _bind(item: EgressListener) -> str:
-    return item.bind or names.LOOPBACK
-
-
-def _named(items: list[Outbound]) -> Iterator[Outbound]:
+def named(items: Iterable[Outbound]) -> Iterator[Outbound]:
     """Route configurations by Istio's names: the port, or `http_proxy`.
 
-    Istio has one of each; where several listeners would share a name and differ in content, the one on 127.0.0.1, or else
-    the first that is written, keeps it, and the others append where they listen.
+    Istio has one of each. Listeners of one port with equal content share it, such as those at a service's own addresses.
+    Where they differ in content, the one on 127.0.0.1, or else the first that is written, keeps the name, and the others
+    append where they listen.
     """
-    used: set[str] = set()
+    used: dict[str, tuple[Scope, Unknown]] = {}
     for item in sorted(items, key=lambda item: item.bind != names.LOOPBACK):
+        if not item.routes:
+            yield item
+            continue
         name = names.HTTP_PROXY if item.proxying else str(item.port)
-        if name in used:
+        content = (item.scope, item.unknown)
+        if used.setdefault(name, content) != content:
             suffix = names.listener(item.bind, item.port) if item.proxying else item.bind
             name = f"{name}.{suffix}"
-        used.add(name)
         yield replace(item, routes=name)
 
 
@@ -135,22 +174,23 @@ def one_in_a_place(items: Iterable[Outbound]) -> list[Outbound]:
 def sockets(items: Iterable[Outbound], owner: str) -> Iterator[Socket]:
     """What the outbound side binds."""
     for item in items:
-        yield Socket(
-            address=item.bind,
-            port=item.port,
-            what=f"the outbound listener of {owner}",
-            listener=True,
-            fixed=Fixed.WRITTEN if item.written else Fixed.DERIVED,
-            origin=item.origin,
-            path=item.path,
-        )
+        if item.bound:
+            yield Socket(
+                address=item.bind,
+                port=item.port,
+                what=f"the outbound listener of {owner}",
+                listener=True,
+                fixed=Fixed.WRITTEN if item.written else Fixed.DERIVED,
+                origin=item.origin,
+                path=item.path,
+            )
 
 
-def circles(index: Index, items: Iterable[Outbound], owner: str) -> Iterator[Finding]:
+def circles(index: Index, items: Iterable[Outbound], owner: str, viewer: Viewer) -> Iterator[Finding]:
     """Outbound listeners where an instance should be that they route to: they would call themselves."""
     for item in items:
-        for service in index.at.get((item.bind, item.port), ()):
-            if item.scope.includes(service.namespace, service.host):
+        for service in index.at.get((item.bind, item.port), ()) if item.bound else ():
+            if item.scope.sees(service, viewer):
                 yield Finding(
                     code="port-clash",
                     message=f"the outbound listener of {owner} is on {item.bind}:{item.port}, "

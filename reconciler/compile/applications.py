@@ -1,0 +1,106 @@
+"""The application behind an inbound listener as resources: its cluster, and the filter chain that leads there.
+
+Both hold nothing that is pushed by itself: endpoints and routes stand inside them (Istio's `listener_inbound.go`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+
+from reconciler.compile.clusters import speaks_http2, with_http2
+from reconciler.compile.inbound import Inbound
+from reconciler.compile.listeners import Chain
+from reconciler.compile.prototypes import Prototypes
+from reconciler.compile.tls import Site, downstream
+from reconciler.model.gateway import ServerTLSMode
+from reconciler.model.origin import Finding
+from reconciler.model.protos import resource
+from reconciler.model.resource import Resource, ResourceType
+from reconciler.model.secrets import Certificate, Root
+from reconciler.model.serviceentry import Protocol
+
+_HTTP_ALPN = ("h2", "http/1.1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """How connections get to an application.
+
+    Attributes:
+        chain: None if they can't be taken as the policy says; then nothing is opened, least of all without TLS.
+        secrets: That the chain refers to.
+    """
+
+    chain: Chain | None
+    secrets: frozenset[Certificate | Root] = frozenset()
+    findings: tuple[Finding, ...] = ()
+
+
+def served(item: Inbound, prototypes: Prototypes, *, site: Site) -> Served:
+    """The chain of an inbound listener that opens its port itself."""
+    chain = Chain(routes=_routes(item, prototypes)) if item.is_http else Chain(tcp=_passed_on(item))
+    if item.tls is None or item.tls.mode is ServerTLSMode.PASSTHROUGH:
+        return Served(chain=chain)
+    secured = downstream(item.tls, site=site, applications=_HTTP_ALPN if item.is_http else ())
+    if secured is None:
+        return Served(chain=None, findings=(_without_certificate(item),))
+    return Served(chain=replace(chain, transport_socket=secured.socket), secrets=secured.secrets)
+
+
+def _passed_on(item: Inbound) -> Any:
+    return TcpProxy(stat_prefix=item.cluster, cluster=item.cluster)
+
+
+def _without_certificate(item: Inbound) -> Finding:
+    return Finding(
+        code="no-certificate",
+        message="this listener can't end TLS: no certificate is named for it",
+        hint="name one in `tls`, or for ISTIO_MUTUAL certificateChain, privateKey and rootCertificate in `certificates` of the "
+        "Proxy or the Mesh",
+        origin=item.origin,
+        path=(*item.path[:-2], "tls"),
+    )
+
+
+def cluster(item: Inbound, prototypes: Prototypes) -> Resource:
+    """The application as a cluster."""
+    message = Cluster()
+    template = prototypes.cluster_inbound
+    message.CopyFrom(with_http2(template, prototypes) if speaks_http2(item.protocol) else template)
+    message.name = item.cluster
+    message.type = Cluster.STATIC
+    message.load_assignment.cluster_name = item.cluster
+    address = message.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address
+    place, port = item.application
+    if port:
+        address.socket_address.address = place
+        address.socket_address.port_value = port
+    else:
+        address.pipe.path = place
+    return resource(ResourceType.CLUSTER, message)
+
+
+def _routes(item: Inbound, prototypes: Prototypes) -> Any:
+    configuration = RouteConfiguration()
+    configuration.CopyFrom(prototypes.route_configuration)
+    configuration.name = item.cluster
+    host = VirtualHost()
+    host.CopyFrom(prototypes.virtual_host)
+    host.name = f"inbound|http|{item.port}"
+    host.domains.append("*")
+    route = Route()
+    route.CopyFrom(prototypes.route_inbound)
+    route.name = "default"
+    route.match.prefix = "/"
+    route.route.cluster = item.cluster
+    if item.protocol == Protocol.GRPC:
+        route.route.ClearField("retry_policy")
+    host.routes.append(route)
+    configuration.virtual_hosts.append(host)
+    return configuration

@@ -1,0 +1,253 @@
+"""The outbound listeners of a sidecar: those that its Sidecar asks for, and one for each place at which services are called.
+
+What a listener does with connections is put together here, shared by all proxies that see the same; where their route
+configurations come from is added for each proxy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from reconciler.compile import names
+from reconciler.compile.arrivals import Arrival, by_place, places, with_interception, without_interception
+from reconciler.compile.compositions import Compositions
+from reconciler.compile.index import Index
+from reconciler.compile.scope import EVERYTHING, Scope
+from reconciler.compile.sidecars import Outbound, named, unknown_traffic
+from reconciler.compile.viewer import Viewer
+from reconciler.errors import Severity
+from reconciler.model.key import Key
+from reconciler.model.mesh import Policy
+from reconciler.model.origin import FieldPath, Finding
+from reconciler.model.proxy import Interception, MeshSpec
+from reconciler.model.services import Port, Service
+from reconciler.model.sidecar import CaptureMode, EgressListener, Sidecar, SidecarProtocol
+
+_HTTPS = {SidecarProtocol.HTTPS, SidecarProtocol.TLS}
+_HTTP = {
+    SidecarProtocol.HTTP,
+    SidecarProtocol.HTTP2,
+    SidecarProtocol.GRPC,
+    SidecarProtocol.GRPC_WEB,
+    SidecarProtocol.HTTP_PROXY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundSide:
+    """A sidecar's outbound listeners, sorted by address and port, and what is wrong with them."""
+
+    listeners: tuple[Outbound, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """Where default listeners listen for what.
+
+    Attributes:
+        bound: Whether they open their ports themselves.
+    """
+
+    bind: str
+    bound: bool
+    scope: Scope
+
+
+class Outbounds:
+    """The outbound sides of one mesh; sidecars that see the same share them."""
+
+    def __init__(self, index: Index, settings: MeshSpec) -> None:
+        self._index = index
+        self._settings = settings
+        self._compositions = Compositions(index)
+        self._known: dict[tuple[Key | None, Viewer, str], OutboundSide] = {}
+
+    def of(self, sidecar: Policy[Sidecar] | None, viewer: Viewer, *, wildcard: str = names.ANY_ADDRESS) -> OutboundSide:
+        """The outbound side of a proxy.
+
+        An egress listener with a port is one listener. Those without are the scope of the default ones: one for each place
+        at which connections for services in scope arrive, except where an egress listener has that address and port.
+
+        Args:
+            sidecar: The one that applies.
+            viewer: The proxy.
+            wildcard: All addresses of the family that the workload has.
+        """
+        key = (sidecar.key if sidecar else None, viewer, wildcard)
+        if key not in self._known:
+            self._known[key] = self._side(sidecar, viewer, wildcard)
+        return self._known[key]
+
+    def _side(self, sidecar: Policy[Sidecar] | None, viewer: Viewer, wildcard: str) -> OutboundSide:
+        findings: list[Finding] = []
+        written = [*self._written(sidecar, viewer, wildcard, findings)] if sidecar else []
+        taken = {(item.bind, item.port) for item in written}
+        reached = {ref.host for item in written for ref in item.connections.clusters}
+        derived = [
+            item
+            for ground in _grounds(sidecar, self._settings, wildcard)
+            for item in self._derived(ground, sidecar, viewer, taken, findings, reached)
+        ]
+        listeners = sorted(named([*written, *derived]), key=lambda item: (item.bind, item.port, item.routes))
+        findings.extend(finding for item in listeners for finding in item.connections.findings)
+        return OutboundSide(tuple(listeners), tuple(dict.fromkeys(findings)))
+
+    def _written(
+        self, sidecar: Policy[Sidecar], viewer: Viewer, wildcard: str, findings: list[Finding]
+    ) -> Iterator[Outbound]:
+        for number, item in enumerate(sidecar.spec.egress):
+            if item.capture_mode is CaptureMode.IPTABLES and self._settings.interception is Interception.NONE:
+                findings.append(_without_iptables(sidecar, number))
+            if item.port is None:
+                continue
+            bound = _is_bound(item, self._settings)
+            scope = Scope.of(item.hosts, sidecar.key.namespace)
+            path: FieldPath = ("spec", "egress", number, "port", "number")
+            bind = item.bind or (names.LOOPBACK if bound else wildcard)
+            http = item.port.protocol in _HTTP
+            arrivals = (
+                [] if http else [*self._called(scope, viewer, item.port.number, bind, tls=item.port.protocol in _HTTPS)]
+            )
+            if not http and not arrivals:
+                continue  # validation says that no service has this port
+            connections, problems = self._compositions.of(
+                arrivals, scope, viewer, port=item.port.number, tls=item.port.protocol in _HTTPS, http=False
+            )
+            findings.extend(problem.at(sidecar.origin, path) for problem in problems)
+            yield Outbound(
+                bind=bind,
+                port=item.port.number,
+                routes="http" if http else "",
+                proxying=item.port.protocol is SidecarProtocol.HTTP_PROXY,
+                scope=scope,
+                connections=connections,
+                unknown=unknown_traffic(self._index, self._settings, sidecar, bound=bound),
+                bound=bound,
+                origin=sidecar.origin,
+                path=path,
+                written=True,
+            )
+
+    def _called(self, scope: Scope, viewer: Viewer, number: int, bind: str, *, tls: bool) -> Iterator[Arrival]:
+        """What an egress listener that speaks no HTTP is for: services with its port, or else those with a single port."""
+        seen = [service for service in self._index.by_port.get(number, ()) if scope.sees(service, viewer)]
+        if seen:
+            pairs = [(service, service.port(number)) for service in seen]
+        else:
+            alone = [item for item in self._index.services.values() if len(item.ports) == 1]
+            pairs = [(service, service.ports[0]) for service in alone if scope.sees(service, viewer)]
+        for service, port in pairs:
+            if port is not None:
+                yield Arrival(service=service, port=port, bind=bind, own=not tls)
+
+    def _derived(
+        self,
+        ground: _Ground,
+        sidecar: Policy[Sidecar] | None,
+        viewer: Viewer,
+        taken: set[tuple[str, int]],
+        findings: list[Finding],
+        reached: set[str],
+    ) -> Iterator[Outbound]:
+        unknown = unknown_traffic(self._index, self._settings, sidecar, bound=ground.bound)
+        arrivals: list[Arrival] = []
+        for service in self._index.services.values():
+            if ground.scope.sees(service, viewer):
+                for port in service.ports:
+                    found = [*_arrivals(service, port, ground)]
+                    arrivals.extend(found)
+                    if ground.bound:
+                        findings.extend(_unreachable(service, port, found, known=service.host in reached))
+        for (bind, number), group in by_place(arrivals).items():
+            if (bind, number) in taken:
+                continue
+            http = any(item.port.protocol.is_http for item in group)
+            connections, problems = self._compositions.of(group, ground.scope, viewer, port=number, http=http)
+            findings.extend(problem.at(problem.service.origin, ("spec", "addresses")) for problem in problems)
+            first = group[0]
+            yield Outbound(
+                bind=bind,
+                port=number,
+                routes="http" if http else "",
+                scope=ground.scope,
+                connections=connections,
+                unknown=unknown,
+                bound=ground.bound,
+                local=not first.own,
+                origin=first.service.origin,
+                path=("spec", "addresses") if first.own else _port_path(first.service, number),
+                written=False,
+            )
+
+
+def _arrivals(service: Service, port: Port, ground: _Ground) -> Iterator[Arrival]:
+    arriving = without_interception if ground.bound else with_interception
+    return arriving(service, port, ground.bind)
+
+
+def _grounds(sidecar: Policy[Sidecar] | None, settings: MeshSpec, wildcard: str) -> list[_Ground]:
+    """Where default listeners are: everything's, or those of the egress listeners without a port."""
+    if sidecar is None or not sidecar.spec.egress:
+        bound = settings.interception is Interception.NONE
+        return [_Ground(names.LOOPBACK if bound else wildcard, bound, EVERYTHING)]
+    hosts: dict[tuple[str, bool], list[str]] = {}
+    for item in sidecar.spec.egress:
+        if item.port is None:
+            bound = _is_bound(item, settings)
+            bind = item.bind or (names.LOOPBACK if bound else wildcard)
+            hosts.setdefault((bind, bound), []).extend(item.hosts)
+    return [_Ground(bind, bound, Scope.of(hosts[bind, bound], sidecar.key.namespace)) for bind, bound in sorted(hosts)]
+
+
+def _is_bound(item: EgressListener, settings: MeshSpec) -> bool:
+    """Whether an egress listener opens its port itself: without interception, where it says so, and to be a proxy."""
+    proxying = item.port is not None and item.port.protocol is SidecarProtocol.HTTP_PROXY
+    return settings.interception is Interception.NONE or item.capture_mode is CaptureMode.NONE or proxying
+
+
+def _port_path(service: Service, number: int) -> FieldPath:
+    position = next(place for place, item in enumerate(service.ports) if item.number == number)
+    return ("spec", "ports", position, "number")
+
+
+def _unreachable(service: Service, port: Port, found: Sequence[Arrival], *, known: bool) -> Iterator[Finding]:
+    """What of a service's addresses no listener can be at, as far as it matters to its callers."""
+    _, blocks = places(service)
+    if not found and not known:
+        yield Finding(
+            code="tcp-without-address",
+            message=f"port {port.number} of {service.host} is {port.protocol}, and there is no address at which sidecars "
+            "could take connections for it",
+            hint="give it `addresses` with an IP address that none of its endpoints has; or give its callers a Sidecar with "
+            "an `egress` listener (`port` with protocol TCP, `bind`, `hosts`); or set Mesh.interception to REDIRECT",
+            severity=Severity.WARNING,
+            origin=service.origin,
+            path=("spec", "addresses"),
+        )
+    elif blocks:
+        yield Finding(
+            code="address-block",
+            message=f"connections to {', '.join(blocks)} do not come to sidecars, which can't listen on blocks of addresses",
+            hint="write single addresses, or set Mesh.interception to REDIRECT",
+            severity=Severity.WARNING,
+            origin=service.origin,
+            path=("spec", "addresses"),
+        )
+
+
+def _without_iptables(sidecar: Policy[Sidecar], number: int) -> Finding:
+    return Finding(
+        code="capture-mode",
+        message="captureMode IPTABLES needs interception, and Mesh.interception is NONE",
+        hint="set Mesh.interception to REDIRECT, or leave captureMode out",
+        origin=sidecar.origin,
+        path=("spec", "egress", number, "captureMode"),
+    )
+
+
+def reached_clusters(items: Iterable[Outbound]) -> frozenset[names.ClusterRef]:
+    """The clusters that connections of these listeners can lead to."""
+    found = {ref for item in items for ref in item.connections.clusters}
+    return frozenset(found | {item.unknown.proxy for item in items if item.unknown.proxy is not None})
