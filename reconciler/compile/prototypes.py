@@ -46,8 +46,10 @@ class Prototypes:
     access_log: Any
     bootstrap: Any
     cluster: Any
+    cluster_dns: Any
     cluster_http2: Any
     cluster_inbound: Any
+    dns_cache: Any
     http_connection_manager: Any
     listener_gateway: Any
     listener_inbound: Any

@@ -16,6 +16,8 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
+from envoy.extensions.common.dynamic_forward_proxy.v3.dns_cache_pb2 import DnsCacheConfig
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
@@ -49,10 +51,12 @@ TEMPLATES: Mapping[str, Template] = MappingProxyType(
             ("node", "admin.address", "dynamic_resources.cds_config", "dynamic_resources.lds_config"),
         ),
         "cluster.yaml": Template(Cluster, ("name", "type", "cluster_type", "eds_cluster_config", "load_assignment")),
+        "cluster-dns.yaml": Template(DnsCluster, ("all_addresses_in_single_endpoint",)),
         "cluster-http2.yaml": Template(HttpProtocolOptions),
         "cluster-inbound.yaml": Template(
             Cluster, ("name", "type", "cluster_type", "eds_cluster_config", "load_assignment")
         ),
+        "dns-cache.yaml": Template(DnsCacheConfig, ("name",)),
         "http-connection-manager.yaml": Template(
             HttpConnectionManager,
             ("stat_prefix", "rds", "route_config", "scoped_routes", "use_remote_address", "access_log"),

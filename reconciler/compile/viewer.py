@@ -24,17 +24,24 @@ class Viewer:
     Attributes:
         labels: Of its workload, or a gateway's own; sorted.
         locality: `region/zone/subzone`, or "" if unknown.
+        gateway: Whether it is called by its own address, rather than an application's.
     """
 
     namespace: str
     labels: tuple[tuple[str, str], ...] = ()
     locality: str = ""
+    gateway: bool = False
 
     @classmethod
     def of(cls, proxy: Policy[Proxy], workload: Policy[WorkloadEntry] | None) -> Self:
         """A proxy as policies see it: a sidecar has its workload's labels and locality, a gateway its own."""
         spec = workload.spec if workload else proxy.spec
-        return cls(namespace=proxy.key.namespace, labels=tuple(sorted(spec.labels.items())), locality=spec.locality)
+        return cls(
+            namespace=proxy.key.namespace,
+            labels=tuple(sorted(spec.labels.items())),
+            locality=spec.locality,
+            gateway=not proxy.spec.workload,
+        )
 
     def carries(self, labels: dict[str, str]) -> bool:
         """Whether it has all of these labels; of none, it has all."""

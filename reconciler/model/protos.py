@@ -13,7 +13,10 @@ from typing import Any, TypeVar
 # Every message that may stand inside an `Any` of ours or of an Envoy's dump has to be in the descriptor pool.
 import envoy.extensions.access_loggers.file.v3.file_pb2
 import envoy.extensions.access_loggers.stream.v3.stream_pb2
+import envoy.extensions.clusters.dns.v3.dns_cluster_pb2
+import envoy.extensions.clusters.dynamic_forward_proxy.v3.cluster_pb2
 import envoy.extensions.filters.http.cors.v3.cors_pb2
+import envoy.extensions.filters.http.dynamic_forward_proxy.v3.dynamic_forward_proxy_pb2
 import envoy.extensions.filters.http.fault.v3.fault_pb2
 import envoy.extensions.filters.http.local_ratelimit.v3.local_rate_limit_pb2
 import envoy.extensions.filters.http.ratelimit.v3.rate_limit_pb2
@@ -21,9 +24,14 @@ import envoy.extensions.filters.http.router.v3.router_pb2
 import envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2
 import envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2
 import envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2
+import envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.sni_dynamic_forward_proxy_pb2
 import envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2
+import envoy.extensions.network.dns_resolver.cares.v3.cares_dns_resolver_pb2
+import envoy.extensions.network.dns_resolver.getaddrinfo.v3.getaddrinfo_dns_resolver_pb2
 import envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2
 import envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2
+import envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protocol_pb2
+import envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2
 import envoy.extensions.transport_sockets.tls.v3.tls_pb2
 import envoy.extensions.upstreams.http.v3.http_protocol_options_pb2  # noqa: F401
 from envoy.config.cluster.v3.cluster_pb2 import Cluster

@@ -1,0 +1,275 @@
+"""One cluster after the other, from a service, its DestinationRule and the template: the table of contents of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+
+from reconciler.compile import names
+from reconciler.compile.clusters import discovery as discovering
+from reconciler.compile.clusters import forwarding, loadbalancing, outliers
+from reconciler.compile.clusters.discovery import Discovery, discovery
+from reconciler.compile.clusters.endpoints import assignment, localities, members
+from reconciler.compile.clusters.localities import Spread, priorities, spread
+from reconciler.compile.clusters.pools import HttpOptions, limit, options_of
+from reconciler.compile.clusters.security import Security, security, socket
+from reconciler.compile.clusters.subject import Subject
+from reconciler.compile.effective import effective
+from reconciler.compile.index import Index, Rule
+from reconciler.compile.names import ClusterRef
+from reconciler.compile.prototypes import Prototypes
+from reconciler.compile.tls import Site
+from reconciler.compile.viewer import Viewer
+from reconciler.errors import Severity
+from reconciler.model.origin import Finding
+from reconciler.model.protos import resource
+from reconciler.model.proxy import Interception
+from reconciler.model.resource import Resource, ResourceType
+from reconciler.model.secrets import Certificate, Root
+from reconciler.model.services import Endpoint, Service
+from reconciler.model.trafficpolicy import PortTrafficPolicy, TrafficPolicy
+from reconciler.model.visibility import visible
+
+_DNS = "envoy.cluster.dns"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """One cluster on one proxy.
+
+    Attributes:
+        endpoints: Pushed apart from it, or None if it finds them by itself.
+        secrets: What its TLS refers to.
+        findings: What is wrong with it, or should be known.
+    """
+
+    cluster: Resource
+    endpoints: Resource | None
+    secrets: frozenset[Certificate | Root] = frozenset()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What proxies of one kind have in common of a cluster: all but where its endpoints and certificates are.
+
+    Attributes:
+        message: The cluster; shared, not to be filled.
+        whole: The finished cluster, if proxies differ in nothing.
+    """
+
+    message: Any
+    whole: Built | None
+    endpoints: Resource | None
+    security: Security | None
+    findings: tuple[Finding, ...]
+
+
+_Facets = tuple[int, bool, bool, str, tuple[tuple[str, str], ...]]
+"""What of a viewer a cluster depends on: rule, visibility, redirection, and locality and labels where they matter."""
+
+
+class Clusters:
+    """The clusters of one mesh, each built when it is first asked for and shared by all proxies for which it is the same."""
+
+    def __init__(self, index: Index, prototypes: Prototypes, *, interception: Interception = Interception.NONE) -> None:
+        self._index = index
+        self._prototypes = prototypes
+        self._redirects = interception is Interception.REDIRECT
+        self._options = HttpOptions(prototypes)
+        self._rules: dict[tuple[str, Viewer], Rule | None] = {}
+        self._local: dict[int, bool] = {}
+        self._shared: dict[tuple[ClusterRef, _Facets], _Shared] = {}
+        self._built: dict[tuple[ClusterRef, _Facets, Site], Built] = {}
+
+    def of_service(self, service: Service, port: int, *, viewer: Viewer) -> list[ClusterRef]:
+        """The clusters of a service port, as a proxy has them: itself and each subset; none if it doesn't see the service."""
+        if not visible(service.export_to, viewer.namespace):
+            return []
+        rule = self._rule(service.host, viewer)
+        subsets = sorted(rule.subsets) if rule else []
+        return [ClusterRef(service.host, port, subset) for subset in ("", *subsets)]
+
+    def resources(self, ref: ClusterRef, site: Site, *, viewer: Viewer) -> Built:
+        """A cluster on a proxy, and its endpoints if they are pushed.
+
+        A host, port or subset that nobody declares, or that the proxy doesn't see, is a cluster without endpoints: requests
+        for it get a 503.
+        """
+        rule = self._rule(ref.host, viewer)
+        facets = self._facets(ref, rule, viewer)
+        shared = self._shared.get((ref, facets))
+        if shared is None:
+            shared = self._shared[ref, facets] = self._share(self._subject(ref, rule, viewer))
+        if shared.whole is not None:
+            return shared.whole
+        key = (ref, facets, site)
+        if key not in self._built:
+            self._built[key] = _placed(ref, shared, site)
+        return self._built[key]
+
+    def http_filters(self, refs: Iterable[ClusterRef], *, viewer: Viewer) -> tuple[Any, ...]:
+        """The `HttpFilter`s that a listener needs, before its router, to reach these clusters."""
+        asked = any(self._discovery(ref, viewer) is Discovery.ASKED for ref in refs)
+        return (forwarding.http_filter(self._prototypes),) if asked else ()
+
+    def network_filters(self, ref: ClusterRef, *, viewer: Viewer) -> tuple[Any, ...]:
+        """The network `Filter`s that a filter chain needs, before its TCP proxy, to reach a cluster."""
+        if self._discovery(ref, viewer) is not Discovery.ASKED:
+            return ()
+        return (forwarding.server_name_filter(self._prototypes, ref.port),)
+
+    def _discovery(self, ref: ClusterRef, viewer: Viewer) -> Discovery:
+        return discovery(self._subject(ref, self._rule(ref.host, viewer), viewer))
+
+    def _rule(self, host: str, viewer: Viewer) -> Rule | None:
+        key = (host, viewer)
+        if key not in self._rules:
+            self._rules[key] = self._index.rule(host, viewer)
+        return self._rules[key]
+
+    def _facets(self, ref: ClusterRef, rule: Rule | None, viewer: Viewer) -> _Facets:
+        """What of a viewer matters: rules are told apart by identity, for the index merges each set of them once."""
+        service = self._index.services.get(ref.host)
+        sees = service is not None and visible(service.export_to, viewer.namespace)
+        if id(rule) not in self._local:
+            self._local[id(rule)] = rule is not None and _is_local(rule)
+        near = self._local[id(rule)]
+        place = (viewer.locality, viewer.labels) if near else ("", ())
+        return (id(rule), sees, viewer.gateway, *place)
+
+    def _subject(self, ref: ClusterRef, rule: Rule | None, viewer: Viewer) -> Subject:
+        service = self._index.services.get(ref.host)
+        if service is not None and not visible(service.export_to, viewer.namespace):
+            service = None
+        return Subject(
+            ref=ref,
+            service=service,
+            port=service.port(ref.port) if service else None,
+            rule=rule,
+            policy=effective(rule, ref.subset, ref.port),
+            viewer=viewer,
+            redirected=self._redirects and not viewer.gateway,
+            domain=self._index.domain,
+        )
+
+    def _share(self, subject: Subject) -> _Shared:
+        found = discovery(subject)
+        chosen = members(subject, found)
+        near = spread(subject.policy, subject.viewer) if found.balances else None
+        message = self._cluster(subject, found, near)
+        _discover(message, found, assignment(subject.ref.name, chosen, near), self._prototypes, subject)
+        findings = (
+            *discovering.complaints(subject),
+            *_locality_complaints(subject, near, chosen),
+            *(loadbalancing.complaints(subject, message) if found.balances else ()),
+            *(outliers.complaints(subject, len(chosen)) if found is Discovery.PUSHED else ()),
+        )
+        wanted = security(subject)
+        endpoints = None
+        if found is Discovery.PUSHED:
+            endpoints = resource(ResourceType.ENDPOINTS, assignment(subject.ref.name, chosen, near))
+        whole = None
+        if found is not Discovery.PUSHED and wanted is None:
+            whole = Built(cluster=resource(ResourceType.CLUSTER, message), endpoints=None, findings=findings)
+        return _Shared(message=message, whole=whole, endpoints=endpoints, security=wanted, findings=findings)
+
+    def _cluster(self, subject: Subject, found: Discovery, near: Spread | None) -> Any:
+        """A cluster as the template and the policy have it, but for its endpoints and certificates."""
+        message = Cluster()
+        message.CopyFrom(self._prototypes.cluster)
+        message.name = subject.ref.name
+        policy = subject.policy
+        if found.balances:
+            loadbalancing.balance(message, policy.load_balancer, shares=near is not None and bool(near.shares))
+        limit(message, subject)
+        if policy.outlier_detection is not None:
+            outliers.detect(message, policy.outlier_detection)
+        self._options.apply(message, options_of(subject))
+        _describe(message, subject)
+        return message
+
+
+def _is_local(rule: Rule) -> bool:
+    """Whether anything in a rule could depend on where the viewer is."""
+    policies = [rule.traffic_policy, *(subset.traffic_policy for subset in rule.subsets.values())]
+    blocks: list[TrafficPolicy | PortTrafficPolicy] = []
+    for policy in policies:
+        blocks.extend((policy, *policy.port_level_settings) if policy else ())
+    return any(
+        item.outlier_detection is not None
+        or (item.load_balancer is not None and item.load_balancer.locality_lb_setting is not None)
+        for item in blocks
+    )
+
+
+def _describe(message: Any, subject: Subject) -> None:
+    """Say in the cluster's metadata where its settings come from."""
+    rule, subset = subject.rule, subject.ref.subset
+    if rule is not None:
+        origin = {"config": names.config_path("destination-rule", rule.key)}
+        known = {"subset": subset} if subset in rule.subsets else {}
+        message.metadata.filter_metadata["istio"].update(origin | known)
+
+
+def _discover(message: Any, found: Discovery, given: Any, prototypes: Prototypes, subject: Subject) -> None:
+    """Set how a cluster's endpoints are found, and those that are written into it."""
+    if found is Discovery.PUSHED:
+        message.type = Cluster.EDS
+    elif found is Discovery.ORIGINAL:
+        message.type = Cluster.ORIGINAL_DST
+        loadbalancing.leave_to_cluster(message)
+    elif found is Discovery.ASKED:
+        forwarding.forward(message, prototypes, subject.policy.tls)
+    elif found is Discovery.NOWHERE or not given.endpoints:
+        message.type = Cluster.STATIC
+        message.load_assignment.cluster_name = subject.ref.name
+    else:
+        settings = type(prototypes.cluster_dns)()
+        settings.CopyFrom(prototypes.cluster_dns)
+        settings.all_addresses_in_single_endpoint = found is Discovery.FIRST_NAME
+        message.cluster_type.name = _DNS
+        message.cluster_type.typed_config.Pack(settings, deterministic=True)
+        message.load_assignment.CopyFrom(given)
+
+
+def _placed(ref: ClusterRef, shared: _Shared, site: Site) -> Built:
+    """A cluster on one proxy."""
+    message = Cluster()
+    message.CopyFrom(shared.message)
+    if shared.endpoints is not None:
+        site.source.fill(message.eds_cluster_config.eds_config, ResourceType.ENDPOINTS, ref.name)
+    findings = shared.findings
+    secrets: frozenset[Certificate | Root] = frozenset()
+    if shared.security is not None:
+        given = shared.message.transport_socket if shared.message.HasField("transport_socket") else None
+        secured = socket(shared.security, site, given)
+        message.ClearField("transport_socket")
+        if secured.socket is not None:
+            message.transport_socket.CopyFrom(secured.socket)
+        secrets = secured.secrets
+        findings = (*findings, *secured.findings)
+    cluster = resource(ResourceType.CLUSTER, message)
+    return Built(cluster=cluster, endpoints=shared.endpoints, secrets=secrets, findings=findings)
+
+
+def _locality_complaints(
+    subject: Subject, near: Spread | None, chosen: Iterable[tuple[Endpoint, int]]
+) -> tuple[Finding, ...]:
+    """Outlier detection that, as in Istio, keeps requests in the proxy's locality without anybody having said so."""
+    items = tuple(chosen)
+    if near is None or near.asked or len(priorities(near, (endpoint for endpoint, _ in items))) <= 1:
+        return ()
+    places = ", ".join(place or "nowhere known" for place in localities(items))
+    finding = subject.finding(
+        "locality-failover",
+        f"with outlier detection, requests for {subject.ref.host} stay in the caller's locality while it is healthy; "
+        f"its endpoints are in {places}",
+        block="outlier_detection",
+        hint="say that you want it with `loadBalancer: {localityLbSetting: {enabled: true}}`, or write `enabled: false`",
+        severity=Severity.WARNING,
+    )
+    return (finding,)

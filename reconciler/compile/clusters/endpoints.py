@@ -1,0 +1,91 @@
+"""Load assignments: endpoints in groups by priority and locality, pushed by EDS or written into a cluster of names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+
+from reconciler.compile.clusters.discovery import UNIX, Discovery
+from reconciler.compile.clusters.localities import Spread, priorities, rank, weights
+from reconciler.compile.clusters.subject import Subject
+from reconciler.model.hosts import is_address
+from reconciler.model.services import Endpoint
+
+
+def members(subject: Subject, found: Discovery) -> tuple[tuple[Endpoint, int], ...]:
+    """The endpoints of a cluster with their ports; a service of names that lists none is found by its own name.
+
+    An address that this way of discovery can't have is left out: Envoy would refuse all the others with it.
+    """
+    if subject.service is None or subject.port is None:
+        return ()
+    named = found in {Discovery.NAMES, Discovery.FIRST_NAME}
+    if named and not subject.service.endpoints:
+        return ((Endpoint(subject.service.host, {}, {}), subject.port.target),)
+    name = subject.port.name
+    fitting = tuple(
+        (item, item.ports[name]) for item in subject.endpoints() if item.address and _fits(item.address, named=named)
+    )
+    return fitting[:1] if found is Discovery.FIRST_NAME else fitting
+
+
+def _fits(address: str, *, named: bool) -> bool:
+    unix = address.startswith(UNIX)
+    return not unix if named else unix or is_address(address)
+
+
+def assignment(
+    name: str, chosen: Iterable[tuple[Endpoint, int]], spread: Spread | None, *, locate: bool = True
+) -> ClusterLoadAssignment:
+    """A load assignment, its groups in order of priority and locality, its endpoints in order of address and port.
+
+    Args:
+        name: The cluster's.
+        chosen: Endpoints with their ports, in any order.
+        spread: How requests spread over localities.
+        locate: Whether localities are told; a cluster that may have but one group can't.
+    """
+    items = sorted(chosen, key=lambda item: (item[0].address, item[1], item[0].weight))
+    order = priorities(spread, (endpoint for endpoint, _ in items))
+    shares = weights(spread, _sums(items)) if spread and spread.shares else None
+    groups: dict[tuple[int, str], list[LbEndpoint]] = {}
+    for endpoint, port in items:
+        place = endpoint.locality if locate else ""
+        if shares is None or place in shares:
+            priority = order[rank(spread, endpoint)] if spread and order else 0
+            groups.setdefault((priority, place), []).append(_member(endpoint, port))
+    message = ClusterLoadAssignment(cluster_name=name)
+    for (priority, place), hosts in sorted(groups.items(), key=lambda item: item[0]):
+        group = message.endpoints.add(lb_endpoints=hosts, priority=priority)
+        if place:
+            region, zone, sub_zone = [*place.split("/", 2), "", ""][:3]
+            group.locality.region, group.locality.zone, group.locality.sub_zone = region, zone, sub_zone
+        if shares is not None:
+            group.load_balancing_weight.value = shares[place]
+    return message
+
+
+def _sums(items: Iterable[tuple[Endpoint, int]]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for endpoint, _ in items:
+        sums[endpoint.locality] = sums.get(endpoint.locality, 0) + endpoint.weight
+    return sums
+
+
+def _member(endpoint: Endpoint, port: int) -> LbEndpoint:
+    member = LbEndpoint()
+    address = member.endpoint.address
+    if endpoint.address.startswith(UNIX):
+        address.pipe.path = endpoint.address.removeprefix(UNIX)
+    else:
+        address.socket_address.address = endpoint.address
+        address.socket_address.port_value = port
+    member.load_balancing_weight.value = endpoint.weight
+    return member
+
+
+def localities(chosen: Iterable[tuple[Endpoint, int]]) -> Iterator[str]:
+    """The localities that endpoints are in, each once, sorted; "" among them if one's is unknown."""
+    yield from sorted({endpoint.locality for endpoint, _ in chosen})
