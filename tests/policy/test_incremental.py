@@ -14,8 +14,8 @@ from reconciler.model.services import declared
 from reconciler.model.tree import FileKind, TreeFile
 from reconciler.policy import DocumentCache, Loaded, load
 from reconciler.policy.collecting import MANY
-from tests.policy.cases import OWN, doc, split
-from tests.policy.memory import BASE, MemoryTree
+from tests.policy.cases import CASES, OWN, doc, split
+from tests.policy.memory import BASE, MemoryTree, marked
 
 Content = str | FileKind
 
@@ -256,3 +256,18 @@ def test_changed_routes_are_checked_like_all_others(edits: list[tuple[str, str, 
         files[f"policies/{name}.yaml"] = text.replace("case", name).replace("[a]", f"[{name}.example.com]")
         files["policies/rule.yaml"] = rule or "# none\n"
         assert load(MemoryTree(files), cache=cache) == load(MemoryTree(files))
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=code) for code, text in CASES])
+def test_a_changed_weight_changes_nothing_that_was_found_elsewhere(text: str) -> None:
+    """Whatever is wrong with one document, or between it and another one: a weight of the other has no say in it.
+
+    A check of VirtualServices that compares one with another fails here: `rechecking` has to know of it.
+    """
+    case, _ = marked(text)
+    files: dict[str, Content] = {"policies/base.yaml": BASE, "policies/case.yaml": case}
+    for host in ("a", "zz.example.com"):
+        cache = DocumentCache()
+        for weight in (40, 100, 60):
+            files["policies/zz.yaml"] = routes("zz", host, weight)
+            assert load(MemoryTree(files), cache=cache) == load(MemoryTree(files))
