@@ -118,6 +118,8 @@ class ServerTLS(Spec):
         insecure_skip_verify: Takes client certificates without checking them; for `OPTIONAL_MUTUAL`.
     """
 
+    refused: ClassVar[Mapping[str, str]] = {"ecdhCurves": "Envoy offers X25519 and P-256, as it does by itself"}
+
     https_redirect: bool = False
     mode: ServerTLSMode = ServerTLSMode.PASSTHROUGH
     server_certificate: str = ""

@@ -165,7 +165,8 @@ class LoadBalancer(Spec):
     """
 
     refused: ClassVar[Mapping[str, str]] = {
-        "zoneAwareLbSetting": "it needs a cluster that tells Envoy of its own peers; use localityLbSetting"
+        "zoneAwareLbSetting": "it needs a cluster that tells Envoy of its own peers; use localityLbSetting",
+        "backendUtilization": "it needs endpoints that report their load; use simple: LEAST_REQUEST",
     }
 
     simple: SimpleLB | None = None
