@@ -39,6 +39,9 @@ CODES: Mapping[str, str] = MappingProxyType(
         # fields
         "unknown-field": "there is no such field",
         "unsupported-field": "the field exists in the API and is not carried out",
+        "unsupported-value": "the choice exists in the API and is not carried out",
+        "deprecated-field": "the field or choice has a newer one (warning)",
+        "no-effect": "the field changes nothing where it stands (warning)",
         "missing-field": "a required field is missing or empty",
         "type": "a value is of the wrong type",
         "enum": "a value is not one of the choices",
@@ -48,8 +51,10 @@ CODES: Mapping[str, str] = MappingProxyType(
         "host": "a host name is not of the form that the field takes",
         "address": "an address is not one that can be listened on, sent to or asked",
         "regex": "a regular expression is not RE2, Envoy's syntax, or too large",
-        "header-name": "a header's name is not valid",
+        "header-name": "a header's name is not valid, or it can't be changed",
+        "header-value": "a header's value has a command that Envoy can't read",
         "retry-on": "a retry condition is unknown",
+        "cipher-suite": "a cipher suite is unknown",
         "one-of": "exactly one, or at most one, of several fields may be set",
         "duplicate-value": "a value that has to be unique stands twice in one document",
         # routes
@@ -60,6 +65,9 @@ CODES: Mapping[str, str] = MappingProxyType(
         "unreachable-route": "an earlier rule or match takes all the requests of this one (warning)",
         "duplicate-route-name": "two rules of a VirtualService have one name (warning)",
         "duplicate-destination": "a split has one destination twice (warning)",
+        "retry-unsafe": "retries may carry a request out twice (warning)",
+        "large-body": "a direct response is large (warning)",
+        "no-endpoints": "a service has no endpoints (warning)",
         # other documents
         "ref-host": "no service has this host (a warning where it changes nothing)",
         "ref-subset": "the host has no such subset, or (warning) not for some of the proxies that would use it",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
@@ -29,10 +29,23 @@ _WANTED = {
 }
 
 _OTHERS = frozenset({
-    "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS", "GRPC", "GRPC-WEB", "HTTP2", "HTTPS", "HTTP_PROXY", "IPTABLES", "MONGO", "MYSQL", "NONE",
-    "PASSTHROUGH", "REDIS", "TCP", "TLS", "UDP",
+    "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS", "GRPC", "GRPC-WEB", "HTTP2", "HTTPS", "IPTABLES", "MONGO", "MYSQL", "NONE",
+    "PASSTHROUGH", "REDIS", "TCP", "TLS",
 })  # fmt: skip
-"""Choices of Istio's that are not carried out everywhere: who writes one of them means it, not one that looks alike."""
+"""Choices that other fields have: who writes one of them means it, not one that looks alike."""
+
+_ELSEWHERE: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "UDP": ("Istio takes it and does nothing with it", "remove the port: UDP passes a proxy by"),
+        "HTTP_PROXY": ("a proxy's port is a listener, not a service", "give it to a Sidecar's egress listener"),
+        "HBONE": ("it is the protocol of Istio's ambient mesh", "write what the application speaks"),
+        "AUTO_PASSTHROUGH": (
+            "it connects the clusters of an Istio mesh by names that only Istio's sidecars ask for",
+            "write PASSTHROUGH, and tls rules in a VirtualService for the hosts",
+        ),
+    }
+)
+"""Choices of Istio's API that are not carried out: why, and what to write instead."""
 
 _LIMITS = {
     "greater_than_equal": ("ge", "must be at least"),
@@ -69,6 +82,9 @@ def _explain(spec: type[Spec], error: dict[str, Any], report: Report) -> None:
         _unknown(_model_at(spec, path[:-1]), path, report)
     elif kind == "missing":
         report.error("missing-field", f"{name} is required", *path, hint=_fields_hint(_model_at(spec, path)))
+    elif kind == "enum" and str(given).upper() in _ELSEWHERE:
+        reason, hint = _ELSEWHERE[str(given).upper()]
+        report.error("unsupported-value", f"{name} can't be {_quoted(given)}: {reason}", *path, hint=hint)
     elif kind == "enum":
         choices = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
         near = "" if str(given) in _OTHERS else close(str(given), choices.split(", "))

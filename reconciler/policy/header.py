@@ -6,6 +6,7 @@ and not read: it says what was, not what should be, and documents exported from 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from reconciler.model.key import DEFAULT_NAMESPACE, Key
 from reconciler.model.spec import Spec
 from reconciler.policy.checks.formats import LABEL_HINT, NAME_HINT, is_label, is_name, label_problem
 from reconciler.policy.findings import Report, close
-from reconciler.policy.kinds import OWN, NotOurs, classify
+from reconciler.policy.kinds import OWN, NotOurs, classify, is_ours
 
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
 _META = ("name", "namespace", "labels", "annotations")
@@ -23,6 +24,9 @@ _WRITTEN_BY_SERVERS = frozenset({
     "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "finalizers", "generation", "managedFields",
     "ownerReferences", "resourceVersion", "selfLink", "uid",
 })  # fmt: skip
+
+_SLIP = 0.75
+"""How alike (0 to 1) a key has to be to `apiVersion` or `kind` to be taken for it: `knd` and `apiversion` are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +50,13 @@ class Header:
 def read_header(document: Any, report: Report) -> Header:
     """Read everything but the spec; what is wrong goes to the report."""
     root = report.at()
+    if isinstance(document, list) and not any(_is_policy(item) for item in document):
+        return _skip("the document is a list, and no traffic policy is one; it is left alone", root)
     if not isinstance(document, dict):
         root.error("document", "a document must be a mapping with apiVersion, kind, metadata and spec")
         return Header()
+    if _is_stranger(document):
+        return _skip("the document has no apiVersion and kind of a traffic policy; it is left alone", root)
     api_version, kind = (_text(document, name, root) for name in ("apiVersion", "kind"))
     if not api_version or not kind:
         return Header()
@@ -62,6 +70,34 @@ def read_header(document: Any, report: Report) -> Header:
             root.error("unknown-field", f"there is no field {name} at the top of a document", name, hint=hint, key=True)
     key, labels = _metadata(document.get("metadata"), root)
     return Header(kind=kind, key=key, labels=labels, spec=found)
+
+
+def _skip(message: str, root: Report) -> Header:
+    root.warning("skipped-kind", message, hint="keep other files outside of policies/")
+    return Header(skipped=True)
+
+
+def _is_policy(item: Any) -> bool:
+    return isinstance(item, dict) and is_ours(str(item.get("apiVersion") or ""), str(item.get("kind") or ""))
+
+
+def _is_stranger(document: dict[str, Any]) -> bool:
+    """Whether a document without apiVersion or kind is somebody else's: values of a chart, a workflow, a list of steps.
+
+    It is not if what it has of them is ours, if a key looks like one of them, or if it has both of a document's parts.
+    """
+    api_version, kind = document.get("apiVersion"), document.get("kind")
+    if api_version and kind:
+        return False
+    if is_ours(str(api_version or ""), str(kind or "")):
+        return False
+    if not api_version and not kind and {"metadata", "spec"}.issubset(document):
+        return False
+    return not any(
+        difflib.get_close_matches(name.lower(), ("apiversion", "kind"), n=1, cutoff=_SLIP)
+        for name in document
+        if name not in {"apiVersion", "kind"}
+    )
 
 
 def _text(document: dict[str, Any], name: str, root: Report) -> str:

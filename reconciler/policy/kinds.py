@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -38,6 +39,25 @@ KINDS: Mapping[str, tuple[str, type[Spec]]] = MappingProxyType(
 _PLANNED = frozenset({"Rollout", "AnalysisTemplate", "RateLimit"})
 _TRAFFIC_GROUPS = ("gateway.networking.k8s.io", "gateway.networking.x-k8s.io")
 
+_INSTEAD: Mapping[str, str] = MappingProxyType(
+    {
+        "EnvoyFilter": "set what it patches in envoy-templates/; for rate limits there will be RateLimit",
+        "WasmPlugin": "add the filter to envoy-templates/http-connection-manager.yaml",
+        "TrafficExtension": "add the filter to envoy-templates/http-connection-manager.yaml",
+        "AuthorizationPolicy": "narrow who can ask with match, exportTo and a Gateway's MUTUAL; the rest is the application's",
+        "PeerAuthentication": "ask for certificates with a Sidecar's ingress tls, and show them with a DestinationRule's",
+        "RequestAuthentication": "have a service in front check the token, and put what counts into a header",
+        "Telemetry": "set access logs in envoy-templates/access-log.yaml; Envoy's metrics are at its admin endpoint",
+        "ProxyConfig": "what it sets is in the bootstrap: `reconcile bootstrap` prints it, envoy-templates/ overrides it",
+        "WorkloadGroup": "write a WorkloadEntry for each instance",
+        "IstioOperator": "there is nothing to install; what holds for the whole mesh is in Mesh",
+    }
+)
+"""What to use in place of Istio's other kinds."""
+
+_SLIP = 0.85
+"""How alike (0 to 1) the kind of a group that nobody knows is to one of ours, to be taken for it: `VirtualServce` is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotOurs:
@@ -66,12 +86,32 @@ def classify(api_version: str, kind: str) -> type[Spec] | NotOurs:
         return _of_known_group(group, kind, own_group)
     if group in _TRAFFIC_GROUPS:
         message = f"{kind} of {group} (the Kubernetes Gateway API) is not supported"
-        return NotOurs(
-            code="unsupported-kind", message=message, hint="write it as a VirtualService and a Gateway of Istio"
-        )
-    if own_group or api_version == ISTIO:
+        hint = "write it as a VirtualService and a Gateway of Istio"
+        return NotOurs(code="unsupported-kind", message=message, hint=hint)
+    if (own_group and _may_be_slip(group)) or api_version in {ISTIO, OWN}:
         return _api_version(f"{kind} does not belong to apiVersion {api_version}", own_group or ISTIO)
     return _foreign(api_version, kind)
+
+
+def is_ours(api_version: str, kind: str) -> bool:
+    """Whether half a header belongs to a policy: the other half is missing, and that is a mistake, or it is another's document."""
+    group = api_version.rpartition("/")[0] or api_version
+    return (bool(api_version) and (group.endswith("istio.io") or group == OWN or _near_group(group))) or bool(
+        kind and (kind in KINDS or _near_kind(kind))
+    )
+
+
+def _may_be_slip(group: str) -> bool:
+    """Whether one of our kinds was meant: other systems have a Gateway or a Proxy too, each of its own group."""
+    return not group or _near_group(group)
+
+
+def _near_group(group: str) -> bool:
+    return bool(difflib.get_close_matches(group.lower(), (ISTIO, OWN), n=1, cutoff=_SLIP))
+
+
+def _near_kind(kind: str) -> str:
+    return next(iter(difflib.get_close_matches(kind, KINDS, n=1, cutoff=_SLIP)), "")
 
 
 def _foreign(api_version: str, kind: str) -> NotOurs:
@@ -80,6 +120,9 @@ def _foreign(api_version: str, kind: str) -> NotOurs:
         return NotOurs(
             code="unsupported-kind", message=message, hint="write each of its items as a document of its own"
         )
+    if "/" not in api_version and _near_kind(kind):
+        message = f"{api_version} has no kind {kind}"
+        return NotOurs(code="unknown-kind", message=message, hint=f"did you mean {_near_kind(kind)}?")
     message = f"{kind} ({api_version}) is not a traffic policy; it is left alone"
     hint = "keep other manifests outside of policies/"
     return NotOurs(code="skipped-kind", message=message, hint=hint, severity=Severity.WARNING)
@@ -90,11 +133,13 @@ def _of_known_group(group: str, kind: str, own_group: str) -> NotOurs:
         return _api_version(f"{kind} does not belong to the group {group}", own_group)
     if kind in _PLANNED:
         return NotOurs(code="unsupported-kind", message=f"{kind} is not supported yet", hint="remove the document")
-    near = close(kind, (name for name, (owner, _) in KINDS.items() if owner == group))
-    if near or group == OWN:
-        known = ", ".join(name for name, (owner, _) in KINDS.items() if owner == group)
-        return NotOurs(code="unknown-kind", message=f"{group} has no kind {kind}", hint=near or f"it has {known}")
-    return NotOurs(code="unsupported-kind", message=f"Istio's {kind} is not supported", hint="remove the document")
+    if kind not in _INSTEAD:
+        near = close(kind, (name for name, (owner, _) in KINDS.items() if owner == group))
+        if near or group == OWN:
+            known = ", ".join(name for name, (owner, _) in KINDS.items() if owner == group)
+            return NotOurs(code="unknown-kind", message=f"{group} has no kind {kind}", hint=near or f"it has {known}")
+    hint = _INSTEAD.get(kind, "remove the document")
+    return NotOurs(code="unsupported-kind", message=f"Istio's {kind} is not supported", hint=hint)
 
 
 def _api_version(message: str, group: str) -> NotOurs:

@@ -84,7 +84,7 @@ def test_a_wildcard_may_end_inside_a_label(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "hint"), [("HTTPS", "write one of"), ("http", "did you mean HTTP?"), ("HTP", "HTTP?")]
+    ("given", "hint"), [("PASSTHROUGH", "write one of"), ("HTP", "HTTP?"), ("HTTTPS", "did you mean HTTPS?")]
 )
 def test_a_choice_that_is_not_carried_out_is_not_taken_for_a_slip(given: str, hint: str) -> None:
     """Advice to write HTTP for HTTPS would send plain text to a TLS port."""

@@ -133,7 +133,7 @@ def test_warnings_leave_a_mesh_and_errors_leave_none() -> None:
     """The mesh is there if and only if nothing has to be mended."""
     warned = load(MemoryTree({"policies/base.yaml": BASE, "policies/x.yaml": "apiVersion: v1\nkind: Service\n"}))
     assert (len(warned.warnings), len(warned.errors), warned.mesh is None) == (1, 0, False)
-    failed = load(MemoryTree({"policies/base.yaml": BASE, "policies/x.yaml": "a: 1"}))
+    failed = load(MemoryTree({"policies/base.yaml": BASE, "policies/x.yaml": "kind: VirtualService"}))
     assert (len(failed.warnings), bool(failed.errors), failed.mesh is None) == (0, True, True)
 
 
@@ -141,14 +141,14 @@ def test_warnings_leave_a_mesh_and_errors_leave_none() -> None:
     ("text", "words"),
     [
         (vs("    tiemout: 5s\n"), "error[unknown-field]: http[0] has no field tiemout\n    did you mean timeout?"),
-        (vs("    fault: {}\n"), "error[unsupported-field]: http[0].fault: not supported yet\n    remove it"),
+        (vs("    fault: {delay: {exponentialDelay: 1s}}\n"), "error[unsupported-field]: http[0].fault.delay.exponentialDelay: Envoy has no such delay"),
         (split("    - {destination: {host: a}, weight: '5'}\n"), 'must be a whole number; it is the text "5"\n    remove the quotes'),
         (doc("DestinationRule", "spec: {host: two, trafficPolicy: {loadBalancer: {simple: round_robin}}}\n"), "did you mean ROUND_ROBIN?"),
         (doc("DestinationRule", "spec: {host: [two]}\n"), "host must be text; it is a list"),
         (split("    - destination: {host: a, subset: v2}\n"), "has no subset v2\n    its subsets are v1"),
         (split("    - destination: {host: ab}\n"), "no service has the host ab.default.svc.cluster.local\n    did you mean a.default"),
         (vs("    timeout: 1.5 s\n"), "'1.5 s' is not a duration; write it like 500ms, 10s or 1h30m"),
-        ("apiVersion: networking.istio.io/v1\nkind: EnvoyFilter\n", "Istio's EnvoyFilter is not supported"),
+        ("apiVersion: networking.istio.io/v1\nkind: EnvoyFilter\n", "Istio's EnvoyFilter is not supported\n    set what it patches in envoy-templates/"),
         (OWN.format("Rollout", "spec: {}\n"), "Rollout is not supported yet"),
     ],
 )  # fmt: skip
@@ -221,8 +221,8 @@ def test_a_changed_file_alone_is_read_again() -> None:
 def test_a_file_that_moved_reports_its_new_place() -> None:
     """The cache keeps places by path, not by content alone."""
     cache = DocumentCache()
-    load(MemoryTree({"policies/base.yaml": BASE, "policies/x.yaml": "a: 1"}), cache=cache)
-    moved = load(MemoryTree({"policies/base.yaml": BASE, "policies/y.yaml": "a: 1"}), cache=cache)
+    load(MemoryTree({"policies/base.yaml": BASE, "policies/x.yaml": "kind: VirtualService"}), cache=cache)
+    moved = load(MemoryTree({"policies/base.yaml": BASE, "policies/y.yaml": "kind: VirtualService"}), cache=cache)
     assert {item.file for item in moved.errors} == {"policies/y.yaml"}
 
 
@@ -230,7 +230,7 @@ def test_a_cache_is_bounded() -> None:
     """A daemon that sees many commits keeps the files that it used last."""
     cache = DocumentCache(limit=2)
     for number in range(5):
-        load(MemoryTree({"policies/base.yaml": BASE, f"policies/{number}.yaml": "a: 1"}), cache=cache)
+        load(MemoryTree({"policies/base.yaml": BASE, f"policies/{number}.yaml": "kind: VirtualService"}), cache=cache)
     assert len(cache) == 2
 
 

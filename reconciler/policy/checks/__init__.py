@@ -27,17 +27,17 @@ def check(policy: Policy[Any], report: Report) -> None:
     """Run the rules of the document's kind."""
     match policy.spec:
         case VirtualService() as spec:
-            check_virtual_service(spec, report)
+            check_virtual_service(spec, policy.key.namespace, report)
         case DestinationRule() as spec:
-            check_destination_rule(spec, report)
+            check_destination_rule(spec, policy.key.namespace, report)
         case ServiceEntry() as spec:
-            check_service_entry(spec, report)
+            check_service_entry(spec, policy.key.namespace, report)
         case WorkloadEntry() as spec:
             check_workload_entry(spec, report)
         case Gateway() as spec:
-            check_gateway(spec, report)
+            check_gateway(spec, policy.key.name, report)
         case Sidecar() as spec:
-            check_sidecar(spec, report)
+            check_sidecar(spec, policy.key.namespace, report)
         case Proxy() as spec:
             check_proxy(spec, report)
         case MeshSpec() as spec:

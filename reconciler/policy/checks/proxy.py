@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
-from reconciler.model.proxy import MeshSpec, Proxy, RuntimePush
-from reconciler.policy.checks.formats import NAME_HINT, endpoint, fits_socket, host_problem, is_label, is_name
-from reconciler.policy.checks.shared import check_labels, unique
+from reconciler.model.proxy import Certificates, MeshSpec, Proxy, RuntimePush
+from reconciler.policy.checks.formats import (
+    NAME_HINT,
+    endpoint,
+    fits_socket,
+    host_problem,
+    is_label,
+    is_name,
+    locality_problem,
+)
+from reconciler.policy.checks.shared import check_file, check_labels, idle, is_plain_path, unique
+from reconciler.policy.checks.sidecar import check_outbound_policy
 from reconciler.policy.findings import Report
 
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|\Z)|/\.|\.(?:/|\Z)))(?![-./])[^\x00-\x20\x7f~^:?*\[\\]+(?<!/)\Z")
+
+_CERTIFICATES = {
+    "directory": "directory",
+    "certificate_chain": "certificateChain",
+    "private_key": "privateKey",
+    "root_certificate": "rootCertificate",
+}
 
 
 def check_proxy(spec: Proxy, report: Report) -> None:
@@ -18,12 +33,7 @@ def check_proxy(spec: Proxy, report: Report) -> None:
 
     An Envoy that someone else configures (`runtime`) may be neither to us.
     """
-    if spec.workload and spec.labels:
-        hint = "a sidecar has `workload: NAME` (a WorkloadEntry), a gateway has `labels: {...}`"
-        report.error("one-of", "the proxy has both workload and labels", "labels", hint=hint, key=True)
-    if not spec.workload and not spec.labels and spec.push.runtime is None:
-        hint = "give a sidecar `workload: NAME` (a WorkloadEntry), and a gateway `labels: {...}`"
-        report.error("one-of", "the proxy has neither workload nor labels", "workload", hint=hint, key=True)
+    _check_role(spec, report)
     if spec.workload and not is_name(spec.workload):
         report.error("name", f"{spec.workload!r} is not a valid name", "workload", hint=NAME_HINT)
     check_labels(spec.labels, report, "labels")
@@ -37,18 +47,37 @@ def check_proxy(spec: Proxy, report: Report) -> None:
         what = "no way" if spec.push.files is None else "two ways"
         hint = "write `push: {files: {directory: /var/lib/envoy/NAME}}` or `push: {runtime: {routes: [...]}}`"
         report.error("one-of", f"the proxy has {what} to be pushed to", "push", hint=hint, key=True)
-    if spec.push.files is not None and not _is_directory(spec.push.files.directory):
+    if spec.push.files is not None and not is_plain_path(spec.push.files.directory):
         message = f"{spec.push.files.directory!r} is not an absolute path without `.` and `..`"
         report.error("value", message, "push", "files", "directory", hint="write it like /var/lib/envoy/NAME")
     if spec.push.runtime is not None:
         _check_runtime(spec.push.runtime, report)
+    _check_certificates(spec.certificates, report)
+    _check_locality(spec, report)
+
+
+def _check_role(spec: Proxy, report: Report) -> None:
+    if spec.workload and spec.labels:
+        hint = "a sidecar has `workload: NAME` (a WorkloadEntry), a gateway has `labels: {...}`"
+        report.error("one-of", "the proxy has both workload and labels", "labels", hint=hint, key=True)
+    if not spec.workload and not spec.labels and spec.push.runtime is None:
+        hint = "give a sidecar `workload: NAME` (a WorkloadEntry), and a gateway `labels: {...}`"
+        report.error("one-of", "the proxy has neither workload nor labels", "workload", hint=hint, key=True)
+
+
+def _check_locality(spec: Proxy, report: Report) -> None:
+    problem = locality_problem(spec.locality) if spec.locality else ""
+    if problem:
+        report.error("value", problem, "locality", hint="write it like us-west/zone1/rack2, or less of it")
+    elif spec.locality and spec.workload:
+        idle(report, "a sidecar has the locality of its WorkloadEntry", "locality", hint="write it there")
 
 
 def is_admin_address(text: str) -> bool:
     """`http://host:port` or `unix:///path`."""
     if text.startswith("unix://"):
         path = text.removeprefix("unix://")
-        return _is_directory(path) and not path.endswith("/")
+        return is_plain_path(path) and not path.endswith("/")
     if not text.startswith("http://"):
         return False
     found = endpoint(text.removeprefix("http://").removesuffix("/"))
@@ -65,6 +94,13 @@ def check_mesh(spec: MeshSpec, report: Report) -> None:
         report.error("value", message, "record", "branch", hint="write it like reconciler/record")
     if not spec.verify_deadline:
         report.error("duration", "verifyDeadline must be more than 0s", "verifyDeadline", hint="the default is 10s")
+    _check_certificates(spec.certificates, report)
+    check_outbound_policy(spec.outbound_traffic_policy, report.below("outboundTrafficPolicy"))
+
+
+def _check_certificates(certificates: Certificates, report: Report) -> None:
+    for name, field in _CERTIFICATES.items():
+        check_file(getattr(certificates, name), report, "certificates", field)
 
 
 def _check_runtime(push: RuntimePush, report: Report) -> None:
@@ -82,8 +118,3 @@ def _check_runtime(push: RuntimePush, report: Report) -> None:
         names = ((cluster, (*path, index, "clusters", subset)) for subset, cluster in route.clusters.items())
         unique(report, "the cluster", names)
     unique(report, "the prefix", ((route.prefix, (*path, index, "prefix")) for index, route in enumerate(push.routes)))
-
-
-def _is_directory(text: str) -> bool:
-    path = PurePosixPath(text)
-    return path.is_absolute() and text.startswith("/") and not {".", ".."}.intersection(text.split("/")) and text != "/"

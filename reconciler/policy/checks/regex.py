@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import re2
 
 _MAX = 1024
@@ -9,6 +11,21 @@ _MAX = 1024
 
 _MAX_PROGRAM = 32_768
 """RE2 instructions; what `re2.max_program_size.error_level` in the bootstrap template lets an Envoy take, as in Istio."""
+
+REGEX_HINT = "RE2 has no lookaround and no backreferences: https://github.com/google/re2/wiki/Syntax"
+
+_GROUP = re.compile(r"\\(.?)", re.DOTALL)
+
+
+def substitution_problem(pattern: str, substitution: str) -> str:
+    """What is wrong with a substitution for a valid pattern, or "": RE2 leaves the text as it is if it can't carry one out."""
+    groups = re2.compile(pattern).groups
+    for found in _GROUP.finditer(substitution):
+        if found[1] != "\\" and not found[1].isdigit():
+            return f"{found[0]!r} is not a group; a backslash is written twice"
+        if found[1].isdigit() and int(found[1]) > groups:
+            return f"there is no group {found[1]}; the expression has {groups}"
+    return ""
 
 
 def regex_problem(pattern: str) -> str:

@@ -1,164 +1,126 @@
-"""Rules for one `http` rule of a VirtualService: its split, its matches, its retries; and which rules can be reached."""
+"""Rules for one `http` rule of a VirtualService: which of its fields go together; what each says is checked by its own module."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from datetime import timedelta
+from reconciler.model.virtualservice import Delegate, HTTPRoute
+from reconciler.policy.checks.answers import check_direct_response, check_redirect
+from reconciler.policy.checks.cors import check_cors
+from reconciler.policy.checks.destinations import check_destination, check_split
+from reconciler.policy.checks.durations import check_duration
+from reconciler.policy.checks.faults import check_fault, check_percent
+from reconciler.policy.checks.formats import NAME_HINT, is_label, is_name
+from reconciler.policy.checks.headers import check_authority, check_headers
+from reconciler.policy.checks.matches import check_match
+from reconciler.policy.checks.retries import check_retries, check_safe, check_try_time
+from reconciler.policy.checks.rewrites import check_rewrite
+from reconciler.policy.checks.shared import deprecated, idle
+from reconciler.policy.findings import Report
 
-from reconciler.model.virtualservice import HTTPMatch, HTTPRetry, HTTPRoute, HTTPRouteDestination, StringMatch
-from reconciler.policy.checks.formats import HOST_HINT, NAME_HINT, host_problem, is_label
-from reconciler.policy.checks.regex import regex_problem
-from reconciler.policy.findings import Report, close
-
-FULL_TOTALS = (100, 1_000, 10_000, 100_000)
-_MAX_TOTAL = 2**32 - 1
-"""Envoy's limit for the sum of a route's weights."""
-
-_MAX_ATTEMPTS = 2**31 - 1
-"""The field is an int32 in Istio's API."""
-
-_HEADER = re.compile(r"[-_A-Za-z0-9]+\Z")
-_MIN_DURATION = timedelta(milliseconds=1)
-_MAX_DURATION = timedelta(hours=2_562_047)
-"""What fits into 64 bits of nanoseconds: the limit of Go, and so of Istio, and of Envoy."""
-
-RETRY_ON = (
-    "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "envoy-ratelimited", "retriable-4xx",
-    "refused-stream", "retriable-status-codes", "retriable-headers", "http3-post-connect-failure",
-    "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
-)  # fmt: skip
-"""Envoy's conditions (`x-envoy-retry-on`) and gRPC's (`x-envoy-retry-grpc-on`); HTTP status codes are allowed too."""
+_ACTIONS = {"route": "route", "redirect": "redirect", "direct_response": "directResponse", "delegate": "delegate"}
+_ANSWERED = {
+    "timeout": "timeout",
+    "retries": "retries",
+    "mirror": "mirror",
+    "mirrors": "mirrors",
+    "mirror_percentage": "mirrorPercentage",
+    "mirror_percent": "mirrorPercent",
+}
+"""What only a request that is sent on can have."""
 
 
-def check_route(rule: HTTPRoute, index: int, report: Report) -> None:
-    """One rule."""
-    path = ("http", index)
-    if not rule.route:
-        hint = "add `route: [{destination: {host: ...}}]`"
-        report.error("missing-field", "a rule needs a route", *path, "route", hint=hint)
-    _check_split(rule.route, report, *path, "route")
-    for position, match in enumerate(rule.match):
-        _check_match(match, report, *path, "match", position)
-    _check_duration("timeout", rule.timeout, report, *path, "timeout")
-    if rule.retries is not None:
-        _check_retries(rule.retries, report, *path, "retries")
+def check_route(rule: HTTPRoute, report: Report, *, delegated: bool) -> None:
+    """One rule; the report's paths begin at it.
+
+    Args:
+        rule: The rule.
+        report: Where it is noted.
+        delegated: Whether its VirtualService has no hosts: others delegate to it.
+    """
+    _check_action(rule, report, delegated=delegated)
+    for index, match in enumerate(rule.match):
+        check_match(match, report.below("match", index))
+    check_split(rule.route, report, "route")
+    for index, share in enumerate(rule.route):
+        check_headers(share.headers, report, "route", index, "headers")
+    check_headers(rule.headers, report, "headers")
+    check_authority(rule.rewrite, rule.headers, report)
+    _check_parts(rule, report)
+    _check_delegate(rule.delegate, report)
+    _check_mirrors(rule, report)
+    check_duration(rule.timeout, report, "timeout")
+    _check_retries(rule, report)
 
 
-def _check_split(split: Sequence[HTTPRouteDestination], report: Report, *path: str | int) -> None:
-    seen = set()
-    for index, share in enumerate(split):
-        destination = share.destination
-        problem = host_problem(destination.host, wildcard=False)
-        if problem:
-            report.error("host", problem, *path, index, "destination", "host", hint=HOST_HINT)
-        if destination.subset and not is_label(destination.subset):
-            message = f"{destination.subset!r} is not a valid subset name"
-            report.error("name", message, *path, index, "destination", "subset", hint=NAME_HINT)
-        if share.weight < 0:
-            message = f"the weight {share.weight} is negative"
-            report.error("weight-negative", message, *path, index, "weight", hint="write 0 for no traffic")
-        if destination in seen:
-            where, hint = (*path, index, "destination"), "add the weights together"
-            report.warning(
-                "duplicate-destination", "the split has this destination already", *where, hint=hint, key=True
-            )
-        seen.add(destination)
-    if len(split) > 1 and all(share.weight >= 0 for share in split):
-        _check_total(sum(share.weight for share in split), report, *path)
+def _check_parts(rule: HTTPRoute, report: Report) -> None:
+    if rule.redirect is not None:
+        check_redirect(rule.redirect, report.below("redirect"))
+    if rule.direct_response is not None:
+        check_direct_response(rule.direct_response, report.below("directResponse"))
+    if rule.rewrite is not None:
+        check_rewrite(rule.rewrite, report.below("rewrite"))
+    if rule.fault is not None:
+        check_fault(rule.fault, report.below("fault"))
+    if rule.cors_policy is not None:
+        check_cors(rule.cors_policy, report.below("corsPolicy"))
 
 
-def _check_total(total: int, report: Report, *path: str | int) -> None:
-    if total == 0:
-        message = "the weights total 0, so no destination would get traffic"
-        report.error("weights-zero", message, *path, hint="give one of them a weight", key=True)
-    elif total > _MAX_TOTAL:
-        message = f"the weights total {total}; Envoy's limit is {_MAX_TOTAL}"
-        report.error("weights-limit", message, *path, hint="divide all of them by the same number", key=True)
-    elif total not in FULL_TOTALS:
-        message = f"the weights total {total}, so a weight is not a percentage"
-        report.warning("weights-sum", message, *path, hint="make them total 100 (or 1000, 10000, 100000)", key=True)
+def _check_retries(rule: HTTPRoute, report: Report) -> None:
+    if rule.retries is None:
+        return
+    below = report.below("retries")
+    check_retries(rule.retries, below)
+    check_try_time(rule.retries, rule.timeout, below)
+    if rule.route:
+        check_safe(rule.retries, rule.match, below)
 
 
-def _check_match(match: HTTPMatch, report: Report, *path: str | int) -> None:
-    if match.uri is not None:
-        _check_string(match.uri, report, *path, "uri", empty=False)
-    for name, matcher in match.headers.items():
-        if not _HEADER.match(name):
-            hint = "letters, digits, '-' and '_'; pseudo-headers and claims are not supported"
-            report.error("header-name", f"{name!r} is not a header's name", *path, "headers", name, hint=hint, key=True)
-        _check_string(matcher, report, *path, "headers", name, empty=True)
+def _check_action(rule: HTTPRoute, report: Report, *, delegated: bool) -> None:
+    actions = [field for name, field in _ACTIONS.items() if getattr(rule, name)]
+    if not actions:
+        hint = "add `route: [{destination: {host: ...}}]`, or a redirect, directResponse or delegate"
+        report.error("missing-field", "a rule needs a route", "route", hint=hint)
+    elif len(actions) > 1:
+        message = f"only one of route, redirect, directResponse and delegate can be set; here are {', '.join(actions)}"
+        report.error("one-of", message, actions[-1], hint="make a rule of each", key=True)
+    if delegated and rule.delegate is not None:
+        message = "a VirtualService without hosts is delegated to, so it can't delegate itself"
+        report.error("one-of", message, "delegate", hint="delegate to the last one directly", key=True)
+    if rule.redirect is None and rule.direct_response is None:
+        return
+    answer = "a redirect" if rule.redirect is not None else "a direct response"
+    for name in ("fault", "rewrite"):
+        if getattr(rule, name) is not None:
+            report.error("one-of", f"{answer} can't have a {name}", name, hint="remove one of the two", key=True)
+    for name, field in _ANSWERED.items():
+        if getattr(rule, name) not in (None, ()):
+            idle(report, f"{answer} is not sent on, so {field} changes nothing", field)
 
 
-def _check_string(matcher: StringMatch, report: Report, *path: str | int, empty: bool) -> None:
-    given = {name: value for name, value in matcher if value is not None}
-    if len(given) > 1:
-        message = f"only one of exact, prefix and regex can be set; here are {', '.join(given)}"
-        report.error("one-of", message, *path, hint="use several matches: one of them is enough", key=True)
-    elif not given and not empty:
-        report.error(
-            "one-of", "one of exact, prefix and regex is needed", *path, hint="write it like {prefix: /api}", key=True
-        )
-    for name, value in given.items():
-        if not value and not empty:
-            report.error("value", f"{name} must not be empty", *path, name, hint="write / for every path")
-    if empty and matcher.prefix == "":
-        hint = "write {} for a header that is there, whatever it says"
-        report.error("value", "prefix must not be empty", *path, "prefix", hint=hint)
-    if matcher.regex is not None:
-        problem = regex_problem(matcher.regex)
-        if problem:
-            hint = "RE2 has no lookaround and no backreferences: https://github.com/google/re2/wiki/Syntax"
-            report.error("regex", problem, *path, "regex", hint=hint)
+def _check_delegate(delegate: Delegate | None, report: Report) -> None:
+    if delegate is None:
+        return
+    for field, text, valid in (("name", delegate.name, is_name), ("namespace", delegate.namespace, is_label)):
+        if text and not valid(text):
+            report.error("name", f"{text!r} is not a valid {field}", "delegate", field, hint=NAME_HINT)
+    if not delegate.name:
+        message = "a delegate needs the name of a VirtualService"
+        report.error("missing-field", message, "delegate", "name", hint="write `delegate: {name: ...}`")
 
 
-def _check_retries(retries: HTTPRetry, report: Report, *path: str | int) -> None:
-    if retries.attempts < 0:
-        message = f"attempts must not be negative; it is {retries.attempts}"
-        report.error("value", message, *path, "attempts", hint="write 0 for no retries")
-    if retries.attempts > _MAX_ATTEMPTS:
-        report.error("value", f"attempts must be at most {_MAX_ATTEMPTS}", *path, "attempts")
-    if retries.attempts == 0 and (retries.per_try_timeout is not None or retries.retry_on):
-        message = "retries are turned off by 0 attempts, and configured all the same"
-        report.error("value", message, *path, hint="give attempts a number, or remove the rest", key=True)
-    _check_duration("perTryTimeout", retries.per_try_timeout, report, *path, "perTryTimeout")
-    _check_duration("backoff", retries.backoff, report, *path, "backoff")
-    for token in retries.retry_on.split(",") if retries.retry_on else ():
-        if token not in RETRY_ON and not re.fullmatch("[1-5][0-9][0-9]", token):
-            hint = close(token, RETRY_ON) or f"use status codes, or {', '.join(RETRY_ON)}"
-            report.error("retry-on", f"{token!r} is not a retry condition", *path, "retryOn", hint=hint)
-
-
-def _check_duration(name: str, value: timedelta | None, report: Report, *path: str | int) -> None:
-    if value is not None and value < _MIN_DURATION:
-        report.error("duration", f"{name} must be at least 1ms", *path, hint="to have none, leave it out")
-    elif value is not None and value > _MAX_DURATION:
-        hours = _MAX_DURATION // timedelta(hours=1)
-        report.error("duration", f"{name} must be at most {hours}h", *path, hint="to have no limit, leave it out")
-
-
-def check_reachable(rules: Sequence[HTTPRoute], report: Report) -> None:
-    """Warn of rules and matches that an earlier one always precedes: the first that matches is used."""
-    seen: set[str] = set()
-    catch_all: str | None = None
-    for index, rule in enumerate(rules):
-        if catch_all is not None:
-            message = f"this rule is never used: {catch_all} takes every request"
-            report.warning("unreachable-route", message, "http", index, hint="move it up, or remove it")
-            continue
-        for position, match in enumerate(rule.match):
-            shape = match.model_copy(update={"name": ""}).model_dump_json()
-            if shape in seen or (position and catch_all):
-                message = "this match is never used: an earlier one takes its requests"
-                report.warning("unreachable-route", message, "http", index, "match", position, hint="remove it")
-            seen.add(shape)
-            if _takes_all(match):
-                catch_all = f"rule {rule.name or index + 1} before it"
-        if not rule.match:
-            catch_all = f"rule {rule.name or index + 1} before it"
-
-
-def _takes_all(match: HTTPMatch) -> bool:
-    """Whether every request matches; by Istio's reading, prefix / and regex .* do."""
-    uri = match.uri
-    return not match.headers and (uri is None or uri.prefix == "/" or uri.regex == ".*")
+def _check_mirrors(rule: HTTPRoute, report: Report) -> None:
+    if rule.mirror is not None:
+        check_destination(rule.mirror, report, "mirror")
+        if rule.mirrors:
+            message = "only one of mirror and mirrors can be set"
+            report.error("one-of", message, "mirror", hint="move it into mirrors", key=True)
+    for index, mirror in enumerate(rule.mirrors):
+        check_destination(mirror.destination, report, "mirrors", index, "destination")
+        check_percent(mirror.percentage, report, "mirrors", index, "percentage")
+    check_percent(rule.mirror_percentage, report, "mirrorPercentage")
+    if rule.mirror_percent is not None:
+        deprecated(report, "mirrorPercent", f"mirrorPercentage: {{value: {rule.mirror_percent}}}", "mirrorPercent")
+    if rule.mirror is None and rule.route:
+        for name, field in (("mirror_percentage", "mirrorPercentage"), ("mirror_percent", "mirrorPercent")):
+            if getattr(rule, name) is not None:
+                hint = "write a percentage for each of mirrors" if rule.mirrors else "add mirror, or remove it"
+                idle(report, f"{field} is for mirror, and there is none", field, hint=hint)

@@ -1,39 +1,59 @@
-"""Rules for one VirtualService, by Istio's `validation.go`; for one rule's split and matches see `routes`."""
+"""Rules for one VirtualService, by Istio's `validation.go`; what one of its rules says is checked by `routes` and `layer4`."""
 
 from __future__ import annotations
 
 from reconciler.model.hosts import covers
 from reconciler.model.virtualservice import MESH_GATEWAY, VirtualService
-from reconciler.policy.checks.formats import HOST_HINT, NAME_HINT, host_problem, is_label, is_name
-from reconciler.policy.checks.routes import check_reachable, check_route
-from reconciler.policy.checks.shared import unique
+from reconciler.policy.checks.formats import HOST_HINT, host_problem
+from reconciler.policy.checks.layer4 import check_tcp_route, check_tls_route
+from reconciler.policy.checks.matches import check_gateway_names
+from reconciler.policy.checks.reachable import check_l4_reachable, check_reachable
+from reconciler.policy.checks.routes import check_route
+from reconciler.policy.checks.shared import check_export_to, unique
 from reconciler.policy.findings import Report
 
 
-def check_virtual_service(spec: VirtualService, report: Report) -> None:
-    """Hosts, gateways and rules."""
+def check_virtual_service(spec: VirtualService, namespace: str, report: Report) -> None:
+    """Hosts, gateways and rules. Without hosts it is one that others delegate to, which has `http` rules only."""
+    if not spec.hosts:
+        _check_delegate(spec, report)
     _check_hosts(spec, report)
-    for index, gateway in enumerate(spec.gateways):
-        namespace, slash, name = gateway.rpartition("/")
-        if not is_name(name) or (slash and not is_label(namespace)):
-            message = f"{gateway!r} is not `name` or `namespace/name` of a Gateway"
-            report.error("name", message, "gateways", index, hint=NAME_HINT)
+    check_gateway_names(spec.gateways, report, "gateways")
     unique(report, "the gateway", ((name, ("gateways", index)) for index, name in enumerate(spec.gateways)))
-    if not spec.http:
-        report.error("missing-field", "a VirtualService needs at least one http rule", "http")
+    if not spec.http and not spec.tls and not spec.tcp:
+        hint = "add http, tls or tcp rules"
+        report.error("missing-field", "a VirtualService needs at least one rule", "http", hint=hint)
+    _check_names(spec, report)
+    for index, rule in enumerate(spec.http):
+        check_route(rule, report.below("http", index), delegated=not spec.hosts)
+    for index, tls in enumerate(spec.tls):
+        check_tls_route(tls, spec.hosts, report.below("tls", index))
+    for index, tcp in enumerate(spec.tcp):
+        check_tcp_route(tcp, report.below("tcp", index))
+    check_reachable(spec.http, report)
+    check_l4_reachable(spec.tls, "tls", report)
+    check_l4_reachable(spec.tcp, "tcp", report)
+    check_export_to(spec.export_to, namespace, report)
+
+
+def _check_delegate(spec: VirtualService, report: Report) -> None:
+    for name in ("gateways", "tls", "tcp"):
+        if getattr(spec, name):
+            message = f"a VirtualService without hosts is one that others delegate to, and those have no {name}"
+            report.error("missing-field", message, "hosts", hint=f"add hosts, or remove {name}")
+            return
+
+
+def _check_names(spec: VirtualService, report: Report) -> None:
     names: set[str] = set()
     for index, rule in enumerate(spec.http):
-        check_route(rule, index, report)
         if rule.name and rule.name in names:
             message = f"two rules are named {rule.name}; plans and rollouts can't tell them apart"
             report.warning("duplicate-route-name", message, "http", index, "name", hint="give each its own name")
         names.add(rule.name)
-    check_reachable(spec.http, report)
 
 
 def _check_hosts(spec: VirtualService, report: Report) -> None:
-    if not spec.hosts:
-        report.error("missing-field", "a VirtualService needs at least one host", "hosts")
     on_mesh = not spec.gateways or MESH_GATEWAY in spec.gateways
     for index, host in enumerate(spec.hosts):
         problem = host_problem(host, address=True)
@@ -44,10 +64,8 @@ def _check_hosts(spec: VirtualService, report: Report) -> None:
             report.error("host", message, "hosts", index, hint="name the hosts, or the gateways that it is meant for")
         for earlier in spec.hosts[:index]:
             if covers(earlier, host) or covers(host, earlier):
-                message = (
-                    f"the host {host} is covered by {earlier} already"
-                    if host != earlier
-                    else f"{host} stands here twice"
-                )
+                message = f"the host {host} is covered by {earlier} already"
+                if host == earlier:
+                    message = f"{host} stands here twice"
                 report.error("duplicate-value", message, "hosts", index, hint="keep one of them")
                 break

@@ -1,0 +1,88 @@
+"""Gateways, Sidecars, Proxies and the Mesh."""
+
+from __future__ import annotations
+
+from tests.policy.rules.documents import doc, egress, ingress, server, tls
+
+HTTP = "port: {number: 8080, name: a, protocol: HTTP}, hosts: ['*']"
+FILES = "serverCertificate: /c, privateKey: /k"
+PROXY = "spec: {{workload: a-v1, admin: 'http://127.0.0.1:1', push: {{files: {{directory: /d}}}}, {}}}\n"
+
+CASES: list[tuple[str, str]] = [
+    # gateways
+    ("name", doc("Gateway", f"spec: {{selector: {{role: edge}}, servers: [{{{HTTP}}}]}}\n").replace("case", "^a.b")),
+    ("missing-field", server("port: {number: 1, name: a, protocol: HTTP}, hosts: ^[]")),
+    ("host", server("port: {number: 1, name: a, protocol: HTTP}, hosts: [^'*a.example.com']")),
+    ("host", server("port: {number: 1, name: a, protocol: HTTP}, hosts: [^'~/*']")),
+    ("name", server("port: {number: 1, name: ^a_b, protocol: HTTP}, hosts: ['*']")),
+    ("unsupported-field", server("port: {number: 1, name: a, protocol: HTTP, ^targetPort: 2}, hosts: ['*']")),
+    ("unsupported-value", server("port: {number: 1, name: a, protocol: ^UDP}, hosts: ['*']")),
+    ("address", server(f"{HTTP}, bind: ^unix:///a")),
+    ("duplicate-value", doc("Gateway", f"spec: {{selector: {{role: edge}}, servers: [{{{HTTP}}}, {{port: {{number: 81, name: ^a, protocol: HTTP}}, hosts: ['*']}}]}}\n")),
+    ("duplicate-value", doc("Gateway", "spec: {selector: {role: edge}, servers: [{port: {number: 443, name: a, protocol: TLS}, hosts: [a.b], tls: {}}, {port: {number: 443, name: b, protocol: TLS}, hosts: [^'*/a.b'], tls: {}}]}\n")),
+    # their TLS
+    ("missing-field", doc("Gateway", "spec: {selector: {role: edge}, servers: [^{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*']}]}\n")),
+    ("one-of", server(f"{HTTP}, ^tls: {{mode: SIMPLE, credentialName: a}}")),
+    ("one-of", server(f"{HTTP}, ^tls: {{httpsRedirect: true, privateKey: /k}}")),
+    ("no-effect", server(f"{HTTP}, ^tls: {{}}")),
+    ("one-of", server("port: {number: 1, name: a, protocol: TCP}, hosts: ['*'], ^tls: {mode: SIMPLE, credentialName: a}")),
+    ("no-effect", tls("^httpsRedirect: true, mode: SIMPLE, credentialName: a")),
+    ("unsupported-value", tls("mode: ^AUTO_PASSTHROUGH")),
+    ("missing-field", server("port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], ^tls: {mode: SIMPLE, serverCertificate: /c}")),
+    ("missing-field", server("port: {number: 443, name: a, protocol: TLS}, hosts: ['*'], ^tls: {mode: SIMPLE, privateKey: /k}")),
+    ("missing-field", server(f"port: {{number: 443, name: a, protocol: HTTPS}}, hosts: ['*'], ^tls: {{mode: MUTUAL, {FILES}}}")),
+    ("one-of", tls(f"mode: SIMPLE, credentialName: a, ^{FILES}")),
+    ("one-of", tls("mode: SIMPLE, credentialName: a, ^credentialNames: [b, c]")),
+    ("one-of", tls("mode: SIMPLE, credentialNames: [b, c], ^tlsCertificates: [{serverCertificate: /c, privateKey: /k}]")),
+    ("missing-field", tls("mode: SIMPLE, tlsCertificates: [^{serverCertificate: /c}]")),
+    ("unsupported-field", tls("mode: SIMPLE, tlsCertificates: [{^caCertificates: /c}]")),
+    ("value", tls("mode: SIMPLE, credentialNames: [a, b, ^c]")),
+    ("duplicate-value", tls("mode: SIMPLE, credentialNames: [a, ^a]")),
+    ("name", tls("mode: SIMPLE, credentialName: ^a/b")),
+    ("one-of", tls("mode: ISTIO_MUTUAL, ^credentialName: a")),
+    ("no-effect", tls("mode: PASSTHROUGH, ^privateKey: /k")),
+    ("no-effect", tls("mode: SIMPLE, credentialName: a, ^subjectAltNames: [b]")),
+    ("no-effect", tls("mode: MUTUAL, credentialName: a, ^insecureSkipVerify: true")),
+    ("one-of", tls(f"mode: SIMPLE, {FILES}, ^caCrl: /r")),
+    ("one-of", tls("mode: MUTUAL, credentialName: a, ^caCrl: /r")),
+    ("value", tls("mode: SIMPLE, serverCertificate: ^c, privateKey: /k")),
+    ("value", tls("mode: MUTUAL, credentialName: a, verifyCertificateSpki: [^YQ==]")),
+    ("value", tls("mode: MUTUAL, credentialName: a, verifyCertificateHash: [^abc]")),
+    ("value", tls("mode: SIMPLE, credentialName: a, minProtocolVersion: TLSV1_3, maxProtocolVersion: ^TLSV1_2")),
+    ("value", tls("mode: SIMPLE, credentialName: a, maxProtocolVersion: ^TLSV1_1")),
+    ("cipher-suite", tls("mode: SIMPLE, credentialName: a, cipherSuites: [AES128-SHA, ^AES129-SHA]")),
+    ("cipher-suite", tls("mode: SIMPLE, credentialName: a, cipherSuites: [^'[AES128-SHA|WHAT]']")),
+    ("no-effect", tls("mode: SIMPLE, credentialName: a, cipherSuites: [AES128-SHA, ^AES128-SHA]")),
+    ("no-effect", tls("mode: SIMPLE, credentialName: a, minProtocolVersion: ^TLSV1_0")),
+    ("unsupported-field", tls("mode: SIMPLE, credentialName: a, ^ecdhCurves: [P-256]")),
+    # sidecars
+    ("missing-field", doc("Sidecar", "^spec: {}\n")),
+    ("no-effect", doc("Sidecar", "spec: {^workloadSelector: {}, egress: [{hosts: ['*/*']}]}\n")),
+    ("address", ingress("port: {number: 80}, defaultEndpoint: ^unix:///a/")),
+    ("address", ingress("port: {number: 80}, defaultEndpoint: ^':8080'")),
+    ("address", ingress("port: {number: 80}, bind: ^unix:///a")),
+    ("unsupported-field", ingress("port: {number: 80, ^targetPort: 81}")),
+    ("unsupported-value", ingress("port: {number: 53, protocol: ^UDP}")),
+    ("one-of", ingress(f"port: {{number: 80, protocol: HTTP}}, ^tls: {{mode: SIMPLE, {FILES}}}")),
+    ("value", ingress(f"port: {{number: 80, protocol: HTTPS}}, tls: {{mode: ^ISTIO_MUTUAL, {FILES}}}")),
+    ("value", ingress(f"port: {{number: 80, protocol: HTTPS}}, ^tls: {{{FILES}}}")),
+    ("value", ingress("port: {number: 80, protocol: HTTPS}, tls: {mode: SIMPLE, ^credentialName: a}")),
+    ("value", ingress(f"port: {{number: 80, protocol: HTTPS}}, tls: {{mode: SIMPLE, {FILES}, ^httpsRedirect: true}}")),
+    ("missing-field", ingress("port: {number: 80}, ^connectionPool: {}")),
+    ("no-effect", ingress("port: {number: 80, protocol: TCP}, connectionPool: {^http: {maxRetries: 1}}")),
+    ("value", doc("Sidecar", "spec: {inboundConnectionPool: {tcp: {maxConnections: ^-1}}}\n")),
+    ("host", egress("hosts: [^./a]")),
+    ("host", egress("hosts: [^'./*a.example.com']")),
+    ("no-effect", egress("hosts: ['./*', ^default/a.default.svc.cluster.local]")),
+    ("name", egress("port: {number: 80, name: ^a_b}, hosts: ['*/*']")),
+    ("duplicate-value", doc("Sidecar", "spec: {egress: [{port: {number: 80}, hosts: ['*/*']}, {port: ^{number: 80}, hosts: ['*/*']}]}\n")),
+    ("one-of", doc("Sidecar", "spec: {outboundTrafficPolicy: {mode: REGISTRY_ONLY, ^egressProxy: {host: a, port: {number: 80}}}}\n")),
+    ("missing-field", doc("Sidecar", "spec: {outboundTrafficPolicy: {^egressProxy: {host: a}}}\n")),
+    # ours
+    ("value", doc("Proxy", PROXY.format("certificates: {directory: ^a/b}"))),
+    ("value", doc("Proxy", PROXY.format("certificates: {privateKey: ^/a/../b}"))),
+    ("no-effect", doc("Proxy", PROXY.format("^locality: a/b"))),
+    ("value", doc("Proxy", PROXY.format("locality: ^a//b"))),
+    ("value", doc("Mesh", "spec: {certificates: {rootCertificate: ^ca.pem}}\n")),
+    ("missing-field", doc("Mesh", "spec: {outboundTrafficPolicy: {^egressProxy: {host: a}}}\n")),
+]  # fmt: skip
