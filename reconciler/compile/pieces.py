@@ -195,18 +195,32 @@ def _routes(
             out.append(Piece(Kind.ROUTE, (*path, host.name, number), route, route.name, here, 0, proxies))
 
 
+def referred(pieces: Sequence[Piece]) -> frozenset[int]:
+    """The clusters whose names have to be there whenever a listener is: Envoy checks some references.
+
+    Those of filters, which may be to gRPC services, and of routes if a route configuration wants `validate_clusters`, which
+    is the default of those that were never pushed by themselves.
+    """
+    clusters = {number: piece.name.encode() for number, piece in enumerate(pieces) if piece.kind is Kind.CLUSTER}
+    bodies = [piece.body for piece in pieces if piece.kind is Kind.CONFIGURATION]
+    if any(not body.HasField("validate_clusters") or body.validate_clusters.value for body in bodies):
+        return frozenset(clusters)
+    text = b"".join(encode(piece.body) for piece in pieces if piece.kind in {Kind.LISTENER, Kind.CHAIN})
+    return frozenset(number for number, name in clusters.items() if name in text)
+
+
 def assemble(
     bootstrap: Any,
     pieces: Sequence[Piece],
     chosen: Collection[int],
     refused: Collection[int],
     *,
-    named: bool = True,
+    named: Collection[int],
 ) -> Any:
     """A bootstrap with the chosen pieces.
 
-    Pieces that chosen ones stand in come along. With `named`, of clusters that are not chosen the name is kept where any
-    listener is there, for what refers to it. What is in `refused` is never there itself; a stand-in is, where something needs it.
+    Pieces that chosen ones stand in come along. Of the clusters in `named` the name is kept where any listener is there, for
+    what refers to it (see `referred`). What is in `refused` is never there itself; a stand-in is, where something needs it.
     """
     wanted = set(chosen) - set(refused)
     for number in sorted(wanted, reverse=True):
@@ -222,7 +236,7 @@ def assemble(
     for number, piece in enumerate(pieces):
         if number in wanted and number not in refused:
             body = piece.body
-        elif number in wanted or (piece.kind is Kind.CLUSTER and listening and named):
+        elif number in wanted or (listening and number in named):
             body = _STAND_INS[piece.kind](piece, number)
         else:
             continue

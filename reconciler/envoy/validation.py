@@ -22,7 +22,8 @@ _WARNING = {"warning"}
 _HEAD = re.compile(r"^error initializing configuration '[^']*': ")
 _CONSTRAINT = re.compile(r"Proto constraint validation failed \((?P<chain>.*)\)\.?$", re.DOTALL)
 _STEP = re.compile(r"^(?:\w+)ValidationError\.(?P<field>\w+)(?P<index>\[[^\]]*\])?: (?P<text>.*)$", re.DOTALL)
-_RESOURCES = {"static_resources", "clusters", "listeners"}
+_OUTER = {"static_resources", "clusters", "listeners", "route_config", "virtual_hosts", "routes"}
+"""Where a piece stands is said with its name, not with its number in what Envoy was given."""
 _DEBUG = re.compile(r"goo\.gle/debug\w+\s*")
 _DEPRECATED = re.compile(r"Using deprecated option '(?P<field>[\w.]+)' from file \S+ (?P<rest>.*)$", re.DOTALL)
 _ADVICE = re.compile(r"\.? Consider setting resolver_name.*$", re.DOTALL)
@@ -147,7 +148,7 @@ def _constraint(chain: str) -> str:
             text = part
             break
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", found["field"]).lower()
-        if steps or name not in _RESOURCES:
+        if steps or name not in _OUTER:
             steps.append(name + (found["index"] or ""))
         text = found["text"]
     return f"{'.'.join(steps)}: {text}" if steps else text

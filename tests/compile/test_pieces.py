@@ -8,7 +8,7 @@ from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
 from envoy.config.core.v3.address_pb2 import Address
 
 from reconciler.compile.offline import offline
-from reconciler.compile.pieces import Kind, Piece, assemble, batches
+from reconciler.compile.pieces import Kind, Piece, assemble, batches, referred
 from reconciler.envoy.validation import Validator
 from reconciler.model.key import Key
 from reconciler.model.protos import encode
@@ -45,7 +45,7 @@ def test_all_pieces_are_the_whole() -> None:
     parts = _parts(*_MESH[:1], _MESH[2], _MESH[5])
     (batch,) = batches(parts, {})
     pieces = batch.pieces()
-    whole = assemble(Bootstrap(), pieces, range(len(pieces)), ())
+    whole = assemble(Bootstrap(), pieces, range(len(pieces)), (), named=())
     (offline_,) = parts.values()
     assert [encode(item) for item in whole.static_resources.clusters] == [encode(item) for item in offline_.clusters]
     assert [encode(item) for item in whole.static_resources.listeners] == [encode(item) for item in offline_.listeners]
@@ -85,7 +85,7 @@ def test_any_choice_of_pieces_is_taken_by_a_real_envoy() -> None:
     for kind in Kind:
         of_kind = {number for number, piece in enumerate(pieces) if piece.kind is kind}
         for chosen, refused in ((of_kind, set()), (everything, of_kind), (inner, everything - inner)):
-            message = assemble(Bootstrap(), pieces, chosen, refused)
+            message = assemble(Bootstrap(), pieces, chosen, refused, named=())
             assert validator.ask(message.SerializeToString()).complaint == "", (kind, refused)
 
 
@@ -95,7 +95,24 @@ def test_what_is_refused_is_gone_and_its_name_is_not() -> None:
     number, cluster = next(
         (number, piece) for number, piece in enumerate(pieces) if piece.kind is Kind.CLUSTER and "reviews" in piece.name
     )
-    whole = assemble(Bootstrap(), pieces, range(len(pieces)), {number})
+    whole = assemble(Bootstrap(), pieces, range(len(pieces)), {number}, named={number})
     (found,) = (item for item in whole.static_resources.clusters if item.name == cluster.name)
     assert found != cluster.body
     assert not found.load_assignment.endpoints
+
+
+def test_names_are_kept_for_references_that_envoy_checks() -> None:
+    """Routes only if their configuration wants it, which is Envoy's default where nothing is said."""
+    texts = (_MESH[0], _MESH[2], _MESH[5])
+    assert referred(_pieces(*texts)) == frozenset()
+    (batch,) = batches(
+        {
+            key: offline(view)
+            for key, view in compiled(*texts, route_configuration="validate_clusters: true\n").views.items()
+        },
+        {},
+    )
+    pieces = batch.pieces()
+    clusters = {number for number, piece in enumerate(pieces) if piece.kind is Kind.CLUSTER}
+    assert clusters
+    assert referred(pieces) == clusters

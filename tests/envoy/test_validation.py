@@ -44,6 +44,13 @@ def test_a_constraint_inside_the_configuration_is_a_path() -> None:
     words = cleaned(text)
     assert words == "outlier_detection.max_ejection_percent: value must be less than or equal to 100"
     assert constraint_path(words) == ("outlier_detection", "max_ejection_percent")
+    inner = cleaned(
+        "Proto constraint validation failed (HttpConnectionManagerValidationError.RouteConfig: embedded message failed"
+        " validation | caused by RouteConfigurationValidationError.VirtualHosts[0]: embedded message failed validation"
+        " | caused by VirtualHostValidationError.Routes[0]: embedded message failed validation"
+        " | caused by RouteValidationError.Route: value is required)"
+    )
+    assert inner == "route: value is required"
     assert constraint_path("ring hash: minimum_ring_size (10) > maximum_ring_size (5)") == ()
 
 

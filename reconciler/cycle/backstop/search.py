@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.compile.pieces import Kind, Piece, assemble
+from reconciler.compile.pieces import Kind, Piece, assemble, referred
 from reconciler.envoy.validation import Validator, Verdict
 from reconciler.model.protos import encode
 
@@ -74,10 +74,11 @@ class Search:
         self.pieces = pieces
         self._runs = runs
         self.refused: set[int] = set()
+        self._named_clusters = referred(pieces)
 
     def ask(self, chosen: Collection[int]) -> Verdict:
         """What Envoy says of these pieces, without those that are refused."""
-        return self._runs.ask(assemble(self._bootstrap, self.pieces, chosen, self.refused))
+        return self._runs.ask(assemble(self._bootstrap, self.pieces, chosen, self.refused, named=self._named_clusters))
 
     def passes_without(self, known: Collection[tuple[Kind, bytes]]) -> bool:
         """Whether Envoy has nothing to say, with clusters left out that it has taken elsewhere.
@@ -91,7 +92,7 @@ class Search:
         ]
         if len(left) == len(self.pieces):
             return False
-        return self._runs.ask(assemble(self._bootstrap, self.pieces, left, (), named=False)) == Verdict()
+        return self._runs.ask(assemble(self._bootstrap, self.pieces, left, (), named=())) == Verdict()
 
     def clusters(self) -> set[tuple[Kind, bytes]]:
         """The contents of the clusters that are not refused."""
