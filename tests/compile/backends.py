@@ -26,7 +26,7 @@ class _Greeter(socketserver.BaseRequestHandler):
             if self.context is not None:
                 stream = self.context.wrap_socket(stream, server_side=True)
             with stream:
-                stream.sendall(self.name + b"\n")
+                stream.sendall(self.name.replace(b"PEER", self.client_address[0].encode()) + b"\n")
                 while data := stream.recv(4096):
                     stream.sendall(data)
 
@@ -38,7 +38,10 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def greeter(name: str, *, context: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> Iterator[int]:
-    """A TCP server that sends its name and a line feed to whoever connects, and then echoes; its port."""
+    """A TCP server that sends its name and a line feed to whoever connects, and then echoes; its port.
+
+    `PEER` in the name is replaced by the client's address.
+    """
     handler = type("Handler", (_Greeter,), {"name": name.encode(), "context": context})
     with _Server((address, 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
