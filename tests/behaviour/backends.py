@@ -35,8 +35,10 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and body in one packet
     server: _Server
+    _requests = 0  # on this connection
 
     def _any(self) -> None:
+        self._requests += 1
         seen = Seen(
             backend=self.server.name,
             port=int(self.server.server_address[1]),
@@ -45,6 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
             path=self.path,
             headers=[(name.lower(), value) for name, value in self.headers.items()],
             body=self._body(),
+            nth=self._requests,
             **self._tls(),
         )
         step, count = self.server.journal.note(seen)

@@ -18,6 +18,7 @@ class Seen:
     Attributes:
         headers: In order, names in lower case; HTTP/2's pseudo headers left out.
         client: The name in the client's certificate.
+        nth: Which request on its connection it is, from 1; 0 where it isn't counted.
     """
 
     backend: str
@@ -29,6 +30,7 @@ class Seen:
     body: str = ""
     sni: str = ""
     client: str = ""
+    nth: int = 0
 
     def header(self, name: str) -> str | None:
         """The value of a header, or all of them with commas; None if there is none."""
@@ -37,7 +39,7 @@ class Seen:
 
     def value(self, name: str) -> str | None:
         """What a row's `saw` asks for: a header, or a part of the request."""
-        if name in {"method", "path", "protocol", "body", "sni", "client"}:
+        if name in {"method", "path", "protocol", "body", "sni", "client", "nth"}:
             return str(getattr(self, name))
         return self.header(name)
 

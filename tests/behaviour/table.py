@@ -49,7 +49,7 @@ class Outcome(Part):
         body: Of the response, word for word.
         answer: Headers of the response; null for one that it must not have. `~ REGEX` matches the whole value.
         saw: Headers as the answering backend saw them, in the same way; and `method`, `path`, `body`, `protocol`
-            (`HTTP/1.1`, `HTTP/2`), `sni` and `client` (the name in the client's certificate).
+            (`HTTP/1.1`, `HTTP/2`), `sni`, `client` (the name in the client's certificate) and `nth` (of its connection).
         reached: How many requests reached each backend in the end, retries and copies included.
         copies: What backends other than the answering one saw, as in `saw`; waited for.
         certificate: The name in the certificate that the server showed.
