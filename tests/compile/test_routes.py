@@ -112,10 +112,18 @@ def test_a_single_destination_is_a_cluster_whatever_its_weight() -> None:
 
 
 def test_timeouts_are_of_the_rule() -> None:
-    """For the request, and as the limit of what gRPC clients ask for."""
+    """Without `max_stream_duration`: where that is, Envoy ignores the timeout (see `test_routes_real`)."""
     (route,) = _routes("  - {timeout: 1500ms, route: [{destination: {host: a}}]}\n")
     assert route["route"]["timeout"] == "1.500s"
-    assert route["route"]["max_stream_duration"] == {"grpc_timeout_header_max": "1.500s"}
+    assert "max_stream_duration" not in route["route"]
+
+
+def test_no_timeout_leaves_grpc_clients_their_own() -> None:
+    """Written or not: `grpc-timeout` headers are honoured without a limit, as the template says."""
+    for timeout in ("", "timeout: 0s, "):
+        (route,) = _routes(f"  - {{{timeout}route: [{{destination: {{host: a}}}}]}}\n")
+        assert route["route"]["timeout"] == "0s"
+        assert route["route"]["max_stream_duration"] == {"grpc_timeout_header_max": "0s"}
 
 
 def test_retries_are_put_on_top_of_the_defaults() -> None:

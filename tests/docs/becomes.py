@@ -16,7 +16,7 @@ BECOMES: Mapping[str, Mapping[str, str]] = {
         "http[].route": "`route.cluster`; `route.weighted_clusters` for several",
         "http[].route[].destination": "the cluster `outbound\\|<port>\\|<subset>\\|<host>`",
         "http[].route[].weight": "`weighted_clusters.clusters[].weight`",
-        "http[].timeout": "`route.timeout`, `max_stream_duration.grpc_timeout_header_max`",
+        "http[].timeout": "`route.timeout`",
         "http[].retries": "`route.retry_policy`",
         "http[].retries.attempts": "`num_retries`",
         "http[].retries.perTryTimeout": "`per_try_timeout`",

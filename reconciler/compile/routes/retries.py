@@ -23,10 +23,14 @@ _UPDATE_FREQUENCY = 2
 
 
 def fill_timeout(action: Any, rule: HTTPRoute) -> None:
-    """Set the timeout; gRPC clients may ask for less, not for more."""
+    """Set the timeout, which then holds for gRPC too, whatever its clients ask for.
+
+    Envoy ignores a route's `timeout` as soon as `max_stream_duration` is there, and that has no way to say both.
+    """
     if rule.timeout is not None:
         action.timeout.FromTimedelta(rule.timeout)
-        action.max_stream_duration.grpc_timeout_header_max.FromTimedelta(rule.timeout)
+    if action.timeout.ToTimedelta():
+        action.ClearField("max_stream_duration")
 
 
 def fill_retries(action: Any, retries: HTTPRetry | None, *, pinned: bool) -> None:
