@@ -25,6 +25,12 @@ spec:
   ports: [{{number: 9080, name: http, protocol: HTTP}}]
   endpoints: [{{address: {address}, labels: {{version: v1}}}}]
 """
+_LONG = f"/{'x' * 120}.sock"
+_RULE = """
+kind: DestinationRule
+metadata: {name: a}
+spec: {host: a.default.svc.cluster.local, trafficPolicy: {connectionPool: {tcp: {connectTimeout: 0s}}}}
+"""
 _ROUTES = """
 kind: VirtualService
 metadata: {name: a}
@@ -80,18 +86,28 @@ def test_a_clean_mesh_passes_with_and_without_proxies() -> None:
 @pytest.mark.parametrize("proxies", [(), (gateway_proxy(), sidecar_proxy("x"), sidecar_proxy("y"))])
 def test_all_that_is_refused_is_found_at_its_place(proxies: tuple[str, ...]) -> None:
     """Envoy stops at the first; the user gets all of them, each once, at the value that Envoy speaks of."""
-    bad = _ENDPOINT.format(name="b", address="not.an.address")
-    found = _said(_ENDPOINT.format(name="a", address="10.0.0.1"), bad, _ROUTES, _GATEWAY, *proxies)
+    bad = _ENDPOINT.format(name="b", address=f"unix://{_LONG}")
+    found = _said(_ENDPOINT.format(name="a", address="10.0.0.1"), bad, _ROUTES, _GATEWAY, _RULE, *proxies)
     assert {item.code for item in found} == {"envoy-refused"}
     assert {item.severity for item in found} == {Severity.ERROR}
-    assert len(found) == 3
+    assert len(found) == 4
     assert _places(found) == {
         ("policies/mesh-1.yaml", ("spec", "endpoints", 0, "address")),
         ("policies/mesh-2.yaml", ("spec", "http", 1, "match", 1, "uri", "regex")),
         ("policies/mesh-2.yaml", ("spec", "http", 2, "match", 0, "headers", "x-h", "regex")),
+        ("policies/mesh-4.yaml", ("spec", "trafficPolicy", "connectionPool", "tcp", "connectTimeout")),
     }
     words = next(item.message for item in found if item.origin and item.origin.file.endswith("mesh-1.yaml"))
-    assert words.endswith(": malformed IP address: not.an.address")
+    assert words.endswith(f': Path "{_LONG}" exceeds maximum UNIX domain socket path size of 108')
+
+
+def test_certificates_of_other_hosts_are_taken_and_tls_settings_are_not() -> None:
+    """What a TLS server says is checked although its certificates are not here."""
+    server = "{port: {number: 443, name: https, protocol: HTTPS}, hosts: [a.example.com], tls: {mode: MUTUAL, credentialName: a%s}}"
+    gateway = "kind: Gateway\nmetadata: {name: g}\nspec: {selector: {istio: edge}, servers: [%s]}\n"
+    assert _said(gateway % (server % "")) == ()
+    (found,) = _said(gateway % (server % ", cipherSuites: [NO-SUCH-CIPHER]"))
+    assert _places((found,)) == {("policies/mesh-0.yaml", ("spec", "servers", 0, "tls", "cipherSuites", 0))}
 
 
 def test_an_admin_address_that_no_envoy_can_open_is_found() -> None:
@@ -218,7 +234,7 @@ def test_what_no_document_can_be_named_for_is_said_of_the_proxy() -> None:
 
 def test_the_search_ends_and_says_so() -> None:
     """So much is wrong that not all of it is looked for: what was found is shown, and that there may be more."""
-    entries = [_ENDPOINT.format(name=f"s{number}", address=f"bad.{number}") for number in range(8)]
+    entries = [_ENDPOINT.format(name=f"s{number}", address=f"unix://{_LONG}{number}") for number in range(8)]
     found = _said(*entries, limit=20)
     assert found[-1].code == "envoy-unfinished"
     assert "asked 20 times" in found[-1].message
@@ -240,7 +256,7 @@ spec: {admin: "http://127.0.0.1:1", push: {runtime: {routes: []}}}
 
 def test_words_name_no_file_of_this_machine() -> None:
     """The bootstrap that Envoy was given is ours and gone; its path helps nobody."""
-    found = _said(_ENDPOINT.format(name="a", address="bad.address"))
+    found = _said(_ENDPOINT.format(name="a", address=f"unix://{_LONG}"))
     assert not re.search(r"bootstrap\.pb|source/", found[0].message)
 
 
