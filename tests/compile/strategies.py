@@ -12,7 +12,8 @@ NAMESPACES = ("default", "shop")
 NAMES = ("a", "b", "c")
 SUBSETS = ("v1", "v2")
 PORTS = (80, 9080, 9443)
-PROTOCOLS = ("HTTP", "HTTP2", "GRPC")
+PROTOCOLS = ("HTTP", "HTTP2", "GRPC", "TCP", "TLS", "HTTPS", "MONGO")
+ADDRESSES = ("10.8.0.1", "10.8.0.2", "10.8.0.0/24", "2001:db8::8")
 
 
 def _document(kind: str, name: str, namespace: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -46,6 +47,8 @@ def _services(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
         for number in draw(st.lists(st.sampled_from(PORTS), min_size=1, max_size=2, unique=True))
     ]
     spec: dict[str, Any] = {"hosts": [_fqdn(name, namespace)], "resolution": "STATIC", "ports": ports}
+    spec["addresses"] = draw(st.lists(st.sampled_from(ADDRESSES), max_size=2, unique=True))
+    spec["exportTo"] = draw(st.sampled_from([[], [], ["."], ["shop"], ["~"]]))
     if draw(st.booleans()):
         spec["workloadSelector"] = {"labels": {"app": name}}
     else:
@@ -93,12 +96,38 @@ _RULES = st.fixed_dictionaries(
 )
 
 
+_SHARES = st.lists(
+    st.builds(
+        lambda destination, weight: {"destination": destination, "weight": weight}, _DESTINATIONS, st.integers(0, 100)
+    ),
+    min_size=1,
+    max_size=3,
+).filter(lambda shares: len(shares) == 1 or any(share["weight"] for share in shares))
+_CONDITIONS: dict[str, st.SearchStrategy[Any]] = {
+    "port": st.sampled_from(PORTS),
+    "sourceLabels": st.just({"app": "a"}),
+    "sourceNamespace": st.sampled_from(NAMESPACES),
+    "gateways": st.sampled_from([["mesh"], ["g"]]),
+    "destinationSubnets": st.lists(st.sampled_from(ADDRESSES), min_size=1, max_size=2),
+}
+_TCP_RULES = st.fixed_dictionaries(
+    {"route": _SHARES}, optional={"match": st.lists(st.fixed_dictionaries({}, optional=_CONDITIONS), max_size=2)}
+)
+_NAMED = st.fixed_dictionaries(
+    {"sniHosts": st.lists(_PATTERNS, min_size=1, max_size=2, unique=True)}, optional=_CONDITIONS
+)
+_TLS_RULES = st.fixed_dictionaries({"route": _SHARES, "match": st.lists(_NAMED, min_size=1, max_size=2)})
+
+
 @st.composite
 def _virtual_services(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
     spec = {
         "hosts": draw(st.lists(_PATTERNS, min_size=1, max_size=2, unique=True)),
         "gateways": draw(st.lists(st.sampled_from(["mesh", "g", "default/g", "shop/h"]), max_size=2, unique=True)),
         "http": draw(st.lists(_RULES, min_size=1, max_size=3)),
+        "tcp": draw(st.lists(_TCP_RULES, max_size=2)),
+        "tls": draw(st.lists(_TLS_RULES, max_size=2)),
+        "exportTo": draw(st.sampled_from([[], [], ["."], ["~"]])),
     }
     return _document("VirtualService", name, namespace, spec)
 
@@ -133,7 +162,11 @@ def _sidecars(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
     if draw(st.booleans()):
         spec["workloadSelector"] = {"labels": {"app": draw(st.sampled_from(NAMES))}}
     if draw(st.booleans()):
-        spec["ingress"] = [{"port": {"number": 7000}, "defaultEndpoint": "127.0.0.1:7001"}]
+        spec["ingress"] = draw(
+            st.lists(st.sampled_from(_INGRESS), max_size=3, unique_by=lambda item: item["port"]["number"])
+        )
+    if draw(st.booleans()):
+        spec["outboundTrafficPolicy"] = draw(st.sampled_from(_UNKNOWN))
     return _document("Sidecar", name, namespace, spec)
 
 
@@ -144,6 +177,24 @@ _EGRESS: tuple[dict[str, Any], ...] = (
     {"port": {"number": 9080}, "bind": "127.0.0.8"},
     {"port": {"number": 3128, "protocol": "HTTP_PROXY"}},
     {"port": {"number": 3129, "protocol": "HTTP_PROXY"}},
+    {"port": {"number": 9443, "protocol": "TLS"}},
+    {"port": {"number": 9443, "protocol": "TCP"}, "bind": "127.0.0.7"},
+    {"port": {"number": 5000, "protocol": "MYSQL"}, "captureMode": "NONE"},
+    {"captureMode": "NONE"},
+)
+_INGRESS: tuple[dict[str, Any], ...] = (
+    {"port": {"number": 7000}, "defaultEndpoint": "127.0.0.1:7001"},
+    {"port": {"number": 7002, "protocol": "TCP"}, "captureMode": "NONE"},
+    {"port": {"number": 7003, "protocol": "TLS"}, "defaultEndpoint": "unix:///run/app.sock"},
+    {
+        "port": {"number": 7004, "protocol": "HTTPS"},
+        "tls": {"mode": "SIMPLE", "serverCertificate": "/c/tls.crt", "privateKey": "/c/tls.key"},
+    },
+)
+_UNKNOWN: tuple[dict[str, Any], ...] = (
+    {"mode": "REGISTRY_ONLY"},
+    {"mode": "ALLOW_ANY"},
+    {"egressProxy": {"host": "a.shop.svc.cluster.local", "port": {"number": 80}}},
 )
 
 
@@ -155,10 +206,15 @@ def _proxies(name: str, namespace: str) -> dict[str, Any]:
 _EDGE = _document("Proxy", "edge", "default", {"admin": "unix:///run/e.sock", "push": {"files": {"directory": "/e/g"}}})
 
 
+_MODES = st.sampled_from([{}, {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}])
+
+
 @st.composite
 def texts(draw: st.DrawFn) -> list[str]:
     """The documents of a mesh with a gateway and some sidecars, each as YAML, in any order."""
     documents = [_EDGE]
+    interception = draw(st.sampled_from(["NONE", "REDIRECT"]))
+    documents.append(_document("Mesh", "mesh", "default", {"interception": interception, **draw(_MODES)}))
     kinds = (_services, _virtual_services, _rules, _sidecars)
     for namespace in NAMESPACES:
         for name in NAMES:
