@@ -18,16 +18,14 @@ from envoy.config.listener.v3.listener_components_pb2 import FilterChain
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_components_pb2 import VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
-from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
 
+from reconciler.compile import standins
 from reconciler.compile.offline import Offline, chains
 from reconciler.model.key import Key
 from reconciler.model.protos import encode
-
-_PORTS = 65535
 
 
 class Kind(StrEnum):
@@ -237,7 +235,7 @@ def assemble(
         if number in wanted and number not in refused:
             body = piece.body
         elif number in wanted or (listening and number in named):
-            body = _STAND_INS[piece.kind](piece, number)
+            body = _stand_in(piece, number)
         else:
             continue
         if piece.parent is None:
@@ -288,43 +286,12 @@ def _close(made: Mapping[int, Any], pieces: Sequence[Piece]) -> None:
             item.filter_chains.add()  # Envoy wants one
 
 
-def _plain_cluster(piece: Piece, _: int) -> Any:
-    return Cluster(name=piece.name, type=Cluster.STATIC)
-
-
-def _plain_listener(piece: Piece, number: int) -> Any:
-    listener = Listener(name=piece.name)
-    listener.address.socket_address.address = f"127.{64 + (number >> 16)}.{(number >> 8) & 255}.{number & 255}"
-    listener.address.socket_address.port_value = 1
-    return listener
-
-
-def _plain_chain(piece: Piece, number: int) -> Any:
-    """One connection manager with a router; on a port of its own, since two chains may not match the same."""
-    chain = FilterChain()
-    if not piece.place:
-        chain.filter_chain_match.destination_port.value = number % _PORTS + 1
-    manager = HttpConnectionManager(stat_prefix="stand-in")
-    manager.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(Router())
-    manager.route_config.SetInParent()
-    chain.filters.add(name="envoy.filters.network.http_connection_manager").typed_config.Pack(manager)
-    return chain
-
-
-def _plain_configuration(piece: Piece, _: int) -> Any:
-    configuration = RouteConfiguration(name=piece.name)
-    configuration.validate_clusters.value = False
-    return configuration
-
-
-def _plain_host(_: Piece, number: int) -> Any:
-    return VirtualHost(name=f"stand-in-{number}", domains=[f"stand-in-{number}.invalid"])
-
-
-_STAND_INS: Mapping[Kind, Callable[[Piece, int], Any]] = {
-    Kind.CLUSTER: _plain_cluster,
-    Kind.LISTENER: _plain_listener,
-    Kind.CHAIN: _plain_chain,
-    Kind.CONFIGURATION: _plain_configuration,
-    Kind.VIRTUAL_HOST: _plain_host,
-}
+def _stand_in(piece: Piece, number: int) -> Any:
+    made: Mapping[Kind, Callable[[], Any]] = {
+        Kind.CLUSTER: lambda: standins.cluster(piece.name),
+        Kind.LISTENER: lambda: standins.listener(piece.name, number),
+        Kind.CHAIN: lambda: standins.chain(number, default=bool(piece.place)),
+        Kind.CONFIGURATION: lambda: standins.configuration(piece.name),
+        Kind.VIRTUAL_HOST: lambda: standins.virtual_host(number),
+    }
+    return made[piece.kind]()
