@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,9 @@ class _Mesh:
         return self._compiler.desired(tree, Stopwatch(lambda *_: None))
 
     def loaded(self) -> tuple[list[Row], Desired]:
-        """The rows that load, each tried by itself, and what they come to together."""
+        """The rows that load, each tried by itself if not all do, and what they come to together."""
+        with suppress(Exception):  # whatever it is, the rows say below which of them has it
+            return [*self._rows], self.compile(self._rows)
         accepted = [row for row in self._rows if not self._fails(row)]
         return accepted, self.compile(accepted)
 
