@@ -77,6 +77,10 @@ class Assembly:
         self._mesh = Mesh(settings=settings, **groups)
         return self._mesh
 
+    def file(self, path: str) -> FileResult | None:
+        """What a file holds."""
+        return self._files.get(path)
+
     def documents(self) -> Iterator[Policy[Any]]:
         """All of them, those that are not in the mesh too."""
         for result in self._files.values():
@@ -151,7 +155,7 @@ def unchanged_kept(result: FileResult, before: FileResult | None) -> FileResult:
     for policy in result.policies:
         old = known.get((policy.kind, policy.key, policy.origin))
         kept.append(old if old is not None and old == policy else policy)
-    return FileResult(policies=tuple(kept), failed=result.failed, diagnostics=result.diagnostics)
+    return FileResult(policies=tuple(kept), failed=result.failed, diagnostics=result.diagnostics, pieces=result.pieces)
 
 
 def _key(key: Key) -> tuple[str, str]:

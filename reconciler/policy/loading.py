@@ -79,7 +79,8 @@ def _read(tree: Tree, changes: Changes, cache: DocumentCache) -> dict[str, FileR
 
 
 def _file(tree: Tree, entry: TreeFile, cache: DocumentCache) -> FileResult:
-    return cache.file((entry.path, entry.blob), lambda: read_file(tree.read(entry), file=entry.path))
+    before = cache.assembly.file(entry.path)
+    return cache.file((entry.path, entry.blob), lambda: read_file(tree.read(entry), file=entry.path, before=before))
 
 
 def _loaded(tree: Tree, known: DocumentCache, change: Change, templates: _Templates) -> Loaded:

@@ -8,6 +8,18 @@ from reconciler.yamldoc.dumping import dump
 from reconciler.yamldoc.loading import load, read
 from reconciler.yamldoc.positions import Positions, locate
 from reconciler.yamldoc.splicing import Edit, SpliceError, splice
-from reconciler.yamldoc.stream import Broken, YamlError
+from reconciler.yamldoc.stream import Broken, YamlError, pieces
 
-__all__ = ["Broken", "Edit", "Positions", "SpliceError", "YamlError", "dump", "load", "locate", "read", "splice"]
+__all__ = [
+    "Broken",
+    "Edit",
+    "Positions",
+    "SpliceError",
+    "YamlError",
+    "dump",
+    "load",
+    "locate",
+    "pieces",
+    "read",
+    "splice",
+]

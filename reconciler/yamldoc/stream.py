@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
@@ -27,6 +28,7 @@ _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\uff
 
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 _BOUNDARY = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
+_BOUNDARY_BYTES = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
 _HINTS = {
     "found character that cannot start any token": "quote the value if it begins with @, ` or %; indent with spaces, not tabs",
@@ -80,6 +82,15 @@ def decode(text: bytes, file: str) -> str:
         hint = 'remove it, or write it as an escape inside double quotes ("\\u0007")'
         raise _at(decoded, bad.start(), file, "yaml-control-character", message, hint)
     return decoded
+
+
+def pieces(text: bytes) -> list[bytes]:
+    """A text cut before each line that begins with `---`: that ends a document in any context (YAML 1.2.2, section 9.1.2).
+
+    Documents may end in other places too, so a piece may have several, or, before the first such line, none.
+    """
+    cuts = [0, *(found.start() for found in _BOUNDARY_BYTES.finditer(text) if found.start()), len(text)]
+    return [text[start:end] for start, end in pairwise(cuts)]
 
 
 def place(text: str, index: int) -> tuple[int, int]:
