@@ -74,15 +74,38 @@ def _machine(proxy: Key, places: Mapping[Key, str]) -> str:
     return _LOOPBACK if ipaddress.ip_address(address).is_loopback else address
 
 
+class _Taken:
+    """Sockets so far, found by address: a sidecar may have thousands on one port.
+
+    For each address, for each family's `0.0.0.0` or `::`, and for each whole family: the first socket, and the first listener.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[int, str, bool], tuple[int, Socket]] = {}
+        self._count = 0
+
+    def clash(self, socket: Socket) -> Socket | None:
+        """The first earlier socket in the way of this one, which is taken in; two applications are none of our business."""
+        address = ipaddress.ip_address(socket.address)
+        family, wild = f"all of IPv{address.version}", f"any of IPv{address.version}"
+        looked = (family,) if address.is_unspecified else (wild, str(address))
+        keys = [(socket.port, place, not socket.listener) for place in looked]
+        found = min((self._first[key] for key in keys if key in self._first), key=lambda item: item[0], default=None)
+        self._count += 1
+        own = (family, wild if address.is_unspecified else str(address))
+        for place in own:
+            for listening in (False, True) if socket.listener else (False,):
+                self._first.setdefault((socket.port, place, listening), (self._count, socket))
+        return found[1] if found else None
+
+
 def _clashes(sockets: Iterable[Socket]) -> Iterable[Finding]:
     """For each socket, the first earlier one in its way: naming all pairs of fifty would help nobody."""
-    by_port: dict[int, list[Socket]] = {}
+    taken = _Taken()
     for socket in sockets:
-        earlier = by_port.setdefault(socket.port, [])
-        other = next((item for item in earlier if (item.listener or socket.listener) and item.overlaps(socket)), None)
+        other = taken.clash(socket)
         if other is not None:
             yield _finding(other, socket)
-        earlier.append(socket)
 
 
 def _finding(one: Socket, other: Socket) -> Finding:

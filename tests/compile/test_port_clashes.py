@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from reconciler.compile.sockets import Fixed, Socket
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.compile.sockets import Fixed, Socket, port_clashes
+from reconciler.model.key import Key
 from reconciler.model.origin import Finding, Origin
 from tests.compile.meshes import compiled, gateway_proxy, service, sidecar_proxy, workload
 
@@ -165,3 +170,27 @@ def test_which_addresses_overlap(one: str, other: str, expected: bool) -> None: 
     assert at(one, 1).overlaps(at(other, 1)) is expected
     assert at(other, 1).overlaps(at(one, 1)) is expected
     assert not at(one, 1).overlaps(at(other, 2))
+
+
+_ADDRESSES = st.sampled_from(["0.0.0.0", "::", "10.0.0.1", "10.0.0.2", "::1", "0:0::1"])  # noqa: S104 -- the cases in question
+_SOCKETS = st.lists(st.tuples(_ADDRESSES, st.sampled_from([80, 81]), st.booleans()), max_size=12)
+
+
+@given(places=_SOCKETS)
+def test_of_the_sockets_in_the_way_the_first_is_named(places: list[tuple[str, int, bool]]) -> None:
+    """As if each were held against all earlier ones: but thousands on one port take no longer than thousands on many."""
+    sockets = [
+        Socket(
+            address=address, port=port, what=f"<{number}>", listener=listener, fixed=Fixed.WRITTEN,
+            origin=Origin("", number), path=(),
+        )
+        for number, (address, port, listener) in enumerate(places)
+    ]  # fmt: skip
+    expected = []
+    for number, socket in enumerate(sockets):
+        earlier = (item for item in sockets[:number] if item.overlaps(socket) and (item.listener or socket.listener))
+        other = next(earlier, None)
+        if other is not None:
+            expected.append((other.what, socket.what))
+    found = port_clashes({Key("default", "a"): sockets}, {})
+    assert [tuple(re.findall(r"<\d+>", finding.message))[::-1] for finding in found] == expected
