@@ -128,8 +128,8 @@ def _check_resolution(spec: ServiceEntry, report: Report) -> None:
             message = "the service has no endpoints, so its requests are answered with 503"
             hint = "add `workloadSelector: {labels: ...}` or endpoints, or another resolution"
             report.warning("no-endpoints", message, "resolution", hint=hint)
-    elif spec.workload_selector is not None:
-        message = f"resolution {resolution} does not look for workloads"
+    elif resolution is Resolution.NONE and spec.workload_selector is not None:
+        message = "with resolution NONE, requests go to the address that was asked for, and not to workloads"
         idle(report, message, "workloadSelector", hint="write resolution STATIC, or remove it")
     if resolution is Resolution.NONE and "endpoints" in spec.model_fields_set:
         message = "with resolution NONE, requests go to the address that was asked for, and not to endpoints"
@@ -151,9 +151,10 @@ def _check_dynamic(spec: ServiceEntry, report: Report) -> None:
         if not host.startswith("*"):
             message = f"DYNAMIC_DNS is for wildcards, and {host} is none"
             report.error("host", message, "hosts", index, hint="write resolution DNS for it")
-    if spec.endpoints:
-        message = "DYNAMIC_DNS resolves what is asked for, so it has no endpoints"
-        report.error("one-of", message, "endpoints", hint="write resolution DNS, or remove them", key=True)
+    for field, given in (("endpoints", spec.endpoints), ("workloadSelector", spec.workload_selector)):
+        if given:
+            message = f"DYNAMIC_DNS resolves what is asked for, so it has no {field}"
+            report.error("one-of", message, field, hint="write resolution DNS, or remove it", key=True)
     for index, port in enumerate(spec.ports):
         if not port.protocol.is_http and not port.protocol.is_tls:
             message = f"{port.protocol} carries no name that could be resolved"

@@ -26,7 +26,7 @@ CASES: list[tuple[str, str]] = [
     ("one-of", service("resolution: STATIC, workloadSelector: {labels: {app: a}}, ^endpoints: []")),
     ("no-endpoints", service("resolution: ^STATIC")),
     ("no-effect", service("resolution: NONE, ^workloadSelector: {labels: {app: a}}")),
-    ("no-effect", service("resolution: DNS, ^workloadSelector: {labels: {app: a}}")),
+    ("one-of", doc("ServiceEntry", "spec: {hosts: ['*.b.c'], resolution: DYNAMIC_DNS, ports: [{name: a, number: 1}], ^workloadSelector: {labels: {app: a}}}\n")),
     ("label", service("resolution: STATIC, workloadSelector: {labels: {app: ^'*'}}")),
     ("address", service("resolution: STATIC, endpoints: [{address: ^a.b}]")),
     ("address", service("resolution: DNS, endpoints: [{address: ^unix:///a}]")),
