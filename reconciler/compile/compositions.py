@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.compile.arrivals import Arrival
-from reconciler.compile.connections import Connected, joined, tcp_chains, tls_chains, to_service
+from reconciler.compile.connections import NOTHING, Connected, joined, tcp_chains, tls_chains, to_service
 from reconciler.compile.index import Index
 from reconciler.compile.names import ClusterRef
 from reconciler.compile.scope import Scope
@@ -61,24 +61,26 @@ class Compositions:
         viewer: Viewer,
         *,
         port: int,
-        http: bool,
+        http: bool = False,
         tls: bool | None = None,
+        alone: bool = False,
     ) -> tuple[Connected, list[Clash]]:
         """The chains of one listener, and the services that have no place in it.
 
         Args:
-            arrivals: What comes there.
+            arrivals: What comes there, but for plain HTTP.
             scope: Which VirtualServices are seen.
             viewer: Whose listener it is.
             port: The listener's.
             http: Whether plain HTTP is served there: nothing else can then take everything that is no TLS.
             tls: Whether all of it goes by server name, or none; by each port's protocol if None.
+            alone: Whether nothing else comes there, so that a service at its own address needs no server name.
         """
-        others = [item for item in arrivals if not item.port.protocol.is_http or tls is not None]
-        named = [item for item in others if tls or (tls is None and item.port.protocol.is_tls)]
-        bare = [item for item in others if not (tls or (tls is None and item.port.protocol.is_tls))]
+        if not arrivals:
+            return NOTHING, []
+        named = [item for item in arrivals if tls or (tls is None and item.port.protocol.is_tls)]
+        bare = [item for item in arrivals if not (tls or (tls is None and item.port.protocol.is_tls))]
         kept, clashes = _told_apart(bare, http=http, port=port)
-        alone = len(arrivals) == 1
         parts = [self._tcp(item, scope, viewer, port) for item in kept if item.prefixes]
         parts += [self._tls(item, scope, viewer, port, alone=alone) for item in named]
         parts += [self._tcp(item, scope, viewer, port) for item in kept if not item.prefixes]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from reconciler.compile import names
 from reconciler.compile.arrivals import Arrival, by_place, places, with_interception, without_interception
@@ -55,6 +56,39 @@ class _Ground:
     scope: Scope
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Site:
+    """One place, and what arrives there.
+
+    Attributes:
+        http: Whether plain HTTP does.
+        arrivals: The others.
+        count: Of all.
+    """
+
+    bind: str
+    port: int
+    http: bool
+    arrivals: tuple[Arrival, ...]
+    count: int
+    first: Arrival
+
+    @classmethod
+    def of(cls, bind: str, port: int, group: Sequence[Arrival]) -> Self:
+        """What arrives at an address and port."""
+        others = tuple(item for item in group if not item.port.protocol.is_http)
+        http = len(others) < len(group)
+        return cls(bind=bind, port=port, http=http, arrivals=others, count=len(group), first=group[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Landscape:
+    """All places, sorted, and what is wrong with the services that have none, by host."""
+
+    sites: tuple[_Site, ...]
+    findings: tuple[tuple[str, Finding], ...]
+
+
 class Outbounds:
     """The outbound sides of one mesh; sidecars that see the same share them."""
 
@@ -62,6 +96,7 @@ class Outbounds:
         self._index = index
         self._settings = settings
         self._compositions = Compositions(index)
+        self._landscapes: dict[tuple[_Ground, str], _Landscape] = {}
         self._known: dict[tuple[Key | None, Viewer, str], OutboundSide] = {}
 
     def of(self, sidecar: Policy[Sidecar] | None, viewer: Viewer, *, wildcard: str = names.ANY_ADDRESS) -> OutboundSide:
@@ -113,7 +148,7 @@ class Outbounds:
             if not http and not arrivals:
                 continue  # validation says that no service has this port
             connections, problems = self._compositions.of(
-                arrivals, scope, viewer, port=item.port.number, tls=item.port.protocol in _HTTPS, http=False
+                arrivals, scope, viewer, port=item.port.number, tls=item.port.protocol in _HTTPS
             )
             findings.extend(problem.at(sidecar.origin, path) for problem in problems)
             yield Outbound(
@@ -152,34 +187,45 @@ class Outbounds:
         reached: set[str],
     ) -> Iterator[Outbound]:
         unknown = unknown_traffic(self._index, self._settings, sidecar, bound=ground.bound)
-        arrivals: list[Arrival] = []
-        for service in self._index.services.values():
-            if ground.scope.sees(service, viewer):
-                for port in service.ports:
-                    found = [*_arrivals(service, port, ground)]
-                    arrivals.extend(found)
-                    if ground.bound:
-                        findings.extend(_unreachable(service, port, found, known=service.host in reached))
-        for (bind, number), group in by_place(arrivals).items():
-            if (bind, number) in taken:
+        landscape = self._landscape(ground, viewer)
+        findings.extend(finding for host, finding in landscape.findings if host not in reached)
+        for site in landscape.sites:
+            if (site.bind, site.port) in taken:
                 continue
-            http = any(item.port.protocol.is_http for item in group)
-            connections, problems = self._compositions.of(group, ground.scope, viewer, port=number, http=http)
+            connections, problems = self._compositions.of(
+                site.arrivals, ground.scope, viewer, port=site.port, http=site.http, alone=site.count == 1
+            )
             findings.extend(problem.at(problem.service.origin, ("spec", "addresses")) for problem in problems)
-            first = group[0]
             yield Outbound(
-                bind=bind,
-                port=number,
-                routes="http" if http else "",
+                bind=site.bind,
+                port=site.port,
+                routes="http" if site.http else "",
                 scope=ground.scope,
                 connections=connections,
                 unknown=unknown,
                 bound=ground.bound,
-                local=not first.own,
-                origin=first.service.origin,
-                path=("spec", "addresses") if first.own else _port_path(first.service, number),
+                local=not site.first.own,
+                origin=site.first.service.origin,
+                path=("spec", "addresses") if site.first.own else _port_path(site.first.service, site.port),
                 written=False,
             )
+
+    def _landscape(self, ground: _Ground, viewer: Viewer) -> _Landscape:
+        """Where connections arrive, which differs between namespaces only: every service is looked at once for all of one."""
+        key = (ground, viewer.namespace)
+        if key not in self._landscapes:
+            arrivals: list[Arrival] = []
+            findings: list[tuple[str, Finding]] = []
+            for service in self._index.services.values():
+                if ground.scope.sees(service, viewer):
+                    for port in service.ports:
+                        found = [*_arrivals(service, port, ground)]
+                        arrivals.extend(found)
+                        if ground.bound:
+                            findings.extend((service.host, item) for item in _unreachable(service, port, found))
+            sites = tuple(_Site.of(bind, port, group) for (bind, port), group in by_place(arrivals).items())
+            self._landscapes[key] = _Landscape(sites, tuple(findings))
+        return self._landscapes[key]
 
 
 def _arrivals(service: Service, port: Port, ground: _Ground) -> Iterator[Arrival]:
@@ -212,10 +258,10 @@ def _port_path(service: Service, number: int) -> FieldPath:
     return ("spec", "ports", position, "number")
 
 
-def _unreachable(service: Service, port: Port, found: Sequence[Arrival], *, known: bool) -> Iterator[Finding]:
+def _unreachable(service: Service, port: Port, found: Sequence[Arrival]) -> Iterator[Finding]:
     """What of a service's addresses no listener can be at, as far as it matters to its callers."""
     _, blocks = places(service)
-    if not found and not known:
+    if not found:
         yield Finding(
             code="tcp-without-address",
             message=f"port {port.number} of {service.host} is {port.protocol}, and there is no address at which sidecars "
