@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -82,11 +82,15 @@ def _sent(stage: Stage, row: Row, request: Request, way: str) -> Iterator[Attemp
 
 def _noted(stage: Stage, reply: Reply, outcome: Outcome) -> Sequence[Seen]:
     """What backends saw, once it is as many as there should be: nobody waits for a copy's answer."""
-    awaited = sum(outcome.reached.values()) if outcome.reached is not None else len(outcome.copies)
     deadline = time.monotonic() + _SETTLED
-    while len(stage.journal.of(reply.token)) < awaited and time.monotonic() < deadline:
+    while not _settled(stage.journal.reached(reply.token), outcome) and time.monotonic() < deadline:
         time.sleep(_POLL)
     return stage.journal.of(reply.token)
+
+
+def _settled(reached: Mapping[str, int], outcome: Outcome) -> bool:
+    enough = outcome.reached is None or sum(reached.values()) >= sum(outcome.reached.values())
+    return enough and set(outcome.copies) <= reached.keys()
 
 
 def _report(stage: Stage, row: Row, request: Request, way: str, problems: Sequence[str], last: Attempt) -> str:
