@@ -6,7 +6,7 @@ server and a VirtualService have in common (`gateway.go`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -102,8 +102,11 @@ class Configurations:
         routed = dict(hosts)
         found: list[_Host] = []
         for host in sorted({*routed, *redirected}):
-            policies = sorted(routed.get(host, ()), key=lambda policy: (-self._exactness(policy, host), policy.key))
-            translated = self._translations.together(host, policies, place) if policies else _NO_ROUTES
+            ranked = sorted(
+                ((self._exactness(policy, host), policy) for policy in routed.get(host, ())),
+                key=lambda item: (-item[0], item[1].key),
+            )
+            translated = self._translations.together(host, ranked, place) if ranked else _NO_ROUTES
             secured = any(covers(pattern, host) for pattern in redirected)
             found.append(_Host(names.virtual_host(host, place.port), (_in_header(host),), translated, secured))
         if not found:
@@ -146,7 +149,7 @@ class Configurations:
         """A service's virtual host: with the default route, if no VirtualService has any that hold here, as in Istio."""
         place = Place(viewer=viewer, port=port)
         policies = self._virtual_services(service.host, listener.scope, viewer)
-        translated = self._translations.together(service.host, policies, place) if policies else _NO_ROUTES
+        translated = self._equals(service.host, policies, place)
         if not translated.routes:
             default = self._translations.default(ClusterRef(service.host, port), place)
             translated = replace(default, findings=translated.findings) if translated.findings else default
@@ -164,13 +167,18 @@ class Configurations:
             if host in self._index.services:
                 continue
             policies = self._in_scope(host, candidates, listener.scope, viewer)
-            translated = self._translations.together(host, policies, place) if policies else _NO_ROUTES
+            translated = self._equals(host, policies, place)
             if not translated.routes:
                 continue
             domains = aliases(
                 host, namespace=policies[0].key.namespace, proxy_namespace=viewer.namespace, domain=self._index.domain
             )
             yield _Host(names.virtual_host(host, place.port), _spelled(domains, place.port, listener), translated)
+
+    def _equals(self, host: str, policies: Sequence[Policy[VirtualService]], place: Place) -> Translated:
+        return (
+            self._translations.together(host, [(0, policy) for policy in policies], place) if policies else _NO_ROUTES
+        )
 
     def _virtual_services(self, host: str, scope: Scope, viewer: Viewer) -> tuple[Policy[VirtualService], ...]:
         """The visible VirtualServices with the most specific host, sorted by key."""

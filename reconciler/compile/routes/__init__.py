@@ -7,7 +7,7 @@ module here; what a rule can't say is a finding, and its requests get an answer 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from envoy.config.route.v3.route_components_pb2 import Route
@@ -80,15 +80,16 @@ class Translations:
             self._built[key] = translate(rules, place=place, index=self._index, prototypes=self._prototypes)
         return self._built[key]
 
-    def together(self, host: str, policies: Sequence[Policy[VirtualService]], place: Place) -> Translated:
+    def together(self, host: str, ranked: Sequence[tuple[int, Policy[VirtualService]]], place: Place) -> Translated:
         """The routes of several VirtualServices for one host, in this order; a route that matches everything goes last.
 
-        Two rules that take every request are a conflict: the first wins, and both are named.
+        Two rules of one rank that take every request are a conflict: the first wins, and both are named. That one of a
+        lower rank is never reached is what ranks are for.
         """
-        parts = [self.of(policy, place) for policy in policies]
+        parts = [(rank, self.of(policy, place)) for rank, policy in ranked]
         if len(parts) == 1:
-            return parts[0]
-        key = (host, *map(id, parts))
+            return parts[0][1]
+        key = (host, *((rank, id(part)) for rank, part in parts))
         if key not in self._merged:
             self._merged[key] = _together(host, parts)
         return self._merged[key]
@@ -200,17 +201,19 @@ def _surprises(rule: RouteRule) -> Iterator[Finding]:
         )
 
 
-def _together(host: str, parts: Sequence[Translated]) -> Translated:
+def _together(host: str, ranked: Sequence[tuple[int, Translated]]) -> Translated:
+    parts = [part for _, part in ranked]
     routes = [route for part in parts for route in part.routes if not is_catch_all(route)]
-    last = [part.routes[-1] for part in parts if part.everything is not None][:1]
-    taking = [part.everything for part in parts if part.everything is not None]
+    taking = [(rank, part.everything, part.routes[-1]) for rank, part in ranked if part.everything is not None]
     findings = [finding for part in parts for finding in part.findings]
-    for rule in taking if len(taking) > 1 else ():
-        other = taking[0] if rule is not taking[0] else taking[1]
-        findings.append(_conflict(host, rule, other))
     clusters = frozenset(ref for part in parts for ref in part.clusters)
-    merged = Translated((*routes, *last), clusters, tuple(findings))
-    return replace(merged, everything=taking[0]) if taking else merged
+    if not taking:
+        return Translated(tuple(routes), clusters, tuple(findings))
+    first_rank, everything, last = taking[0]
+    equals = [rule for rank, rule, _ in taking if rank == first_rank]
+    if len(equals) > 1:
+        findings.extend(_conflict(host, rule, equals[1] if rule is everything else everything) for rule in equals)
+    return Translated((*routes, last), clusters, tuple(findings), everything)
 
 
 def _conflict(host: str, rule: RouteRule, other: RouteRule) -> Finding:
