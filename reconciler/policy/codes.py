@@ -81,6 +81,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "ref-port-name": "no service that selects the workload has a port of this name (warning)",
         "ref-duplicate": "two documents have one kind and name, or there are two Mesh documents",
         "ref-duplicate-host": "two documents claim one host",
+        "conflicting-hosts": "rules of two VirtualServices take every request for one host",
         "ref-duplicate-sidecar": "two Sidecars apply to the same workloads",
         "ref-duplicate-proxy": "two proxies share an admin address or a directory",
     }

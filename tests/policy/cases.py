@@ -223,7 +223,7 @@ CASES += [*ROUTES, *TRAFFIC, *SERVICES, *EDGES]
 PAIRS: list[tuple[str, str]] = [
     ("ref-duplicate", doc("Sidecar", "spec: {egress: [{hosts: ['*/*']}]}\n").replace("case", "^case") + "---\n" + doc("Sidecar", "spec: {workloadSelector: {labels: {app: a}}, egress: [{hosts: ['*/*']}]}\n").replace("case", "^case")),
     ("ref-duplicate", doc("Mesh", "spec: {}\n").replace("case", "^case") + "---\n" + doc("Mesh", "spec: {}\n").replace("case", "^mesh")),
-    ("ref-duplicate-host", vs("").replace("[a]", "[^a]", 1) + "---\n" + vs("").replace("[a]", "[^a.default.svc.cluster.local]", 1).replace("case", "other")),
+    ("conflicting-hosts", vs("").replace("- route", "- ^route") + "---\n" + vs("").replace("- route", "- ^route").replace("[a]", "[a.default.svc.cluster.local]", 1).replace("case", "other")),
     ("ref-duplicate-host", doc("DestinationRule", "spec: {host: ^two}\n") + "---\n" + doc("DestinationRule", "spec: {host: ^two.default.svc.cluster.local}\n").replace("case", "b")),
     ("ref-duplicate-sidecar", doc("Sidecar", "^spec: {egress: [{hosts: ['*/*']}]}\n") + "---\n" + doc("Sidecar", "^spec: {egress: [{hosts: ['./*']}]}\n").replace("case", "b")),
     ("ref-duplicate-proxy", doc("Proxy", PROXY.replace("/d", "^/d")) + "---\n" + doc("Proxy", PROXY.replace("/d", "^/d/").replace(":1\n", ":2\n")).replace("case", "b")),

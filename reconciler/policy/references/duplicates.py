@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.model.hosts import fqdn
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding
-from reconciler.model.virtualservice import MESH_GATEWAY
+from reconciler.policy.references.conflicts import check_conflicts
 
 Claim = tuple[str, tuple[str, object], Policy[Any], FieldPath, str]
 """Code, what is claimed, by whom, at which path, and in words."""
@@ -28,6 +28,7 @@ def check_duplicates(documents: Iterable[Policy[Any]], domain: str) -> list[Find
             out.extend(_finding(claim, group) for claim in group)
         elif len(group) > 1:
             out.extend(_again(claim) for claim in group[1:])
+    out.extend(check_conflicts((policy for policy in ordered if policy.kind == "VirtualService"), domain))
     return out
 
 
@@ -54,8 +55,9 @@ def _claims(policy: Policy[Any], domain: str) -> Iterator[Claim]:
     yield "ref-duplicate", (policy.kind, policy.key), policy, ("metadata", "name"), words
     match policy.kind:
         case "VirtualService":
-            if not policy.spec.gateways or MESH_GATEWAY in policy.spec.gateways:
-                yield from _hosts(policy, "vs", domain)
+            yield from _hosts(
+                policy, f"vs {policy.key}", domain
+            )  # others may have rules for its hosts: see `conflicts`
         case "ServiceEntry":
             yield from _hosts(policy, "se", domain)
         case "DestinationRule":
