@@ -122,14 +122,8 @@ def test_where_connections_are_redirected_none_is_where_the_caller_was_going() -
 def test_where_nothing_is_redirected_none_is_what_the_host_resolves_to(mesh: str, viewer: Viewer) -> None:
     """What the caller would have done by itself, and what a gateway does in every mesh."""
     texts = [text for text in (mesh, _entry("resolution: NONE")) if text]
-    assert _addresses(_cluster(*texts, viewer=viewer)) == [(_HOST, 8080)]
+    assert _addresses(_cluster(*texts, viewer=viewer)) == [(_HOST, 80)]
     assert _codes(*texts, viewer=viewer) == []
-
-
-@pytest.mark.parametrize(("address", "kind"), [("10.0.0.1", "EDS"), ("a.example", None)])
-def test_where_nothing_is_redirected_written_endpoints_are_used(address: str, kind: str | None) -> None:
-    """Addresses are pushed, names looked up."""
-    assert _cluster(_entry(f"endpoints: [{{address: {address}}}]")).get("type") == kind
 
 
 @pytest.mark.parametrize("resolution", ["NONE", "DYNAMIC_DNS"])

@@ -165,7 +165,6 @@ class Clusters:
         findings = (
             *discovering.complaints(subject),
             *_locality_complaints(subject, near, chosen),
-            *(loadbalancing.complaints(subject, message) if found.balances else ()),
             *(outliers.complaints(subject, len(chosen)) if found is Discovery.PUSHED else ()),
         )
         wanted = security(subject)

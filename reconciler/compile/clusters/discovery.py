@@ -13,7 +13,6 @@ from enum import Enum, auto
 
 from reconciler.compile.clusters.subject import Subject
 from reconciler.errors import Severity
-from reconciler.model.hosts import is_address
 from reconciler.model.origin import Finding
 from reconciler.model.serviceentry import Resolution
 from reconciler.model.services import Service
@@ -56,22 +55,18 @@ def _resolved(subject: Subject, service: Service) -> Discovery:
     resolution = service.resolution
     if resolution is Resolution.STATIC:
         return Discovery.PUSHED
-    wild = "*" in service.host
-    if wild and not service.endpoints:
-        looked_up = resolution in {Resolution.NONE, Resolution.DYNAMIC_DNS} and not subject.ref.subset
+    listed = lists(service)
+    if "*" in service.host and not listed:
+        looked_up = resolution in {Resolution.NONE, Resolution.DYNAMIC_DNS} and not subject.labels
         return Discovery.ASKED if looked_up and _says_where(subject) else Discovery.NOWHERE
-    if resolution is Resolution.NONE and service.endpoints:
-        named = any(not _is_place(endpoint.address) for endpoint in service.endpoints)
-        return Discovery.NAMES if named else Discovery.PUSHED
-    if service.endpoints and not subject.endpoints():
-        return Discovery.NOWHERE
-    if not service.endpoints and subject.labels:
+    if not subject.endpoints() if listed else subject.labels or subject.labels is None:
         return Discovery.NOWHERE
     return Discovery.FIRST_NAME if resolution is Resolution.DNS_ROUND_ROBIN else Discovery.NAMES
 
 
-def _is_place(address: str) -> bool:
-    return is_address(address) or address.startswith(UNIX)
+def lists(service: Service) -> bool:
+    """Whether a service has endpoints that are used; with resolution NONE they are not."""
+    return bool(service.endpoints) and service.resolution is not Resolution.NONE
 
 
 def _says_where(subject: Subject) -> bool:
@@ -101,7 +96,7 @@ def complaints(subject: Subject) -> Iterator[Finding]:
             severity=Severity.WARNING if gateway else Severity.ERROR,
         )
     unknown = subject.service.resolution in {Resolution.NONE, Resolution.DYNAMIC_DNS} and "*" in subject.ref.host
-    if unknown and not subject.service.endpoints and not _says_where(subject):
+    if unknown and not lists(subject.service) and not _says_where(subject):
         yield Finding(
             code="needs-interception",
             message=f"nothing says where connections to {subject.ref.host}:{subject.ref.port} are going: "

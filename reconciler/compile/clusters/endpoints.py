@@ -7,23 +7,27 @@ from collections.abc import Iterable, Iterator
 from envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
-from reconciler.compile.clusters.discovery import UNIX, Discovery
+from reconciler.compile.clusters.discovery import UNIX, Discovery, lists
 from reconciler.compile.clusters.localities import Spread, priorities, rank, weights
 from reconciler.compile.clusters.subject import Subject
 from reconciler.model.hosts import is_address
+from reconciler.model.serviceentry import Resolution
 from reconciler.model.services import Endpoint
 
 
 def members(subject: Subject, found: Discovery) -> tuple[tuple[Endpoint, int], ...]:
     """The endpoints of a cluster with their ports; a service of names that lists none is found by its own name.
 
+    With resolution NONE at the port that was asked for, as in Istio; otherwise at the target port.
+
     An address that this way of discovery can't have is left out: Envoy would refuse all the others with it.
     """
     if subject.service is None or subject.port is None:
         return ()
     named = found in {Discovery.NAMES, Discovery.FIRST_NAME}
-    if named and not subject.service.endpoints:
-        return ((Endpoint(subject.service.host, {}, {}), subject.port.target),)
+    if named and not lists(subject.service):
+        asked = subject.service.resolution is Resolution.NONE
+        return ((Endpoint(subject.service.host, {}, {}), subject.port.number if asked else subject.port.target),)
     name = subject.port.name
     fitting = tuple(
         (item, item.ports[name]) for item in subject.endpoints() if item.address and _fits(item.address, named=named)

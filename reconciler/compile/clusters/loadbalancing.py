@@ -5,14 +5,10 @@ What is hashed is said by routes and TCP proxies; here only the table in which t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 
-from reconciler.compile.clusters.subject import Subject
-from reconciler.errors import Severity
-from reconciler.model.origin import Finding
 from reconciler.model.trafficpolicy import ConsistentHashLB, LoadBalancer, SimpleLB, Warmup
 
 _POLICIES = {
@@ -57,19 +53,6 @@ def leave_to_cluster(message: Any) -> None:
     chosen = message.WhichOneof("lb_config")
     if chosen is not None:
         message.ClearField(chosen)
-
-
-def complaints(subject: Subject, message: Any) -> Iterator[Finding]:
-    """A warm-up that this way of choosing has no use for."""
-    balancer = subject.policy.load_balancer
-    if balancer is not None and _warmup(balancer) is not None and message.lb_policy not in _WARMING:
-        yield subject.finding(
-            "warmup-unused",
-            f"warm-up has no effect on {subject.ref.host}: endpoints are not chosen by ROUND_ROBIN or LEAST_REQUEST",
-            block="load_balancer",
-            hint="choose ROUND_ROBIN or LEAST_REQUEST, or remove `warmup`",
-            severity=Severity.WARNING,
-        )
 
 
 def _policy(balancer: LoadBalancer) -> Any:
