@@ -34,7 +34,7 @@ _BOTH = [("policies/one.yaml", "conflicting-hosts"), ("policies/two.yaml", "conf
     [
         _vs("two", ""),
         _vs("two", "", hosts="[b.com, a.default.svc.cluster.local]"),
-        _vs("two", "", http='[{match: [{uri: {prefix: /}, name: n, statPrefix: s}], route: [{destination: {host: a}}]}]'),
+        _vs("two", "", http="[{match: [{uri: {prefix: /}, name: n, statPrefix: s}], route: [{destination: {host: a}}]}]"),
         _vs("two", "", http='[{match: [{port: 80}, {uri: {regex: ".*"}, headers: {}}], route: [{destination: {host: a}}]}]'),
         _vs("two", "", http="[{match: [{uri: {exact: /x}}], redirect: {authority: b.com}}, {redirect: {authority: b.com}}]"),
         _vs("two", "  exportTo: [.]\n"),
