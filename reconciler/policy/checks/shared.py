@@ -10,6 +10,7 @@ from reconciler.policy.checks.formats import LABEL_HINT, is_label, label_problem
 from reconciler.policy.findings import Report
 
 _ALL, _OWN, _NOBODY = "*", ".", "~"
+_MAX_LABELS = 256
 
 
 def unique(report: Report, what: str, values: Iterable[tuple[object, tuple[str | int, ...]]]) -> None:
@@ -40,6 +41,7 @@ def check_labels(labels: Mapping[str, str], report: Report, *path: str | int) ->
 def check_selector(labels: Mapping[str, str], report: Report, *path: str | int) -> None:
     """Note wrong labels, and a selector without any: Istio warns of those too."""
     check_labels(labels, report, *path)
+    at_most(report, _MAX_LABELS, labels, "labels", *path)
     if not labels:
         message = "the selector has no labels, so it selects every workload of the namespace"
         hint = "add labels, or remove the selector if that is meant"
