@@ -13,19 +13,26 @@ from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 
-from reconciler.compile.clusters import speaks_http2, with_http2
+from reconciler.compile.clusters.pools import HttpOptions, limit, options_of
+from reconciler.compile.clusters.subject import Subject
+from reconciler.compile.effective import Effective
 from reconciler.compile.inbound import Inbound
 from reconciler.compile.listeners import Chain
+from reconciler.compile.names import ClusterRef
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.tls import Site, downstream
+from reconciler.compile.viewer import Viewer
 from reconciler.model.gateway import ServerTLSMode
 from reconciler.model.origin import Finding
 from reconciler.model.protos import resource
 from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.secrets import Certificate, Root
 from reconciler.model.serviceentry import Protocol
+from reconciler.model.services import Port
 
 _HTTP_ALPN = ("h2", "http/1.1")
+_PLAIN_HTTP = {item.value for item in Protocol if item.is_http}
+_NOBODY = Viewer(namespace="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +61,13 @@ def served(item: Inbound, prototypes: Prototypes, *, site: Site) -> Served:
 
 
 def _passed_on(item: Inbound) -> Any:
-    return TcpProxy(stat_prefix=item.cluster, cluster=item.cluster)
+    message = TcpProxy(stat_prefix=item.cluster, cluster=item.cluster)
+    pool = item.pool.tcp if item.pool else None
+    if pool is not None and pool.idle_timeout is not None:
+        message.idle_timeout.FromTimedelta(pool.idle_timeout)
+    if pool is not None and pool.max_connection_duration is not None:
+        message.max_downstream_connection_duration.FromTimedelta(pool.max_connection_duration)
+    return message
 
 
 def _without_certificate(item: Inbound) -> Finding:
@@ -71,8 +84,10 @@ def _without_certificate(item: Inbound) -> Finding:
 def cluster(item: Inbound, prototypes: Prototypes) -> Resource:
     """The application as a cluster."""
     message = Cluster()
-    template = prototypes.cluster_inbound
-    message.CopyFrom(with_http2(template, prototypes) if speaks_http2(item.protocol) else template)
+    message.CopyFrom(prototypes.cluster_inbound)
+    subject = _subject(item)
+    limit(message, subject)
+    HttpOptions(prototypes).apply(message, options_of(subject))
     message.name = item.cluster
     message.type = Cluster.STATIC
     message.load_assignment.cluster_name = item.cluster
@@ -84,6 +99,21 @@ def cluster(item: Inbound, prototypes: Prototypes) -> Resource:
     else:
         address.pipe.path = place
     return resource(ResourceType.CLUSTER, message)
+
+
+def _subject(item: Inbound) -> Subject:
+    """The application as something that traffic policies speak of."""
+    protocol = Protocol.HTTP if item.is_http and item.protocol not in _PLAIN_HTTP else Protocol(item.protocol)
+    return Subject(
+        ref=ClusterRef("", item.port),
+        service=None,
+        port=Port(item.port, "", protocol, item.port),
+        rule=None,
+        policy=Effective(connection_pool=item.pool),
+        viewer=_NOBODY,
+        redirected=False,
+        domain="",
+    )
 
 
 def _routes(item: Inbound, prototypes: Prototypes) -> Any:

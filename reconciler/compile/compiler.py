@@ -36,6 +36,7 @@ from reconciler.model.secrets import secret_resource
 from reconciler.model.serviceentry import WorkloadEntry
 from reconciler.model.services import Service
 from reconciler.model.sidecar import Sidecar
+from reconciler.model.visibility import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ class _Compiler:
         self._prototypes = prototypes
         self._clusters = Clusters(index, prototypes, interception=mesh.settings.interception)
         self._configurations = Configurations(index=index, prototypes=prototypes, clusters=self._clusters)
-        self._outbounds = Outbounds(index, mesh.settings)
+        self._outbounds = Outbounds(index, mesh.settings, self._clusters)
+        self._filters: dict[Viewer, tuple[Any, ...]] = {}
         self.findings: list[Finding] = []
         self.sockets: dict[Key, list[Socket]] = {}
         self.places: dict[Key, str] = {}
@@ -113,7 +115,7 @@ class _Compiler:
         self.findings.extend([*side.findings, *sidecars.circles(self._index, side.listeners, owner, viewer)])
         bound = self.sockets[proxy.key] = [*sidecars.sockets(side.listeners, owner)]
         outbound = sidecars.one_in_a_place(side.listeners)
-        filters = self._http_filters()
+        filters = self._http_filters(Direction.OUTBOUND, viewer)
         out = [sidecars.listener(item, self._prototypes, source=site.source, http_filters=filters) for item in outbound]
         routed = {item.routes: self._configurations.sidecar(item, viewer) for item in outbound if item.routes}
         out.extend(self._behind(routed.values(), site, viewer, clusters=reached_clusters(outbound)))
@@ -144,22 +146,35 @@ class _Compiler:
             if served.chain is not None:
                 chains.append((item, served.chain))
                 yield from map(secret_resource, served.secrets)
+        filters = self._http_filters(Direction.INBOUND, Viewer.of(proxy, workload))
         for item, chain in chains:
             if item.bound:
-                yield self._listener(Direction.INBOUND, item.bind, item.port, [chain])
+                yield self._listener(Direction.INBOUND, item.bind, item.port, [chain], filters)
         if self._intercepting:
             taken = [(item.port, chain) for item, chain in chains if not item.bound]
             wildcard = names.ANY_ADDRESS_6 if inbound.is_ipv6(workload) else names.ANY_ADDRESS
-            filters = self._http_filters()
             yield interception.virtual_inbound(taken, self._prototypes, wildcard=wildcard, http_filters=filters)
 
     @property
     def _intercepting(self) -> bool:
         return self._mesh.settings.interception is Interception.REDIRECT
 
-    def _http_filters(self) -> tuple[Any, ...]:
-        """What every HTTP connection manager of a listener has before its router, in addition to the template's."""
-        return ()
+    def _http_filters(self, direction: Direction, viewer: Viewer) -> tuple[Any, ...]:
+        """What the HTTP connection managers of a proxy's listeners have before their router, in addition to the template's.
+
+        That depends on the services that it sees and never on routes: a changed route must not change a listener.
+        """
+        if direction is Direction.INBOUND:
+            return ()
+        if viewer not in self._filters:
+            wild = [
+                ClusterRef(service.host, port.number)
+                for service in self._index.services.values()
+                if "*" in service.host and visible(service.export_to, viewer.namespace)
+                for port in service.ports
+            ]
+            self._filters[viewer] = self._clusters.http_filters(wild, viewer=viewer)
+        return self._filters[viewer]
 
     def _gateway(self, proxy: Policy[Proxy], site: Site) -> list[Resource]:
         viewer = Viewer.of(proxy, None)
@@ -175,8 +190,9 @@ class _Compiler:
             for _, item in opened
             for part in item.behind
         ]
+        filters = self._http_filters(Direction.GATEWAY, viewer)
         listeners = [
-            self._listener(Direction.GATEWAY, door.address, door.port, item.chains)
+            self._listener(Direction.GATEWAY, door.address, door.port, item.chains, filters)
             for door, item in opened
             if item.chains
         ]
@@ -188,14 +204,16 @@ class _Compiler:
             *self._behind(routed, site, viewer, clusters=clusters),
         ]
 
-    def _listener(self, direction: Direction, address: str, port: int, chains: Sequence[Chain]) -> Resource:
+    def _listener(
+        self, direction: Direction, address: str, port: int, chains: Sequence[Chain], filters: Iterable[Any]
+    ) -> Resource:
         return build(
             direction=direction,
             address=address,
             port=port,
             chains=chains,
             prototypes=self._prototypes,
-            http_filters=self._http_filters(),
+            http_filters=filters,
         )
 
     def _behind(

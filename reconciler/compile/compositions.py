@@ -6,12 +6,12 @@ Plain HTTP is not here: it is one more chain, with a route configuration, that t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.compile.arrivals import Arrival
-from reconciler.compile.connections import NOTHING, Connected, joined, tcp_chains, tls_chains, to_service
+from reconciler.compile.clusters import Clusters
+from reconciler.compile.connections import NOTHING, Connected, joined, prepared, tcp_chains, tls_chains, to_service
 from reconciler.compile.index import Index
-from reconciler.compile.names import ClusterRef
 from reconciler.compile.scope import Scope
 from reconciler.compile.viewer import Place, Viewer
 from reconciler.model.hosts import aliases
@@ -50,8 +50,9 @@ class Clash:
 class Compositions:
     """Puts chains together, for one mesh; each service's part is worked out once for all that see the same of it."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, clusters: Clusters) -> None:
         self._index = index
+        self._clusters = clusters
         self._parts: dict[tuple[object, ...], Connected] = {}
 
     def of(
@@ -129,10 +130,9 @@ class Compositions:
 
     def _offered(self, found: Connected, item: Arrival, viewer: Viewer) -> Connected:
         """With the service's subsets, so that a new share of a split finds its cluster there and warm."""
-        rule = self._index.rule(item.service.host, viewer)
-        subsets = ("", *(rule.subsets if rule else ()))
-        offered = frozenset(ClusterRef(item.service.host, item.port.number, name) for name in subsets)
-        return Connected(chains=found.chains, clusters=found.clusters | offered, findings=found.findings)
+        offered = self._clusters.of_service(item.service, item.port.number, viewer=viewer)
+        ready = prepared(found, lambda ref: self._clusters.network_filters(ref, viewer=viewer))
+        return replace(ready, clusters=found.clusters.union(offered))
 
 
 def _told_apart(items: Iterable[Arrival], *, http: bool, port: int) -> tuple[list[Arrival], list[Clash]]:

@@ -7,29 +7,23 @@ destination addresses are left for Envoy to match. Knows nothing of listeners: w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-
-from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
-from envoy.type.v3.hash_policy_pb2 import HashPolicy
+from typing import Any
 
 from reconciler.compile.chains import cidr, distinct, free, matching, predicates
 from reconciler.compile.destinations import target
-from reconciler.compile.effective import Effective, effective
 from reconciler.compile.index import Index
 from reconciler.compile.listeners import Chain
 from reconciler.compile.names import ClusterRef
+from reconciler.compile.tcpproxies import Share, proxy_to
 from reconciler.compile.viewer import Place, Viewer
 from reconciler.errors import Severity
 from reconciler.model.hosts import covers
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding
 from reconciler.model.services import Service
-from reconciler.model.trafficpolicy import Tunnel
 from reconciler.model.virtualservice import MESH_GATEWAY, L4Match, RouteDestination, TCPRoute, TLSMatch, VirtualService
-
-Share = tuple[ClusterRef, int]
-"""A cluster and its weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +45,20 @@ class Connected:
 
 
 NOTHING = Connected()
+
+
+def prepared(found: Connected, filters: Callable[[ClusterRef], tuple[Any, ...]]) -> Connected:
+    """The same with the network filters that a cluster needs before the proxy to it, such as one that looks a name up.
+
+    Of several clusters of one proxy only those filters are there that the first one needs.
+    """
+    refs = {ref.name: ref for ref in found.clusters}
+    chains = []
+    for chain in found.chains:
+        split = chain.tcp.weighted_clusters.clusters
+        ref = refs.get(split[0].name if split else chain.tcp.cluster)
+        chains.append(replace(chain, before=filters(ref)) if ref else chain)
+    return replace(found, chains=tuple(chains))
 
 
 def joined(items: Iterable[Connected]) -> Connected:
@@ -118,59 +126,6 @@ def to_service(
         chains=(matching(Chain(name=ref.name, prefixes=tuple(prefixes), tcp=proxy), server_names),),
         clusters=frozenset({ref}),
     )
-
-
-def proxy_to(index: Index, shares: Sequence[Share], viewer: Viewer, *, stat_prefix: str = "") -> TcpProxy:
-    """A TCP proxy to some clusters, with what the traffic policies of its destinations say of connections.
-
-    Envoy takes no weight of 0, so such a share is left out. Of several destinations the first that says anything of a timeout
-    decides, a source address is hashed if any wants it, and a tunnel is the first one's as a whole, as in Istio: a proxy has
-    one of each.
-
-    Args:
-        index: The mesh.
-        shares: At least one; a single one gets everything, whatever its weight.
-        viewer: Whose listener it is.
-        stat_prefix: The cluster's name by default.
-    """
-    refs = [ref for ref, _ in shares]
-    policies = [effective(index.rule(ref.host, viewer), ref.subset, ref.port) for ref in refs]
-    message = TcpProxy(stat_prefix=stat_prefix or refs[0].name)
-    if len(refs) == 1:
-        message.cluster = refs[0].name
-        tunnel = policies[0].tunnel
-    else:
-        for ref, weight in shares:
-            if weight:
-                message.weighted_clusters.clusters.add(name=ref.name, weight=weight)
-        tunnel = effective(index.rule(refs[0].host, viewer), "", refs[0].port).tunnel
-    _limit(message, policies)
-    if any(_hashes_source(policy) for policy in policies):
-        message.hash_policy.add().source_ip.CopyFrom(HashPolicy.SourceIp())
-    if tunnel is not None:
-        _tunnel(message, tunnel)
-    return message
-
-
-def _limit(message: TcpProxy, policies: Iterable[Effective]) -> None:
-    pools = [item.connection_pool.tcp for item in policies if item.connection_pool and item.connection_pool.tcp]
-    idle = next((pool.idle_timeout for pool in pools if pool.idle_timeout is not None), None)
-    age = next((pool.max_connection_duration for pool in pools if pool.max_connection_duration is not None), None)
-    if idle is not None:
-        message.idle_timeout.FromTimedelta(idle)
-    if age is not None:
-        message.max_downstream_connection_duration.FromTimedelta(age)
-
-
-def _hashes_source(policy: Effective) -> bool:
-    hashing = policy.load_balancer.consistent_hash if policy.load_balancer else None
-    return bool(hashing and hashing.use_source_ip)
-
-
-def _tunnel(message: TcpProxy, tunnel: Tunnel) -> None:
-    host = f"[{tunnel.target_host}]" if ":" in tunnel.target_host else tunnel.target_host
-    message.tunneling_config.hostname = f"{host}:{tunnel.target_port}"
-    message.tunneling_config.use_post = tunnel.protocol.upper() == "POST"
 
 
 def holds(match: L4Match, policy: Policy[VirtualService], place: Place) -> bool:
@@ -275,7 +230,7 @@ class _Builder:
         self._findings.extend(_unreadable(written, text) for text, block in found if not block)
         return tuple(dict.fromkeys(block for _, block in found if block)) if subnets else tuple(default)
 
-    def _proxy(self, policy: Policy[VirtualService], route: Sequence[RouteDestination], path: FieldPath) -> TcpProxy:
+    def _proxy(self, policy: Policy[VirtualService], route: Sequence[RouteDestination], path: FieldPath) -> Any:
         shares: list[Share] = []
         for number, share in enumerate(route):
             where = (*path, number, "destination")

@@ -59,6 +59,7 @@ class Chain:
         transport_socket: A `TransportSocket` that ends TLS, or None for connections that stay as they are.
         routes: An `Rds`, or a `RouteConfiguration` that becomes part of the listener: an HTTP connection manager.
         tcp: A `TcpProxy` message instead.
+        before: Network `Filter`s before a TCP proxy.
         stats: What an HTTP connection manager counts under, in place of the listener's name.
     """
 
@@ -71,6 +72,7 @@ class Chain:
     transport_socket: Any = None
     routes: Any = None
     tcp: Any = None
+    before: tuple[Any, ...] = ()
     stats: str = ""
 
     @property
@@ -163,6 +165,7 @@ def _fill(
         message.ClearField("filter_chain_match")
     if chain.transport_socket is not None:
         message.transport_socket.CopyFrom(chain.transport_socket)
+    message.filters.extend(chain.before)
     if chain.tcp is not None:
         message.filters.add(name=_TCP_PROXY).typed_config.Pack(_proxy(chain.tcp, prototypes), deterministic=True)
     else:

@@ -12,6 +12,7 @@ from typing import Self
 
 from reconciler.compile import names
 from reconciler.compile.arrivals import Arrival, by_place, places, with_interception, without_interception
+from reconciler.compile.clusters import Clusters
 from reconciler.compile.compositions import Compositions
 from reconciler.compile.index import Index
 from reconciler.compile.scope import EVERYTHING, Scope
@@ -92,10 +93,10 @@ class _Landscape:
 class Outbounds:
     """The outbound sides of one mesh; sidecars that see the same share them."""
 
-    def __init__(self, index: Index, settings: MeshSpec) -> None:
+    def __init__(self, index: Index, settings: MeshSpec, clusters: Clusters) -> None:
         self._index = index
         self._settings = settings
-        self._compositions = Compositions(index)
+        self._compositions = Compositions(index, clusters)
         self._landscapes: dict[tuple[_Ground, str], _Landscape] = {}
         self._known: dict[tuple[Key | None, Viewer, str], OutboundSide] = {}
 

@@ -10,7 +10,6 @@ from reconciler.compile.chains import distinct
 from reconciler.compile.connections import (
     Connected,
     joined,
-    proxy_to,
     tcp_chains,
     tls_chains,
     to_service,
@@ -18,6 +17,7 @@ from reconciler.compile.connections import (
 from reconciler.compile.index import Index
 from reconciler.compile.listeners import Chain
 from reconciler.compile.names import ClusterRef
+from reconciler.compile.tcpproxies import proxy_to
 from reconciler.compile.viewer import Place, Viewer
 from reconciler.errors import Severity
 from reconciler.model.protos import to_dict
