@@ -9,8 +9,6 @@ def is_address(host: str) -> bool:
     """Whether this is an IP address rather than a name. One with a zone (`fe80::1%eth0`) is none: Envoy refuses listeners on it."""
     if ":" not in host and not host[-1:].isdigit():
         return False  # most hosts are names, and are told quickly
-    if ":" not in host and not host[:1].isdigit():
-        return False  # most hosts are names, and parsing is slow
     try:
         ipaddress.ip_address(host)
     except ValueError:
