@@ -43,9 +43,10 @@ class _Inside:
         self._folder = FolderTree(folder)
 
     def files(self, folder: str) -> Sequence[TreeFile]:
-        if folder != _POLICIES:
+        head, _, rest = folder.partition("/")
+        if head != _POLICIES:
             return ()
-        return [replace(file, path=f"{_POLICIES}/{file.path}") for file in self._folder.files("")]
+        return [replace(file, path=f"{_POLICIES}/{file.path}") for file in self._folder.files(rest)]
 
     def read(self, file: TreeFile) -> bytes:
         return self._folder.read(replace(file, path=file.path.removeprefix(f"{_POLICIES}/")))
