@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from reconciler.yamldoc import dump
+from tests.compile import httprules
 
 NAMESPACES = ("default", "shop")
 NAMES = ("a", "b", "c")
@@ -66,36 +67,14 @@ _DESTINATIONS = st.fixed_dictionaries(
         "port": st.fixed_dictionaries({"number": st.sampled_from(PORTS)}),
     },
 )
-_STRINGS = st.fixed_dictionaries({}, optional={"exact": st.sampled_from(["x", "y"])})
-_MATCHES = st.fixed_dictionaries(
-    {},
-    optional={
-        "name": st.sampled_from(NAMES),
-        "uri": st.sampled_from([{"exact": "/x"}, {"prefix": "/"}, {"prefix": "/y"}, {"regex": ".*"}]),
-        "headers": st.dictionaries(st.sampled_from(["h1", "h2", "h3"]), _STRINGS, max_size=3),
-    },
+_RULES = httprules.rules(
+    destinations=_DESTINATIONS,
+    gateways=st.sampled_from([["mesh"], ["g"], ["shop/h", "mesh"]]),
+    ports=PORTS,
+    delegates=st.fixed_dictionaries(
+        {"name": st.sampled_from(NAMES)}, optional={"namespace": st.sampled_from(NAMESPACES)}
+    ),
 )
-_RULES = st.fixed_dictionaries(
-    {
-        "route": st.lists(
-            st.builds(
-                lambda destination, weight: {"destination": destination, "weight": weight},
-                _DESTINATIONS,
-                st.integers(1, 100),
-            ),
-            min_size=1,
-            max_size=3,
-        )
-    },
-    optional={
-        "name": st.sampled_from(["primary", "other"]),
-        "match": st.lists(_MATCHES, max_size=2),
-        "timeout": st.sampled_from(["0s", "1s"]),
-        "retries": st.sampled_from([{"attempts": 0}, {"attempts": 2, "retryOn": "503,reset"}]),
-    },
-)
-
-
 _SHARES = st.lists(
     st.builds(
         lambda destination, weight: {"destination": destination, "weight": weight}, _DESTINATIONS, st.integers(0, 100)
@@ -122,7 +101,7 @@ _TLS_RULES = st.fixed_dictionaries({"route": _SHARES, "match": st.lists(_NAMED, 
 @st.composite
 def _virtual_services(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
     spec = {
-        "hosts": draw(st.lists(_PATTERNS, min_size=1, max_size=2, unique=True)),
+        "hosts": draw(st.one_of(st.just([]), *[st.lists(_PATTERNS, min_size=1, max_size=2, unique=True)] * 3)),
         "gateways": draw(st.lists(st.sampled_from(["mesh", "g", "default/g", "shop/h"]), max_size=2, unique=True)),
         "http": draw(st.lists(_RULES, min_size=1, max_size=3)),
         "tcp": draw(st.lists(_TCP_RULES, max_size=2)),
@@ -136,7 +115,9 @@ def _virtual_services(draw: st.DrawFn, name: str, namespace: str) -> dict[str, A
 def _rules(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
     subsets = [{"name": item, "labels": {"version": item}} for item in draw(st.sets(st.sampled_from(SUBSETS)))]
     host = draw(st.one_of(_HOSTS, st.just("*.cluster.local")))
-    return _document("DestinationRule", name, namespace, {"host": host, "subsets": subsets})
+    key = draw(st.sampled_from([None, {"httpHeaderName": "x-user"}, {"httpCookie": {"name": "c", "ttl": "0s"}}]))
+    policy = {"trafficPolicy": {"loadBalancer": {"consistentHash": key}}} if key else {}
+    return _document("DestinationRule", name, namespace, {"host": host, "subsets": subsets, **policy})
 
 
 @st.composite
