@@ -33,7 +33,10 @@ class Arrival:
 
 
 def places(service: Service) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The single addresses of a service in their shortest form, and its blocks of addresses; what is neither is left out."""
+    """The single addresses of a service in their shortest form, and its blocks of addresses; what is neither is left out.
+
+    `0.0.0.0` and `::` are no addresses that anybody calls: Istio has them for none.
+    """
     singles: dict[str, None] = {}
     blocks: dict[str, None] = {}
     for text in service.addresses:
@@ -42,7 +45,8 @@ def places(service: Service) -> tuple[tuple[str, ...], tuple[str, ...]]:
             continue
         network = ipaddress.ip_network(block)
         if network.num_addresses == 1 and "/" not in text:
-            singles[str(network.network_address)] = None
+            if not network.network_address.is_unspecified:
+                singles[str(network.network_address)] = None
         else:
             blocks[block] = None
     return tuple(singles), tuple(blocks)
@@ -58,7 +62,7 @@ def without_interception(service: Service, port: Port, loopback: str) -> Iterato
     taken = {(endpoint.address, endpoint.ports.get(port.name)) for endpoint in service.endpoints}
     singles, _ = places(service)
     for address in singles:
-        if (address, port.number) not in taken and address != loopback:
+        if (address, port.number) not in taken and (address != loopback or _nameless(port)):
             yield Arrival(service=service, port=port, bind=address, own=True)
 
 

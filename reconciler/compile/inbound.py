@@ -146,6 +146,9 @@ def _written(
         if item.capture_mode is CaptureMode.IPTABLES and interception is Interception.NONE:
             findings.append(_without_iptables(sidecar, path))
         bound = interception is Interception.NONE or item.capture_mode is CaptureMode.NONE
+        if not bound and any(other.port == item.port.number and not other.bound for other in items):
+            findings.append(_twice(sidecar, item, path))
+            continue
         application = _application(item, workload, bound=bound)
         if application is None:
             findings.append(_unreadable(sidecar, item.default_endpoint, path))
@@ -200,6 +203,16 @@ def _unreadable(sidecar: Policy[Sidecar], text: str, path: FieldPath) -> Finding
         hint="write 127.0.0.1:PORT, 0.0.0.0:PORT (the workload's own address) or unix:///PATH",
         origin=sidecar.origin,
         path=(*path, "defaultEndpoint"),
+    )
+
+
+def _twice(sidecar: Policy[Sidecar], item: IngressListener, path: FieldPath) -> Finding:
+    return Finding(
+        code="port-clash",
+        message=f"two ingress listeners are for port {item.port.number}, and redirected connections are told apart by port alone",
+        hint="give one of them another port, or `captureMode: NONE` and a `bind` of its own",
+        origin=sidecar.origin,
+        path=(*path, "port", "number"),
     )
 
 

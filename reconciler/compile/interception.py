@@ -28,6 +28,9 @@ OUTBOUND_PORT = 15001
 INBOUND_PORT = 15006
 """Where iptables sends connections to the application."""
 
+RESERVED = frozenset({OUTBOUND_PORT, INBOUND_PORT})
+"""Ports on which nothing else can wait at all addresses."""
+
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _SOURCES = {names.ANY_ADDRESS: "127.0.0.6", names.ANY_ADDRESS_6: "::6"}
 """Whom the application sees instead of a caller whose connection is passed through: iptables lets this address alone."""
@@ -55,6 +58,7 @@ def virtual_inbound(
     chains = [
         replace(chain, name=names.listener(wildcard, port), stats=names.listener(wildcard, port), port=port)
         for port, chain in served
+        if port != INBOUND_PORT
     ]
     return build(
         direction=Direction.INBOUND,

@@ -15,6 +15,7 @@ from reconciler.compile.arrivals import Arrival, by_place, places, with_intercep
 from reconciler.compile.clusters import Clusters
 from reconciler.compile.compositions import Compositions
 from reconciler.compile.index import Index
+from reconciler.compile.interception import RESERVED
 from reconciler.compile.scope import EVERYTHING, Scope
 from reconciler.compile.sidecars import Outbound, named, unknown_traffic
 from reconciler.compile.viewer import Viewer
@@ -126,7 +127,12 @@ class Outbounds:
             for ground in _grounds(sidecar, self._settings, wildcard)
             for item in self._derived(ground, sidecar, viewer, taken, findings, reached)
         ]
-        listeners = sorted(named([*written, *derived]), key=lambda item: (item.bind, item.port, item.routes))
+        found = [*written, *derived]
+        findings.extend(_reserved(item) for item in found if _is_reserved(item))
+        listeners = sorted(
+            named(item for item in found if not _is_reserved(item)),
+            key=lambda item: (item.bind, item.port, item.routes),
+        )
         findings.extend(finding for item in listeners for finding in item.connections.findings)
         return OutboundSide(tuple(listeners), tuple(dict.fromkeys(findings)))
 
@@ -282,6 +288,20 @@ def _unreachable(service: Service, port: Port, found: Sequence[Arrival]) -> Iter
             origin=service.origin,
             path=("spec", "addresses"),
         )
+
+
+def _is_reserved(item: Outbound) -> bool:
+    return not item.bound and item.port in RESERVED and item.bind in {names.ANY_ADDRESS, names.ANY_ADDRESS_6}
+
+
+def _reserved(item: Outbound) -> Finding:
+    return Finding(
+        code="port-clash",
+        message=f"port {item.port} is where iptables sends connections, so sidecars can't take connections to it for a service",
+        hint="use another port, or give the service `addresses`",
+        origin=item.origin,
+        path=item.path,
+    )
 
 
 def _without_iptables(sidecar: Policy[Sidecar], number: int) -> Finding:
