@@ -25,8 +25,8 @@ _WRITTEN_BY_SERVERS = frozenset({
     "ownerReferences", "resourceVersion", "selfLink", "uid",
 })  # fmt: skip
 
-_SLIP = 0.75
-"""How alike (0 to 1) a key has to be to `apiVersion` or `kind` to be taken for it: `knd` and `apiversion` are."""
+_SLIP = 0.85
+"""How alike (0 to 1) a key has to be to `apiVersion` or `kind` to be taken for it: `knd` and `apiversion` are, `version` is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
