@@ -29,6 +29,9 @@ from reconciler.model.trafficpolicy import ClientTLS, ClientTLSMode
 MUTUAL_ALPN = "istio"
 """What proxies offer each other besides the protocol, so that a listener can tell them from an application's own TLS."""
 
+SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+"""The CAs that a host trusts, where Debian, Alpine, Arch and Envoy's own images have them."""
+
 _TLS = "envoy.transport_sockets.tls"
 _VERSIONS = {
     TLSProtocol.TLSV1_0: TlsParameters.TLSv1_0,
@@ -62,6 +65,10 @@ class Site:
         """The certificate of a `credentialName`."""
         folder = f"{self.certificates.directory}/{name}"
         return Certificate(f"{folder}/tls.crt", f"{folder}/tls.key")
+
+    def public(self, crl: str) -> Root:
+        """The CAs that the proxy's host trusts. Envoy has none of its own: without a file it would trust anybody."""
+        return Root(self.certificates.system_certificates or SYSTEM_CERTIFICATES, crl)
 
     def authority(self, name: str, crl: str = "") -> Root:
         """The CAs of a `credentialName`."""
@@ -106,6 +113,7 @@ def upstream(
     common.tls_params.tls_minimum_protocol_version = TlsParameters.TLSv1_2
     common.tls_params.tls_maximum_protocol_version = TlsParameters.TLSv1_3
     _present(common, () if own is None else (own,), site)
+    root = root or site.public(tls.ca_crl)
     if not tls.insecure_skip_verify:
         validation = CertificateValidationContext()
         _expect(validation, tls.subject_alt_names or tuple(names))
@@ -142,8 +150,9 @@ def downstream(tls: ServerTLS, *, site: Site, applications: Iterable[str] = ()) 
     common.alpn_protocols.extend(applications)
     _parameters(common.tls_params, tls)
     _present(common, shown, site)
-    root = _client_authority(tls, site)
+    root: Root | None = None
     if tls.mode in _ASKING:
+        root = _client_authority(tls, site) or site.public(tls.ca_crl)
         context.require_client_certificate.value = tls.mode is not ServerTLSMode.OPTIONAL_MUTUAL
         validation = CertificateValidationContext()
         _expect(validation, tls.subject_alt_names)
@@ -154,7 +163,6 @@ def downstream(tls: ServerTLS, *, site: Site, applications: Iterable[str] = ()) 
         _verify(common, validation, root, site)
     else:
         context.require_client_certificate.value = False
-        root = None
     return _secured(context, *shown, root)
 
 
@@ -211,13 +219,9 @@ def _kind_of(name: str) -> int:
     return kind
 
 
-def _verify(common: Any, validation: Any, root: Root | None, site: Site) -> None:
-    """Check the other side against a root, or the system's CAs."""
-    if root is None:
-        if validation.trust_chain_verification == CertificateValidationContext.VERIFY_TRUST_CHAIN:
-            validation.system_root_certs.SetInParent()
-        common.validation_context.CopyFrom(validation)
-    elif validation.ListFields():
+def _verify(common: Any, validation: Any, root: Root, site: Site) -> None:
+    """Check the other side against a root."""
+    if validation.ListFields():
         common.combined_validation_context.default_validation_context.CopyFrom(validation)
         _refer(common.combined_validation_context.validation_context_sds_secret_config, root, site)
     else:

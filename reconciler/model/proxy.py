@@ -71,12 +71,15 @@ class Certificates(Spec):
         certificate_chain: The proxy's own certificate, for `ISTIO_MUTUAL`.
         private_key: Its key, for `ISTIO_MUTUAL`.
         root_certificate: The CAs that other proxies are checked against, for `ISTIO_MUTUAL`.
+        system_certificates: The CAs that others are checked against where a policy names none;
+            `/etc/ssl/certs/ca-certificates.crt` by default.
     """
 
     directory: str = ""
     certificate_chain: str = ""
     private_key: str = ""
     root_certificate: str = ""
+    system_certificates: str = ""
 
 
 class Proxy(Spec):

@@ -16,6 +16,8 @@ import pytest
 
 from reconciler.compile.names import ClusterRef
 from reconciler.compile.viewer import Viewer
+from reconciler.model.proxy import Certificates
+from tests.certificates import Authority, Pair
 from tests.compile.envoys import application
 from tests.compile.onecluster import alone, rule
 from tests.compile.reached import Reached, reached
@@ -297,3 +299,40 @@ def _same_as_shown(live: Reached) -> None:
     assert {id_: item.version for id_, item in shown.resources.items()} == {
         id_: item.version for id_, item in live.view.resources.items()
     }
+
+
+@contextmanager
+def _secure(pair: Pair, authority: Authority) -> Iterator[int]:
+    """An HTTPS server with this certificate; its port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Answering,), {"status": 204}))
+    server.socket = authority.server_context(pair).wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign] -- a refused handshake is what is tested
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_tls_without_a_named_authority_trusts_the_systems_and_nobody_else(tmp_path: Path) -> None:
+    """The request's host is asked for and has to be in the certificate; another authority's certificate is refused."""
+    known, unknown = Authority(tmp_path / "known"), Authority(tmp_path / "unknown")
+    with ExitStack() as stack:
+        good = stack.enter_context(_secure(known.issue("x.example.com"), known))
+        bad = stack.enter_context(_secure(unknown.issue("x.example.com"), unknown))
+        other = ClusterRef("y.example.com", 80)
+        tls = "{tls: {mode: SIMPLE}}"
+        texts = (
+            _entry(_at(good)),
+            _entry(_at(bad), host=other.host),
+            rule(tls, host=_HOST),
+            rule(tls, host=other.host, name="y"),
+        )
+        system = Certificates(system_certificates=str(known.root))
+        live = stack.enter_context(reached(tmp_path, [_REF, other], *texts, certificates=system))
+        assert live.ask(_REF, host=_HOST)[0] == 204
+        assert live.ask(_REF, host="z.example.com")[0] == 503
+        assert live.ask(other, host=_HOST)[0] == 503

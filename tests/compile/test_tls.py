@@ -43,9 +43,11 @@ def names(secured: Any) -> list[str]:
 
 
 def test_simple_tls_trusts_the_system_unless_a_file_is_named() -> None:
-    """`caCertificates` defaults to the system's CAs, as in Istio."""
+    """`caCertificates` defaults to the system's CAs, as in Istio: a file, for Envoy has none and would trust anybody."""
     plain = upstream(client('{"mode": "SIMPLE", "sni": "a.example"}'), site=SITE)
-    assert context(plain)["common_tls_context"]["validation_context"] == {"system_root_certs": {}}
+    assert names(plain) == ["file-root:/etc/ssl/certs/ca-certificates.crt"]
+    elsewhere = Site(FilesSource("/e"), Certificates(system_certificates="/etc/pki/ca.pem"))
+    assert names(upstream(client('{"mode": "SIMPLE"}'), site=elsewhere)) == ["file-root:/etc/pki/ca.pem"]
     assert context(plain)["sni"] == "a.example"
     named = upstream(client('{"mode": "SIMPLE", "caCertificates": "/ca.pem", "caCrl": "/crl.pem"}'), site=SITE)
     assert names(named) == ["file-root:/ca.pem~/crl.pem"]

@@ -25,6 +25,7 @@ _CERTIFICATES = {
     "certificate_chain": "certificateChain",
     "private_key": "privateKey",
     "root_certificate": "rootCertificate",
+    "system_certificates": "systemCertificates",
 }
 
 
