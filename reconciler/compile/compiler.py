@@ -6,13 +6,13 @@ Pure: the same mesh, services and templates give the same bytes in every process
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from reconciler.compile import applications, doors, gateways, inbound, interception, names, sidecars
 from reconciler.compile.clusters import Clusters
-from reconciler.compile.configurations import Configurations, Routed
+from reconciler.compile.configurations import Configurations
 from reconciler.compile.inbound import Inbound
 from reconciler.compile.index import Index
 from reconciler.compile.listeners import Chain, Direction, build
@@ -36,6 +36,7 @@ from reconciler.model.secrets import secret_resource
 from reconciler.model.serviceentry import WorkloadEntry
 from reconciler.model.services import Service
 from reconciler.model.sidecar import Sidecar
+from reconciler.model.virtualservice import VirtualService
 from reconciler.model.visibility import visible
 
 
@@ -60,11 +61,66 @@ def compile_mesh(mesh: Mesh, services: Sequence[Service], prototypes: Prototypes
         services: Declared and discovered ones, in any order; of two with one host the first by namespace is used.
         prototypes: The templates in force.
     """
-    compiler = _Compiler(mesh, Index.of(mesh, services), prototypes)
-    proxies = sorted(mesh.proxies, key=lambda policy: policy.key)
-    views = {proxy.key: compiler.view(proxy) for proxy in proxies}
-    findings = {*compiler.findings, *port_clashes(compiler.sockets, compiler.places)}
-    return Compiled(MappingProxyType(views), tuple(sorted(findings, key=_finding_order)))
+    return Compilation.of(mesh, services, prototypes).compiled()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compilation:
+    """A compiled mesh with all that was made on the way, from which one with other rules can be made.
+
+    Attributes:
+        behind: By proxy, the keys of its route configurations.
+        findings: Those that no rule of a VirtualService has a part in.
+    """
+
+    mesh: Mesh
+    index: Index
+    configurations: Configurations
+    views: Mapping[Key, View]
+    behind: Mapping[Key, tuple[object, ...]]
+    findings: frozenset[Finding]
+
+    @classmethod
+    def of(cls, mesh: Mesh, services: Sequence[Service], prototypes: Prototypes) -> Self:
+        """Compile a mesh from nothing."""
+        index = Index.of(mesh, services)
+        compiler = _Compiler(mesh, index, prototypes)
+        proxies = sorted(mesh.proxies, key=lambda policy: policy.key)
+        views = {proxy.key: compiler.view(proxy) for proxy in proxies}
+        return cls(
+            mesh=mesh,
+            index=index,
+            configurations=compiler.configurations,
+            views=MappingProxyType(views),
+            behind=compiler.behind,
+            findings=frozenset((*compiler.findings, *port_clashes(compiler.sockets, compiler.places))),
+        )
+
+    def edited(self, mesh: Mesh, policies: Mapping[Key, Policy[VirtualService]]) -> Self | None:
+        """The same for a mesh in which nothing differs but the `http` rules of these VirtualServices, none of them delegated.
+
+        None if more than routes changes by it.
+        """
+        index = self.index.edited(policies)
+        configurations = self.configurations.edited(index, policies)
+        if configurations is None:
+            return None
+        views = dict(self.views)
+        for proxy in mesh.proxies:
+            if proxy.spec.push.runtime is not None:
+                views[proxy.key] = runtime_view(proxy, proxy.spec.push.runtime, mesh)
+            changed = [
+                key for key in self.behind.get(proxy.key, ()) if configurations[key] is not self.configurations[key]
+            ]
+            if changed:
+                views[proxy.key] = views[proxy.key].exchanged(configurations[key].resource for key in changed)
+        return replace(self, mesh=mesh, index=index, configurations=configurations, views=MappingProxyType(views))
+
+    def compiled(self) -> Compiled:
+        """What comes out."""
+        used = {key for keys in self.behind.values() for key in keys}
+        findings = {*self.findings, *(finding for key in used for finding in self.configurations[key].findings)}
+        return Compiled(self.views, tuple(sorted(findings, key=_finding_order)))
 
 
 def _finding_order(finding: Finding) -> tuple[str, int, list[str], str, str]:
@@ -79,6 +135,7 @@ class _Compiler:
     Attributes:
         sockets: By proxy, what its view binds.
         places: The address at which a proxy certainly is.
+        behind: By proxy, the keys of its route configurations.
     """
 
     def __init__(self, mesh: Mesh, index: Index, prototypes: Prototypes) -> None:
@@ -86,10 +143,11 @@ class _Compiler:
         self._index = index
         self._prototypes = prototypes
         self._clusters = Clusters(index, prototypes, interception=mesh.settings.interception)
-        self._configurations = Configurations(index=index, prototypes=prototypes, clusters=self._clusters)
+        self.configurations = Configurations(index=index, prototypes=prototypes, clusters=self._clusters)
         self._outbounds = Outbounds(index, mesh.settings, self._clusters)
         self._filters: dict[Viewer, tuple[Any, ...]] = {}
         self.findings: list[Finding] = []
+        self.behind: dict[Key, tuple[object, ...]] = {}
         self.sockets: dict[Key, list[Socket]] = {}
         self.places: dict[Key, str] = {}
 
@@ -117,8 +175,8 @@ class _Compiler:
         outbound = sidecars.one_in_a_place(side.listeners)
         filters = self._http_filters(Direction.OUTBOUND, viewer)
         out = [sidecars.listener(item, self._prototypes, source=site.source, http_filters=filters) for item in outbound]
-        routed = {item.routes: self._configurations.sidecar(item, viewer) for item in outbound if item.routes}
-        out.extend(self._behind(routed.values(), site, viewer, clusters=reached_clusters(outbound)))
+        routed = {item.routes: self.configurations.sidecar(item, viewer) for item in outbound if item.routes}
+        out.extend(self._behind(proxy, routed.values(), site, viewer, clusters=reached_clusters(outbound)))
         if workload is not None:
             out.extend(self._inbound(proxy, workload, sidecar, site))
         if self._intercepting:
@@ -186,7 +244,7 @@ class _Compiler:
         opened = [(door, doors.opened(self._index, door, viewer=viewer, site=site)) for door in found]
         self.findings.extend(finding for _, item in opened for finding in item.findings)
         routed = [
-            self._configurations.gateway(part.name, part.place, part.hosts, redirected=part.redirected)
+            self.configurations.gateway(part.name, part.place, part.hosts, redirected=part.redirected)
             for _, item in opened
             for part in item.behind
         ]
@@ -201,7 +259,7 @@ class _Compiler:
         return [
             *listeners,
             *map(secret_resource, secrets),
-            *self._behind(routed, site, viewer, clusters=clusters),
+            *self._behind(proxy, routed, site, viewer, clusters=clusters),
         ]
 
     def _listener(
@@ -217,16 +275,22 @@ class _Compiler:
         )
 
     def _behind(
-        self, routed: Iterable[Routed], site: Site, viewer: Viewer, *, clusters: Iterable[ClusterRef] = ()
+        self,
+        proxy: Policy[Proxy],
+        routed: Iterable[object],
+        site: Site,
+        viewer: Viewer,
+        *,
+        clusters: Iterable[ClusterRef] = (),
     ) -> Iterator[Resource]:
-        """Every cluster that these route configurations can lead to with its endpoints, and the configurations.
+        """Every cluster that route configurations, by their keys, can lead to with its endpoints, and the configurations.
 
         `clusters` are led to by connections that are passed on whole.
 
         By type and name, which is how a view sorts them: sorting what is sorted costs next to nothing.
         """
-        items = tuple(routed)
-        self.findings.extend(finding for item in items for finding in item.findings)
+        keys = self.behind[proxy.key] = tuple(routed)
+        items = [self.configurations[key] for key in keys]
         refs = sorted({*clusters, *(ref for item in items for ref in item.clusters)}, key=lambda ref: ref.name)
         built = [self._clusters.resources(ref, site, viewer=viewer) for ref in refs]
         self.findings.extend(finding for item in built for finding in item.findings)

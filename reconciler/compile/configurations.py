@@ -6,7 +6,7 @@ server and a VirtualService have in common (`gateway.go`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from envoy.config.route.v3.route_components_pb2 import VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
 from reconciler.compile import names
+from reconciler.compile.assembled import Assembled, Piece, encoded
 from reconciler.compile.clusters import Clusters
 from reconciler.compile.index import Index
 from reconciler.compile.names import ClusterRef
@@ -23,10 +24,8 @@ from reconciler.compile.scope import Scope
 from reconciler.compile.sidecars import Outbound, Unknown
 from reconciler.compile.viewer import Place, Viewer
 from reconciler.model.hosts import aliases, covers, is_address
+from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
-from reconciler.model.origin import Finding
-from reconciler.model.protos import resource
-from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.services import Service
 from reconciler.model.virtualservice import VirtualService
 from reconciler.model.visibility import exported, visible
@@ -38,46 +37,72 @@ _NO_ROUTES = Translated((), frozenset())
 
 
 @dataclass(frozen=True, slots=True)
-class Routed:
-    """A route configuration, the clusters it needs, and what is wrong with it."""
-
-    resource: Resource
-    clusters: frozenset[ClusterRef]
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Host:
     """A virtual host to be.
 
     Attributes:
         domains: Its own name first.
         redirected: Whether requests without TLS are sent to `https`.
+        policies: The VirtualServices whose rules it has.
+        again: Makes it from another mesh in which nothing but these rules differs.
     """
 
     name: str
     domains: tuple[str, ...]
     translated: Translated
     redirected: bool = False
+    policies: tuple[Key, ...] = ()
+    again: Callable[[Configurations], _Host] | None = None
 
 
 class Configurations:
     """The route configurations of one mesh; proxies with equal ones share them."""
 
-    def __init__(self, *, index: Index, prototypes: Prototypes, clusters: Clusters) -> None:
+    def __init__(
+        self,
+        *,
+        index: Index,
+        prototypes: Prototypes,
+        clusters: Clusters,
+        kept: Mapping[object, Assembled] | None = None,
+    ) -> None:
         self._index = index
         self._prototypes = prototypes
         self._clusters = clusters
         self._translations = Translations(index, prototypes)
-        self._sidecars: dict[tuple[str, bool, int, Scope, Unknown, Viewer], Routed] = {}
-        self._hosts: dict[tuple[object, ...], Any] = {}
+        self._kept: dict[object, Assembled] = dict(kept or {})
+        self._hosts: dict[tuple[object, ...], bytes] = {}
 
-    def sidecar(self, listener: Outbound, viewer: Viewer) -> Routed:
-        """What a sidecar has behind an outbound listener."""
+    def __getitem__(self, key: object) -> Assembled:
+        """What a key stands for."""
+        return self._kept[key]
+
+    def edited(self, index: Index, policies: Collection[Key]) -> Configurations | None:
+        """The same for a mesh in which nothing differs but the `http` rules of some VirtualServices.
+
+        None if these lead to other clusters than before, or if there is another virtual host: then more than routes changes.
+        """
+        other = Configurations(index=index, prototypes=self._prototypes, clusters=self._clusters, kept=self._kept)
+        for key, assembled in self._kept.items():
+            if not assembled.absent.isdisjoint(policies):
+                return None
+            pieces: dict[int, Piece] = {}
+            for number in assembled.positions(policies):
+                before = assembled.pieces[number]
+                host: _Host = before.recipe.again(other)
+                if not host.translated.routes or host.translated.clusters != before.clusters:
+                    return None
+                pieces[number] = other._piece(replace(host, domains=before.recipe.domains))
+            if pieces:
+                other._kept[key] = assembled.exchanged(pieces)
+        return other
+
+    def sidecar(self, listener: Outbound, viewer: Viewer) -> object:
+        """What a sidecar has behind an outbound listener: the key that stands for it here."""
         key = (listener.routes, listener.proxying, listener.port, listener.scope, listener.unknown, viewer)
-        if key not in self._sidecars:
-            self._sidecars[key] = self._sidecar(listener, viewer)
-        return self._sidecars[key]
+        if key not in self._kept:
+            self._kept[key] = self._sidecar(listener, viewer)
+        return key
 
     def gateway(
         self,
@@ -86,8 +111,8 @@ class Configurations:
         hosts: Iterable[tuple[str, tuple[Policy[VirtualService], ...]]],
         *,
         redirected: Collection[str] = (),
-    ) -> Routed:
-        """What a gateway has behind a port: for each host the routes of its VirtualServices, those that match all last.
+    ) -> object:
+        """What a gateway has behind a port, as the key that stands for it here: for each host the routes of its VirtualServices, those that match all last.
 
         Of several VirtualServices the one that names the host most exactly goes first, then the first by key. Without any
         host every request is a 404, answered by a virtual host that says so.
@@ -100,36 +125,55 @@ class Configurations:
                 routes for them or not.
         """
         routed = dict(hosts)
-        found: list[_Host] = []
-        for host in sorted({*routed, *redirected}):
-            ranked = sorted(
-                ((self._exactness(policy, host), policy) for policy in routed.get(host, ())),
-                key=lambda item: (-item[0], item[1].key),
-            )
-            translated = self._translations.together(host, ranked, place) if ranked else _NO_ROUTES
-            secured = any(covers(pattern, host) for pattern in redirected)
-            found.append(_Host(names.virtual_host(host, place.port), (_in_header(host),), translated, secured))
-        if not found:
-            found.append(_Host(names.virtual_host(names.BLACKHOLE, place.port), ("*",), _NO_ROUTES))
-        message = self._configuration(name)
-        message.virtual_hosts.extend(self._virtual_host(item, item.domains) for item in sorted(found, key=_by_name))
-        return _routed(message, found, ())
+        policies = tuple((host, tuple(policy.key for policy in items)) for host, items in sorted(routed.items()))
+        key = (name, place, policies, tuple(sorted(redirected)))
+        if key not in self._kept:
+            found = [
+                self.of_host(host, dict(policies).get(host, ()), place, redirected=redirected)
+                for host in sorted({*routed, *redirected})
+            ]
+            if not found:
+                found.append(_Host(names.virtual_host(names.BLACKHOLE, place.port), ("*",), _NO_ROUTES))
+            pieces = [self._piece(item) for item in sorted(found, key=_by_name)]
+            self._kept[key] = Assembled(self._configuration(name), tuple(pieces))
+        return key
 
-    def _sidecar(self, listener: Outbound, viewer: Viewer) -> Routed:
+    def of_host(self, host: str, keys: tuple[Key, ...], place: Place, *, redirected: Collection[str]) -> _Host:
+        """A host at a gateway, with the rules of these VirtualServices."""
+        policies = [self._index.virtual_services[key] for key in keys]
+        ranked = sorted(
+            ((self._exactness(policy, host), policy) for policy in policies), key=lambda item: (-item[0], item[1].key)
+        )
+        return _Host(
+            name=names.virtual_host(host, place.port),
+            domains=(_in_header(host),),
+            translated=self._translations.together(host, ranked, place) if ranked else _NO_ROUTES,
+            redirected=any(covers(pattern, host) for pattern in redirected),
+            policies=keys,
+            again=lambda other: other.of_host(host, keys, place, redirected=redirected),
+        )
+
+    def _sidecar(self, listener: Outbound, viewer: Viewer) -> Assembled:
+        absent: set[Key] = set()
         services = [*self._visible(listener, viewer)]
-        hosts = [self._of_service(service, port, listener, viewer) for service, port in services]
+        hosts = [self.of_service(service, port, listener, viewer) for service, port in services]
         if listener.proxying or listener.port == _DEFAULT_PORT:
-            hosts.extend(self._unknown_hosts(listener, viewer))
+            unknown = [*self._unknown_hosts(listener, viewer)]
+            hosts.extend(item for item in unknown if item.translated.routes)
+            absent.update(key for item in unknown if not item.translated.routes for key in item.policies)
         hosts.sort(key=_by_name)
-        message = self._configuration(listener.routes)
+        frame = self._configuration(listener.routes)
         if listener.proxying:
-            message.ignore_port_in_host_matching = False
+            frame.ignore_port_in_host_matching = False
         claimed = _claims(hosts)
-        message.virtual_hosts.extend(self._virtual_host(item, domains) for item, domains in claimed if domains)
+        pieces = [self._piece(replace(item, domains=domains)) for item, domains in claimed if domains]
         if not any("*" in domains for _, domains in claimed):
-            message.virtual_hosts.add().CopyFrom(self._rest(listener.unknown))
-        offered = (ref for service, port in services for ref in self._clusters.of_service(service, port, viewer=viewer))
-        return _routed(message, hosts, offered)
+            pieces.append(Piece(encoded(self._rest(listener.unknown)), frozenset()))
+        offered = {ref for service, port in services for ref in self._clusters.of_service(service, port, viewer=viewer)}
+        for item in (item for item, domains in claimed if not domains):
+            offered.update(item.translated.clusters)
+            absent.update(item.policies)
+        return Assembled(frame, tuple(pieces), frozenset(offered), frozenset(absent))
 
     def _visible(self, listener: Outbound, viewer: Viewer) -> Iterator[tuple[Service, int]]:
         """The services in scope whose requests are routed one by one, with the port that is meant.
@@ -145,7 +189,7 @@ class Configurations:
                 chosen = sorted(ports) if listener.proxying else sorted(ports & {listener.port})
                 yield from ((service, port) for port in chosen)
 
-    def _of_service(self, service: Service, port: int, listener: Outbound, viewer: Viewer) -> _Host:
+    def of_service(self, service: Service, port: int, listener: Outbound, viewer: Viewer) -> _Host:
         """A service's virtual host: with the default route, if no VirtualService has any that hold here, as in Istio."""
         place = Place(viewer=viewer, port=port)
         policies = self._virtual_services(service.host, listener.scope, viewer)
@@ -158,22 +202,35 @@ class Configurations:
         )
         addresses = (item for item in service.addresses if is_address(item))
         spelled = _spelled((*domains, *addresses), port, listener)
-        return _Host(names.virtual_host(service.host, port), tuple(dict.fromkeys(spelled)), translated)
+        return _Host(
+            name=names.virtual_host(service.host, port),
+            domains=tuple(dict.fromkeys(spelled)),
+            translated=translated,
+            policies=tuple(policy.key for policy in policies),
+            again=lambda other: other.of_service(service, port, listener, viewer),
+        )
 
     def _unknown_hosts(self, listener: Outbound, viewer: Viewer) -> Iterator[_Host]:
         """Hosts of VirtualServices that no service has; Istio has them on port 80 only."""
-        place = Place(viewer=viewer, port=_DEFAULT_PORT)
         for host, candidates in self._index.mesh_routes:
-            if host in self._index.services:
-                continue
-            policies = self._in_scope(host, candidates, listener.scope, viewer)
-            translated = self._equals(host, policies, place)
-            if not translated.routes:
-                continue
-            domains = aliases(
-                host, namespace=policies[0].key.namespace, proxy_namespace=viewer.namespace, domain=self._index.domain
-            )
-            yield _Host(names.virtual_host(host, place.port), _spelled(domains, place.port, listener), translated)
+            if host not in self._index.services:
+                policies = self._in_scope(host, candidates, listener.scope, viewer)
+                if policies:
+                    yield self.of_unknown(host, tuple(policy.key for policy in policies), listener, viewer)
+
+    def of_unknown(self, host: str, keys: tuple[Key, ...], listener: Outbound, viewer: Viewer) -> _Host:
+        """A host that no service has, with the rules of these VirtualServices."""
+        place = Place(viewer=viewer, port=_DEFAULT_PORT)
+        domains = aliases(
+            host, namespace=keys[0].namespace, proxy_namespace=viewer.namespace, domain=self._index.domain
+        )
+        return _Host(
+            name=names.virtual_host(host, place.port),
+            domains=_spelled(domains, place.port, listener),
+            translated=self._equals(host, [self._index.virtual_services[key] for key in keys], place),
+            policies=keys,
+            again=lambda other: other.of_unknown(host, keys, listener, viewer),
+        )
 
     def _equals(self, host: str, policies: Sequence[Policy[VirtualService]], place: Place) -> Translated:
         return (
@@ -213,19 +270,20 @@ class Configurations:
         message.name = name
         return message
 
-    def _virtual_host(self, host: _Host, domains: tuple[str, ...]) -> Any:
-        """The message, built once for all configurations that have the same one."""
-        key = (host.name, domains, host.redirected, *map(id, host.translated.routes))
-        message = self._hosts.get(key)
-        if message is None:
-            message = self._hosts[key] = VirtualHost()
+    def _piece(self, host: _Host) -> Piece:
+        """A virtual host, encoded once for all configurations that have the same one."""
+        key = (host.name, host.domains, host.redirected, *map(id, host.translated.routes))
+        body = self._hosts.get(key)
+        if body is None:
+            message = VirtualHost()
             message.CopyFrom(self._prototypes.virtual_host)
             message.name = host.name
-            message.domains.extend(domains)
+            message.domains.extend(host.domains)
             message.routes.extend(host.translated.routes)
             if host.redirected:
                 message.require_tls = VirtualHost.ALL
-        return message
+            body = self._hosts[key] = encoded(message)
+        return Piece(body, host.translated.clusters, host.translated.findings, host.policies, host)
 
     def _rest(self, unknown: Unknown) -> Any:
         """For hosts that nobody has: passed on whole, or refused."""
@@ -276,10 +334,3 @@ def _claims(hosts: Iterable[_Host]) -> list[tuple[_Host, tuple[str, ...]]]:
         for domain in host.domains:
             owner.setdefault(domain.lower(), host.name)
     return [(host, tuple(item for item in host.domains if owner[item.lower()] == host.name)) for host in ordered]
-
-
-def _routed(message: Any, hosts: Iterable[_Host], offered: Iterable[ClusterRef]) -> Routed:
-    parts = [host.translated for host in hosts]
-    used = (ref for part in parts for ref in part.clusters)
-    findings = tuple(finding for part in parts for finding in part.findings)
-    return Routed(resource(ResourceType.ROUTE, message), frozenset((*used, *offered)), findings)

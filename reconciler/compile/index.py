@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
 from reconciler.compile.viewer import Viewer
@@ -50,9 +50,7 @@ class Rule:
             for number, subset in enumerate(policy.spec.subsets):
                 subsets.setdefault(subset.name, subset)
                 sources.setdefault(subset.name, (policy.origin, ("spec", "subsets", number)))
-        return cls(
-            key=policies[0].key, traffic_policy=speaking.spec.traffic_policy, subsets=subsets, sources=sources
-        )
+        return cls(key=policies[0].key, traffic_policy=speaking.spec.traffic_policy, subsets=subsets, sources=sources)
 
 
 class Rules:
@@ -185,6 +183,25 @@ class Index:
             gateways=tuple(_ordered(mesh.gateways)),
         )
 
+    def edited(self, policies: Mapping[Key, Policy[VirtualService]]) -> Self:
+        """The same with other rules in some VirtualServices; their hosts, gateways and visibility are as they were."""
+        exact = dict(self.mesh_routes.exact)
+        for policy in policies.values():
+            for host in (self.resolve(item, policy) for item in policy.spec.hosts):
+                if host in exact:
+                    exact[host] = _exchanged(exact[host], policies)
+        wildcards = tuple((host, _exchanged(items, policies)) for host, items in self.mesh_routes.wildcards)
+        gateways = dict(self.gateway_routes)
+        for key in {policy.resolve(name) for policy in policies.values() for name in policy.spec.gateways}:
+            if key in gateways:
+                gateways[key] = _exchanged(gateways[key], policies)
+        return replace(
+            self,
+            virtual_services={**self.virtual_services, **policies},
+            mesh_routes=HostTable(exact, wildcards),
+            gateway_routes=gateways,
+        )
+
     def rule(self, host: str, viewer: Viewer) -> Rule | None:
         """The DestinationRule for a host: the proxy's namespace first, then the service's own; most specific host first."""
         service = self.services.get(host)
@@ -199,6 +216,12 @@ class Index:
     def resolve(self, host: str, policy: Policy[S_co]) -> str:
         """A host written in a policy, in full."""
         return fqdn(host, namespace=policy.key.namespace, domain=self.domain)
+
+
+def _exchanged(
+    items: tuple[Policy[VirtualService], ...], policies: Mapping[Key, Policy[VirtualService]]
+) -> tuple[Policy[VirtualService], ...]:
+    return tuple(policies.get(item.key, item) for item in items)
 
 
 def _service_order(service: Service) -> tuple[str, str, str, int]:

@@ -6,14 +6,14 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.compile import Prototypes, compile_mesh
+from reconciler.compile import MeshCompiler, Prototypes
 from reconciler.cycle.report import Stage, Stopwatch
 from reconciler.errors import Diagnostic, PolicyError, Severity
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh
 from reconciler.model.resource import View
 from reconciler.model.tree import Tree
-from reconciler.policy import DocumentCache, load, locate
+from reconciler.policy import DocumentCache, load, locate, uncollected
 
 _REMEMBERED = 16
 
@@ -39,6 +39,7 @@ class Compiler:
 
     def __init__(self) -> None:
         self._documents = DocumentCache()
+        self._meshes = _Meshes()
         self._done: OrderedDict[str, Desired | PolicyError] = OrderedDict()
 
     def desired(self, tree: Tree, watch: Stopwatch) -> Desired:
@@ -68,8 +69,8 @@ class Compiler:
             loaded = load(tree, cache=self._documents)
             if loaded.mesh is None:
                 raise PolicyError(diagnostics=loaded.diagnostics)
-        with watch.stage(Stage.COMPILE):
-            compiled = compile_mesh(loaded.mesh, loaded.services, Prototypes.parse(loaded.templates))
+        with watch.stage(Stage.COMPILE), uncollected(0):
+            compiled = self._meshes.of(loaded.templates).compile(loaded.mesh, loaded.services)
             found = (*loaded.diagnostics, *locate(compiled.findings, tree))
             ordered = tuple(sorted(found, key=Diagnostic.sort_key))
             if any(item.severity is Severity.ERROR for item in ordered):
@@ -83,3 +84,20 @@ class Compiler:
                 warnings=ordered,
                 notes=notes,
             )
+
+
+class _Meshes:
+    """The compiler of meshes for the templates in force, with what it knows of the last mesh."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Mapping[str, str], MeshCompiler] | None = None
+
+    def of(self, templates: Mapping[str, str]) -> MeshCompiler:
+        """The last one, if the templates are the same.
+
+        Raises:
+            TemplateError: They can't be used.
+        """
+        if self._last is None or self._last[0] is not templates:
+            self._last = (templates, MeshCompiler(Prototypes.parse(templates)))
+        return self._last[1]

@@ -120,6 +120,18 @@ class View:
         ordered = {item.id: item for item in sorted(resources, key=lambda item: item.id)}
         return cls(proxy, MappingProxyType(ordered), tuple(unsupported))
 
+    def exchanged(self, resources: Iterable[Resource]) -> View:
+        """The same with other content in some of its resources.
+
+        Raises:
+            KeyError: There is no resource of that id.
+        """
+        mixed = dict(self.resources)
+        for item in resources:
+            mixed[item.id]
+            mixed[item.id] = item
+        return View(self.proxy, MappingProxyType(mixed), self.unsupported)
+
     @property
     def version(self) -> str:
         """The version of the whole view: what receipts hold."""

@@ -2,9 +2,10 @@
 
 from reconciler.policy.cache import DocumentCache
 from reconciler.policy.codes import CODES
+from reconciler.policy.collecting import uncollected
 from reconciler.policy.findings import locate
 from reconciler.policy.folder import FolderError, FolderTree
 from reconciler.policy.loaded import Loaded
 from reconciler.policy.loading import load
 
-__all__ = ["CODES", "DocumentCache", "FolderError", "FolderTree", "Loaded", "load", "locate"]
+__all__ = ["CODES", "DocumentCache", "FolderError", "FolderTree", "Loaded", "load", "locate", "uncollected"]
