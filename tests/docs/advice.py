@@ -109,6 +109,31 @@ COMPILE: Group = {
         "Services give one port of a workload different protocols.",
         "input",
     ),
+    "tcp-without-address": Entry(
+        "Give the service `addresses` that no endpoint has, or its callers a Sidecar with an `egress` listener.",
+        "Without interception, nothing says where sidecars should take connections for a TCP service (warning).",
+        "input",
+    ),
+    "address-block": Entry(
+        "Write single addresses, or set `interception: REDIRECT` in the Mesh.",
+        "Without interception, sidecars can't listen on a service's block of addresses (warning).",
+        "input",
+    ),
+    "capture-mode": Entry(
+        "Set `interception: REDIRECT` in the Mesh, or leave `captureMode` out.",
+        "A Sidecar's `captureMode: IPTABLES` in a mesh without interception.",
+        "input",
+    ),
+    "workload-address": Entry(
+        "Write the IP address at which the workload is called.",
+        "A sidecar's workload has a host name or a socket as its address, where nothing can listen for it.",
+        "input",
+    ),
+    "duplicate-match": Entry(
+        "Remove the later match, or let the two match different server names or destination subnets.",
+        "A match of a `tls` or `tcp` rule is never used: an earlier one takes all its connections (warning).",
+        "input",
+    ),
     "default-endpoint": Entry(
         "Write `127.0.0.1:PORT`, `0.0.0.0:PORT` or `unix:///PATH`.",
         "A Sidecar's `defaultEndpoint` is not where an application can be.",
