@@ -13,8 +13,8 @@ _CODES = (301, 302, 303, 307, 308)
 """The redirects that Envoy can answer with. Istio takes every 3xx, and leaves the route without an action at the others."""
 
 _STATUSES = range(200, 600)
-_MAX_BODY = 1024 * 1024
 _LARGE_BODY = 100 * 1024
+"""Where Istio begins to warn. What it refuses, 1 MiB, no file of policies has (`files.MAX_SIZE`)."""
 
 
 def check_redirect(redirect: HTTPRedirect, report: Report) -> None:
@@ -39,7 +39,7 @@ def check_redirect(redirect: HTTPRedirect, report: Report) -> None:
 
 
 def check_direct_response(response: HTTPDirectResponse, report: Report) -> None:
-    """A status that Envoy can answer with, and a body that is not too large; the report's paths begin at the response."""
+    """A status that Envoy can answer with, and a body that can be read; the report's paths begin at the response."""
     if response.status not in _STATUSES:
         message = f"{response.status} is not a status that Envoy answers with"
         report.error("value", message, "status", hint="write one from 200 to 599")
@@ -59,9 +59,6 @@ def _check_body(body: HTTPBody, report: Report) -> None:
         except binascii.Error:
             report.error("value", "bytes is not base64", field, hint="write text in `string`, or encode it")
             return
-    size = f"the body has {len(content):,} bytes"
-    if len(content) > _MAX_BODY:
-        report.error("value", f"{size}; at most {_MAX_BODY:,} are allowed", field, hint="serve it from a service")
-    elif len(content) > _LARGE_BODY:
-        message = f"{size}, and every proxy holds it in memory for every route"
+    if len(content) > _LARGE_BODY:
+        message = f"the body has {len(content):,} bytes, and every proxy holds it in memory for every route"
         report.warning("large-body", message, field, hint="serve it from a service")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.policy.rules.documents import answer, connections, doc, match, rule
 
 LONG = "x" * (100 * 1024 + 1)
-HUGE = "x" * (400 * 1024)
 
 CASES: list[tuple[str, str]] = [
     # what a rule does
