@@ -6,25 +6,23 @@ configurations come from is added for each proxy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
 
 from reconciler.compile import names
-from reconciler.compile.arrivals import Arrival, by_place, places, with_interception, without_interception
+from reconciler.compile.arrivals import Arrival
 from reconciler.compile.clusters import Clusters
 from reconciler.compile.compositions import Compositions
 from reconciler.compile.index import Index
 from reconciler.compile.interception import RESERVED
+from reconciler.compile.landscape import Ground, Landscapes
 from reconciler.compile.scope import EVERYTHING, Scope
 from reconciler.compile.sidecars import Outbound, named, unknown_traffic
 from reconciler.compile.viewer import Viewer
-from reconciler.errors import Severity
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding
 from reconciler.model.proxy import Interception, MeshSpec
-from reconciler.model.services import Port, Service
 from reconciler.model.sidecar import CaptureMode, EgressListener, Sidecar, SidecarProtocol
 
 _HTTPS = {SidecarProtocol.HTTPS, SidecarProtocol.TLS}
@@ -45,52 +43,6 @@ class OutboundSide:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """Where default listeners listen for what.
-
-    Attributes:
-        bound: Whether they open their ports themselves.
-    """
-
-    bind: str
-    bound: bool
-    scope: Scope
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Site:
-    """One place, and what arrives there.
-
-    Attributes:
-        http: Whether plain HTTP does.
-        arrivals: The others.
-        count: Of all.
-    """
-
-    bind: str
-    port: int
-    http: bool
-    arrivals: tuple[Arrival, ...]
-    count: int
-    first: Arrival
-
-    @classmethod
-    def of(cls, bind: str, port: int, group: Sequence[Arrival]) -> Self:
-        """What arrives at an address and port."""
-        others = tuple(item for item in group if not item.port.protocol.is_http)
-        http = len(others) < len(group)
-        return cls(bind=bind, port=port, http=http, arrivals=others, count=len(group), first=group[0])
-
-
-@dataclass(frozen=True, slots=True)
-class _Landscape:
-    """All places, sorted, and what is wrong with the services that have none, by host."""
-
-    sites: tuple[_Site, ...]
-    findings: tuple[tuple[str, Finding], ...]
-
-
 class Outbounds:
     """The outbound sides of one mesh; sidecars that see the same share them."""
 
@@ -98,7 +50,7 @@ class Outbounds:
         self._index = index
         self._settings = settings
         self._compositions = Compositions(index, clusters)
-        self._landscapes: dict[tuple[_Ground, str], _Landscape] = {}
+        self._landscapes = Landscapes(index)
         self._known: dict[tuple[Key | None, Viewer, str], OutboundSide] = {}
 
     def of(self, sidecar: Policy[Sidecar] | None, viewer: Viewer, *, wildcard: str = names.ANY_ADDRESS) -> OutboundSide:
@@ -186,7 +138,7 @@ class Outbounds:
 
     def _derived(
         self,
-        ground: _Ground,
+        ground: Ground,
         sidecar: Policy[Sidecar] | None,
         viewer: Viewer,
         taken: set[tuple[str, int]],
@@ -194,7 +146,7 @@ class Outbounds:
         reached: set[str],
     ) -> Iterator[Outbound]:
         unknown = unknown_traffic(self._index, self._settings, sidecar, bound=ground.bound)
-        landscape = self._landscape(ground, viewer)
+        landscape = self._landscapes.of(ground, viewer)
         findings.extend(finding for host, finding in landscape.findings if host not in reached)
         for site in landscape.sites:
             if (site.bind, site.port) in taken:
@@ -213,81 +165,29 @@ class Outbounds:
                 bound=ground.bound,
                 local=not site.first.own,
                 origin=site.first.service.origin,
-                path=("spec", "addresses") if site.first.own else _port_path(site.first.service, site.port),
+                path=site.path,
                 written=False,
             )
 
-    def _landscape(self, ground: _Ground, viewer: Viewer) -> _Landscape:
-        """Where connections arrive, which differs between namespaces only: every service is looked at once for all of one."""
-        key = (ground, viewer.namespace)
-        if key not in self._landscapes:
-            arrivals: list[Arrival] = []
-            findings: list[tuple[str, Finding]] = []
-            for service in self._index.services.values():
-                if ground.scope.sees(service, viewer):
-                    for port in service.ports:
-                        found = [*_arrivals(service, port, ground)]
-                        arrivals.extend(found)
-                        if ground.bound:
-                            findings.extend((service.host, item) for item in _unreachable(service, port, found))
-            sites = tuple(_Site.of(bind, port, group) for (bind, port), group in by_place(arrivals).items())
-            self._landscapes[key] = _Landscape(sites, tuple(findings))
-        return self._landscapes[key]
 
-
-def _arrivals(service: Service, port: Port, ground: _Ground) -> Iterator[Arrival]:
-    arriving = without_interception if ground.bound else with_interception
-    return arriving(service, port, ground.bind)
-
-
-def _grounds(sidecar: Policy[Sidecar] | None, settings: MeshSpec, wildcard: str) -> list[_Ground]:
+def _grounds(sidecar: Policy[Sidecar] | None, settings: MeshSpec, wildcard: str) -> list[Ground]:
     """Where default listeners are: everything's, or those of the egress listeners without a port."""
     if sidecar is None or not sidecar.spec.egress:
         bound = settings.interception is Interception.NONE
-        return [_Ground(names.LOOPBACK if bound else wildcard, bound, EVERYTHING)]
+        return [Ground(names.LOOPBACK if bound else wildcard, bound, EVERYTHING)]
     hosts: dict[tuple[str, bool], list[str]] = {}
     for item in sidecar.spec.egress:
         if item.port is None:
             bound = _is_bound(item, settings)
             bind = item.bind or (names.LOOPBACK if bound else wildcard)
             hosts.setdefault((bind, bound), []).extend(item.hosts)
-    return [_Ground(bind, bound, Scope.of(hosts[bind, bound], sidecar.key.namespace)) for bind, bound in sorted(hosts)]
+    return [Ground(bind, bound, Scope.of(hosts[bind, bound], sidecar.key.namespace)) for bind, bound in sorted(hosts)]
 
 
 def _is_bound(item: EgressListener, settings: MeshSpec) -> bool:
     """Whether an egress listener opens its port itself: without interception, where it says so, and to be a proxy."""
     proxying = item.port is not None and item.port.protocol is SidecarProtocol.HTTP_PROXY
     return settings.interception is Interception.NONE or item.capture_mode is CaptureMode.NONE or proxying
-
-
-def _port_path(service: Service, number: int) -> FieldPath:
-    position = next(place for place, item in enumerate(service.ports) if item.number == number)
-    return ("spec", "ports", position, "number")
-
-
-def _unreachable(service: Service, port: Port, found: Sequence[Arrival]) -> Iterator[Finding]:
-    """What of a service's addresses no listener can be at, as far as it matters to its callers."""
-    _, blocks = places(service)
-    if not found:
-        yield Finding(
-            code="tcp-without-address",
-            message=f"port {port.number} of {service.host} is {port.protocol}, and there is no address at which sidecars "
-            "could take connections for it",
-            hint="give it `addresses` with an IP address that none of its endpoints has; or give its callers a Sidecar with "
-            "an `egress` listener (`port` with protocol TCP, `bind`, `hosts`); or set Mesh.interception to REDIRECT",
-            severity=Severity.WARNING,
-            origin=service.origin,
-            path=("spec", "addresses"),
-        )
-    elif blocks:
-        yield Finding(
-            code="address-block",
-            message=f"connections to {', '.join(blocks)} do not come to sidecars, which can't listen on blocks of addresses",
-            hint="write single addresses, or set Mesh.interception to REDIRECT",
-            severity=Severity.WARNING,
-            origin=service.origin,
-            path=("spec", "addresses"),
-        )
 
 
 def _is_reserved(item: Outbound) -> bool:

@@ -98,8 +98,8 @@ def unknown_traffic(index: Index, settings: MeshSpec, sidecar: Policy[Sidecar] |
         index: The mesh.
         settings: The mesh's.
         sidecar: The one that applies.
-        bound: Whether the listener opens its port itself. Then there is no original destination, and passing connections
-            on to it would be the listener calling itself.
+        bound: Whether the listener opens its port itself. Then there is no original destination that it could pass
+            connections on to.
     """
     own = sidecar.spec.outbound_traffic_policy if sidecar else None
     policy = own or settings.outbound_traffic_policy

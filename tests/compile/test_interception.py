@@ -168,8 +168,8 @@ def test_an_application_on_loopback_is_where_its_family_is() -> None:
     assert clusters["InboundPassthroughCluster"]["upstream_bind_config"]["source_address"]["address"] == "::6"
 
 
-def test_a_listener_that_binds_never_passes_on_to_itself() -> None:
-    """An HTTP_PROXY has no original destination but its own."""
+def test_a_listener_that_binds_passes_nothing_on() -> None:
+    """A connection to an HTTP_PROXY has no original destination."""
     sidecar = """
 kind: Sidecar
 metadata: {name: s}
