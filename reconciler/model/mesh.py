@@ -11,6 +11,7 @@ from reconciler.model.gateway import Gateway
 from reconciler.model.key import Key
 from reconciler.model.origin import Origin
 from reconciler.model.proxy import MeshSpec, Proxy
+from reconciler.model.ratelimit import RateLimit
 from reconciler.model.serviceentry import ServiceEntry, WorkloadEntry
 from reconciler.model.sidecar import Sidecar
 from reconciler.model.spec import Spec
@@ -50,6 +51,7 @@ class Mesh:
     workload_entries: tuple[Policy[WorkloadEntry], ...] = ()
     gateways: tuple[Policy[Gateway], ...] = ()
     sidecars: tuple[Policy[Sidecar], ...] = ()
+    rate_limits: tuple[Policy[RateLimit], ...] = ()
     proxies: tuple[Policy[Proxy], ...] = ()
 
     def policies(self) -> Iterator[Policy[Any]]:

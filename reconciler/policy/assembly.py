@@ -23,6 +23,7 @@ _FIELDS = {
     "WorkloadEntry": "workload_entries",
     "Gateway": "gateways",
     "Sidecar": "sidecars",
+    "RateLimit": "rate_limits",
     "Proxy": "proxies",
 }
 _SETTINGS = "Mesh"

@@ -75,7 +75,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "ref-gateway": "there is no such Gateway",
         "ref-gateway-host": "the Gateway takes no requests for this host (warning)",
         "ref-workload": "there is no such WorkloadEntry",
-        "ref-route": "there is no such VirtualService, route or subset to map",
+        "ref-route": "there is no such VirtualService, rule or subset to map or to limit; or the rule is another's (warning)",
         "ref-endpoints": "a subset selects no endpoint (warning)",
         "ref-selector": "a selector selects nothing (warning)",
         "ref-port-name": "no service that selects the workload has a port of this name (warning)",
@@ -83,6 +83,9 @@ CODES: Mapping[str, str] = MappingProxyType(
         "ref-duplicate-host": "two documents claim one host",
         "conflicting-hosts": "rules of two VirtualServices take every request for one host",
         "ref-duplicate-sidecar": "two Sidecars apply to the same workloads",
+        "ref-duplicate-limit": "two RateLimits limit the same requests, or mean different things by one limit of a domain",
+        "ref-shared-port": "a limited Gateway shares a port with another one (warning)",
+        "ref-several-counts": "a local limit counts apart for each match of a rule (warning)",
         "ref-duplicate-proxy": "two proxies share an admin address or a directory",
     }
 )

@@ -11,6 +11,7 @@ from reconciler.errors import Severity
 from reconciler.model.destinationrule import DestinationRule
 from reconciler.model.gateway import Gateway
 from reconciler.model.proxy import MeshSpec, Proxy
+from reconciler.model.ratelimit import RateLimit
 from reconciler.model.serviceentry import ServiceEntry, WorkloadEntry
 from reconciler.model.sidecar import Sidecar
 from reconciler.model.spec import Spec
@@ -30,18 +31,19 @@ KINDS: Mapping[str, tuple[str, type[Spec]]] = MappingProxyType(
         "WorkloadEntry": (ISTIO, WorkloadEntry),
         "Gateway": (ISTIO, Gateway),
         "Sidecar": (ISTIO, Sidecar),
+        "RateLimit": (OWN, RateLimit),
         "Mesh": (OWN, MeshSpec),
         "Proxy": (OWN, Proxy),
     }
 )
 """Group and spec by kind."""
 
-_PLANNED = frozenset({"Rollout", "AnalysisTemplate", "RateLimit"})
+_PLANNED = frozenset({"Rollout", "AnalysisTemplate"})
 _TRAFFIC_GROUPS = ("gateway.networking.k8s.io", "gateway.networking.x-k8s.io")
 
 _INSTEAD: Mapping[str, str] = MappingProxyType(
     {
-        "EnvoyFilter": "set what it patches in envoy-templates/; for rate limits there will be RateLimit",
+        "EnvoyFilter": "set what it patches in envoy-templates/; for rate limits write a RateLimit",
         "WasmPlugin": "add the filter to envoy-templates/http-connection-manager.yaml",
         "TrafficExtension": "add the filter to envoy-templates/http-connection-manager.yaml",
         "AuthorizationPolicy": "narrow who can ask with match, exportTo and a Gateway's MUTUAL; the rest is the application's",

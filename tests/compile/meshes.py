@@ -14,6 +14,7 @@ from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Origin
 from reconciler.model.protos import decode, to_dict
 from reconciler.model.proxy import MeshSpec, Proxy
+from reconciler.model.ratelimit import RateLimit
 from reconciler.model.resource import ResourceType, View
 from reconciler.model.serviceentry import ServiceEntry, WorkloadEntry
 from reconciler.model.services import declared
@@ -27,6 +28,7 @@ _KINDS: Mapping[str, tuple[str, type[Spec]]] = {
     "DestinationRule": ("destination_rules", DestinationRule),
     "Gateway": ("gateways", Gateway),
     "Proxy": ("proxies", Proxy),
+    "RateLimit": ("rate_limits", RateLimit),
     "ServiceEntry": ("service_entries", ServiceEntry),
     "Sidecar": ("sidecars", Sidecar),
     "VirtualService": ("virtual_services", VirtualService),

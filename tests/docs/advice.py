@@ -91,6 +91,9 @@ REFERENCES: Group = {
     "ref-duplicate": "Keep one of the two.",
     "ref-duplicate-host": "Merge the two documents, or give each its own host.",
     "ref-duplicate-sidecar": "Merge the two Sidecars, or give each its own selector.",
+    "ref-duplicate-limit": "Write both into one document, narrow a target, or give the limit of a domain one meaning or two names.",
+    "ref-shared-port": "Give one of the two Gateways another port, or name hosts with `match.authority`.",
+    "ref-several-counts": "Limit the workloads instead, or write one match with a `regex`.",
     "ref-duplicate-proxy": "Give each proxy an admin address and a directory of its own.",
     "ref-proxy": Entry(
         "Write a name from the list in the message.", "`--select` or `--proxy` names no Proxy.", "input"

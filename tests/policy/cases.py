@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from tests.policy.rules.documents import OWN, doc
 from tests.policy.rules.edges import CASES as EDGES
+from tests.policy.rules.ratelimits import CASES as RATE_LIMITS
+from tests.policy.rules.ratelimits import PAIRS as LIMITS_IN_PAIRS
 from tests.policy.rules.routes import CASES as ROUTES
 from tests.policy.rules.services import CASES as SERVICES
 from tests.policy.rules.traffic import CASES as TRAFFIC
@@ -218,9 +220,10 @@ CASES: list[tuple[str, str]] = [
     ("ref-port-name", doc("WorkloadEntry", "spec: {address: 1.1.1.1, labels: {app: a}, ports: {^htp: 80}}\n")),
 ]  # fmt: skip
 
-CASES += [*ROUTES, *TRAFFIC, *SERVICES, *EDGES]
+CASES += [*ROUTES, *TRAFFIC, *SERVICES, *EDGES, *RATE_LIMITS]
 
 PAIRS: list[tuple[str, str]] = [
+    *LIMITS_IN_PAIRS,
     ("ref-duplicate", doc("Sidecar", "spec: {egress: [{hosts: ['*/*']}]}\n").replace("case", "^case") + "---\n" + doc("Sidecar", "spec: {workloadSelector: {labels: {app: a}}, egress: [{hosts: ['*/*']}]}\n").replace("case", "^case")),
     ("ref-duplicate", doc("Mesh", "spec: {}\n").replace("case", "^case") + "---\n" + doc("Mesh", "spec: {}\n").replace("case", "^mesh")),
     ("conflicting-hosts", vs("").replace("- route", "- ^route") + "---\n" + vs("").replace("- route", "- ^route").replace("[a]", "[a.default.svc.cluster.local]", 1).replace("case", "other")),

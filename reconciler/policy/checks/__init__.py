@@ -11,12 +11,14 @@ from reconciler.model.destinationrule import DestinationRule
 from reconciler.model.gateway import Gateway
 from reconciler.model.mesh import Policy
 from reconciler.model.proxy import MeshSpec, Proxy
+from reconciler.model.ratelimit import RateLimit
 from reconciler.model.serviceentry import ServiceEntry, WorkloadEntry
 from reconciler.model.sidecar import Sidecar
 from reconciler.model.virtualservice import VirtualService
 from reconciler.policy.checks.destinationrule import check_destination_rule
 from reconciler.policy.checks.gateway import check_gateway
 from reconciler.policy.checks.proxy import check_mesh, check_proxy
+from reconciler.policy.checks.ratelimit import check_rate_limit
 from reconciler.policy.checks.serviceentry import check_service_entry, check_workload_entry
 from reconciler.policy.checks.sidecar import check_sidecar
 from reconciler.policy.checks.virtualservice import check_virtual_service
@@ -38,6 +40,8 @@ def check(policy: Policy[Any], report: Report) -> None:
             check_gateway(spec, policy.key.name, report)
         case Sidecar() as spec:
             check_sidecar(spec, policy.key.namespace, report)
+        case RateLimit() as spec:
+            check_rate_limit(spec, report)
         case Proxy() as spec:
             check_proxy(spec, report)
         case MeshSpec() as spec:

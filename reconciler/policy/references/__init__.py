@@ -12,6 +12,7 @@ from reconciler.model.origin import Finding
 from reconciler.policy.documents import Failed
 from reconciler.policy.references.duplicates import check_duplicates
 from reconciler.policy.references.index import Index
+from reconciler.policy.references.ratelimits import check_rate_limits
 from reconciler.policy.references.routes import check_destination_rules, check_virtual_services
 from reconciler.policy.references.runtime import check_runtime
 from reconciler.policy.references.sidecars import check_sidecars
@@ -38,5 +39,6 @@ def check_references(mesh: Mesh, failed: Sequence[Failed], *, index: Index | Non
         *check_destination_rules(index),
         *check_workloads(index),
         *check_sidecars(index),
+        *check_rate_limits(index),
         *check_runtime(index),
     ]
