@@ -40,7 +40,16 @@ class Template:
     optional: bool = False
 
 
-_LISTENER = ("name", "address", "traffic_direction", "filter_chains", "default_filter_chain", "api_listener")
+_LISTENER = (
+    "name",
+    "address",
+    "traffic_direction",
+    "filter_chains",
+    "default_filter_chain",
+    "bind_to_port",
+    "use_original_dst",
+    "api_listener",
+)
 _ACTION = ("route.cluster", "route.weighted_clusters", "route.cluster_header", "redirect", "direct_response")
 
 TEMPLATES: Mapping[str, Template] = MappingProxyType(

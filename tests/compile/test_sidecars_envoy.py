@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
-from reconciler.compile import Prototypes, compile_mesh
+from hypothesis import HealthCheck, given, settings
+
+from reconciler.compile import Prototypes, bootstrap, compile_mesh
+from reconciler.compile.offline import offline, offline_bootstrap
+from reconciler.envoy.binary import find_envoy
+from reconciler.model.protos import to_dict
 from reconciler.model.services import declared
 from tests.certificates import Authority
 from tests.compile.backends import greeter, greeting
 from tests.compile.envoys import application, envoy, free_port
 from tests.compile.meshes import documents, house_templates, mesh_of
+from tests.compile.strategies import texts
 
 _PROXY = """
 kind: Proxy
@@ -24,6 +32,31 @@ kind: WorkloadEntry
 metadata: {{name: caller}}
 spec: {{address: 127.0.0.9, labels: {{app: caller}}}}
 """
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(documents=texts())
+def test_envoy_takes_whatever_is_compiled(documents: list[str]) -> None:
+    """Every listener of every proxy, however policies meet: two chains for one connection would cost all of them."""
+    mesh = mesh_of(*documents)
+    prototypes = Prototypes.parse(house_templates())
+    result = compile_mesh(mesh, declared(mesh), prototypes)
+    for proxy in mesh.proxies:
+        whole = offline_bootstrap(bootstrap(proxy, prototypes))
+        parts = offline(result.views[proxy.key])
+        whole.static_resources.clusters.extend(parts.clusters)
+        whole.static_resources.listeners.extend(parts.listeners)
+        command = [
+            find_envoy(),
+            "--mode",
+            "validate",
+            "--log-level",
+            "error",
+            "--config-yaml",
+            json.dumps(to_dict(whole)),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def service(
