@@ -14,7 +14,7 @@ from reconciler.compile.clusters import forwarding, loadbalancing, outliers
 from reconciler.compile.clusters.discovery import Discovery, discovery
 from reconciler.compile.clusters.endpoints import assignment, localities, members
 from reconciler.compile.clusters.localities import Spread, priorities, spread
-from reconciler.compile.clusters.pools import HttpOptions, limit, options_of
+from reconciler.compile.clusters.pools import HTTP_OPTIONS, HttpOptions, limit, options_of
 from reconciler.compile.clusters.security import Security, security, socket
 from reconciler.compile.clusters.subject import Subject
 from reconciler.compile.effective import effective
@@ -30,7 +30,7 @@ from reconciler.model.proxy import Interception
 from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.secrets import Certificate, Root
 from reconciler.model.services import Endpoint, Service
-from reconciler.model.trafficpolicy import PortTrafficPolicy, TrafficPolicy
+from reconciler.model.trafficpolicy import ClientTLSMode, PortTrafficPolicy, TrafficPolicy
 from reconciler.model.visibility import visible
 
 _DNS = "envoy.cluster.dns"
@@ -222,7 +222,7 @@ def _discover(message: Any, found: Discovery, given: Any, prototypes: Prototypes
         message.type = Cluster.ORIGINAL_DST
         loadbalancing.leave_to_cluster(message)
     elif found is Discovery.ASKED:
-        forwarding.forward(message, prototypes, subject.policy.tls)
+        forwarding.forward(message, prototypes, unchecked=_is_unchecked(message, subject))
     elif found is Discovery.NOWHERE or not given.endpoints:
         message.type = Cluster.STATIC
         message.load_assignment.cluster_name = subject.ref.name
@@ -233,6 +233,14 @@ def _discover(message: Any, found: Discovery, given: Any, prototypes: Prototypes
         message.cluster_type.name = _DNS
         message.cluster_type.typed_config.Pack(settings, deterministic=True)
         message.load_assignment.CopyFrom(given)
+
+
+def _is_unchecked(message: Any, subject: Subject) -> bool:
+    """Whether hosts that requests ask for are not checked by their own names; without TLS there is nothing to check."""
+    tls = subject.policy.tls
+    secured = tls is not None and tls.mode is not ClientTLSMode.DISABLE
+    spoken = HTTP_OPTIONS in message.typed_extension_protocol_options
+    return (secured or spoken) and not options_of(subject).auto_san
 
 
 def _placed(ref: ClusterRef, shared: _Shared, site: Site) -> Built:

@@ -17,7 +17,6 @@ from envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.sni_dynamic_f
 
 from reconciler.compile.clusters.loadbalancing import leave_to_cluster
 from reconciler.compile.prototypes import Prototypes
-from reconciler.model.trafficpolicy import ClientTLS
 
 _CACHE = "hosts"
 _CLUSTER = "envoy.clusters.dynamic_forward_proxy"
@@ -25,19 +24,17 @@ _HTTP_FILTER = "envoy.filters.http.dynamic_forward_proxy"
 _NETWORK_FILTER = "envoy.filters.network.sni_dynamic_forward_proxy"
 
 
-def forward(message: Any, prototypes: Prototypes, tls: ClientTLS | None) -> None:
+def forward(message: Any, prototypes: Prototypes, *, unchecked: bool) -> None:
     """Let a cluster connect to the host that each request asks for.
 
     Args:
         message: The cluster.
         prototypes: The templates in force.
-        tls: What its policy says; Envoy insists on checking each host's name unless told that a policy names another.
+        unchecked: Whether hosts are not checked by their own names; Envoy refuses that unless told that it is meant.
     """
     leave_to_cluster(message)
     config = ClusterConfig(dns_cache_config=_cache(prototypes))
-    config.allow_insecure_cluster_options = tls is not None and bool(
-        tls.sni or tls.subject_alt_names or tls.insecure_skip_verify
-    )
+    config.allow_insecure_cluster_options = unchecked
     message.cluster_type.name = _CLUSTER
     message.cluster_type.typed_config.Pack(config, deterministic=True)
 
