@@ -6,21 +6,13 @@ from typing import Any
 
 import pytest
 
-from reconciler.compile import Compiled, Prototypes
-from reconciler.compile.clusters import Clusters
-from reconciler.compile.configurations import Configurations
-from reconciler.compile.index import Index
-from reconciler.compile.viewer import Place, Viewer
+from reconciler.compile import Compiled
 from reconciler.model.key import Key
-from reconciler.model.protos import decode, to_dict
 from reconciler.model.resource import ResourceType
-from reconciler.model.services import declared
 from tests.compile.meshes import (
     compiled,
     documents,
     gateway_proxy,
-    house_templates,
-    mesh_of,
     messages,
     only,
     routes,
@@ -206,23 +198,27 @@ def test_a_virtual_service_without_http_rules_changes_nothing_for_requests() -> 
 
 
 def _redirected(*hosts: str) -> dict[str, dict[str, Any]]:
-    mesh = mesh_of(documents(service("a"), policy("name: x", hosts="[a.com, b.com]", extra="  gateways: [edge]\n")))
-    index, prototypes = Index.of(mesh, declared(mesh)), Prototypes.parse(house_templates())
-    configurations = Configurations(index=index, prototypes=prototypes, clusters=Clusters(index, prototypes))
-    place = Place(viewer=Viewer(namespace="default"), port=80, gateways=frozenset({"default/edge"}))
-    bound = [(host, mesh.virtual_services) for host in ("a.com", "b.com")]
-    routed = configurations.gateway("http.80", place, bound, redirected=hosts)
-    return {item["name"]: item for item in to_dict(decode(routed.resource))["virtual_hosts"]}
+    """The virtual hosts of a gateway with rules for two hosts, where these hosts are redirected to https."""
+    gateway = f"""
+kind: Gateway
+metadata: {{name: edge}}
+spec:
+  servers:
+  - {{port: {{number: 81, name: h, protocol: HTTP}}, hosts: ["a.com", "b.com"]}}
+  - {{port: {{number: 81, name: r, protocol: HTTP}}, hosts: [{", ".join(f"'{host}'" for host in hosts)}], tls: {{httpsRedirect: true}}}}
+"""
+    rules = policy("name: x", hosts="[a.com, b.com]", extra="  gateways: [edge]\n")
+    return _hosts(service("a"), rules, gateway, gateway_proxy(), name="http.81")
 
 
 def test_hosts_that_are_redirected_to_https_need_no_virtual_service() -> None:
     """Every request there is answered with a redirect, whatever routes there are."""
     hosts = _redirected("a.com", "c.com", "*.d.com")
     assert {name: item.get("require_tls") for name, item in hosts.items()} == {
-        "a.com:80": "ALL", "b.com:80": None, "c.com:80": "ALL", "*.d.com:80": "ALL",
+        "a.com:81": "ALL", "b.com:81": None, "c.com:81": "ALL", "*.d.com:81": "ALL",
     }  # fmt: skip
-    assert "routes" not in hosts["c.com:80"]
-    assert hosts["a.com:80"]["routes"][0]["name"] == "x"
+    assert "routes" not in hosts["c.com:81"]
+    assert hosts["a.com:81"]["routes"][0]["name"] == "x"
 
 
 def test_a_redirected_wildcard_takes_the_hosts_under_it() -> None:

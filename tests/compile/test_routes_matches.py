@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from reconciler.compile import Prototypes
+from reconciler.compile.index import Index
+from reconciler.compile.routes import Translations
 from reconciler.compile.routes.conditions import holds
 from reconciler.compile.viewer import Place, Viewer
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import Origin
+from reconciler.model.services import declared
 from reconciler.model.virtualservice import HTTPMatch, VirtualService
-from tests.compile.meshes import compiled, documents, gateway_proxy, only, routes
+from tests.compile.meshes import compiled, documents, gateway_proxy, house_templates, mesh_of, only, routes
 from tests.compile.routed import SERVICES, TO_A, one, policy, routed
 
 _OWNER = Policy("VirtualService", Key("shop", "v"), VirtualService(), Origin("v.yaml", 0))
@@ -142,3 +147,33 @@ def test_one_document_says_different_things_to_sidecars_and_gateways() -> None:
 def test_a_service_whose_rules_never_hold_has_the_default_route() -> None:
     """As if nobody had written them, as in Istio."""
     assert one("match: [{port: 1}]")["name"] == "default"
+
+
+def _translations(*matches: str) -> tuple[Translations, Policy[VirtualService]]:
+    mesh = mesh_of(SERVICES, policy(f"match: [{', '.join(matches)}]"))
+    index = Index.of(mesh, declared(mesh))
+    return Translations(index, Prototypes.parse(house_templates())), mesh.virtual_services[0]
+
+
+@pytest.mark.parametrize(
+    ("match", "shared"),
+    [
+        ("{uri: {exact: /x}}", {"labels", "namespace", "gateways", "tls"}),
+        ("{sourceLabels: {app: w}}", {"namespace", "gateways", "tls"}),
+        ("{sourceNamespace: shop}", {"labels", "gateways", "tls"}),
+        ("{gateways: [mesh]}", {"labels", "namespace", "tls"}),
+    ],
+)
+def test_places_that_differ_in_what_no_rule_looks_at_share_their_routes(match: str, shared: set[str]) -> None:
+    """A proxy more costs nothing; a port more does."""
+    translations, owner = _translations(match)
+    place = _place()
+    others = {
+        "labels": replace(place, viewer=replace(place.viewer, labels=())),
+        "namespace": replace(place, viewer=replace(place.viewer, namespace="default")),
+        "gateways": replace(place, gateways=frozenset({"default/edge"})),
+        "tls": replace(place, tls=True),
+        "port": replace(place, port=81),
+    }
+    first = translations.of(owner, place)
+    assert {name for name, other in others.items() if translations.of(owner, other) is first} == shared

@@ -194,7 +194,7 @@ def _surprises(rule: RouteRule) -> Iterator[Finding]:
         yield Finding(
             code="fault-retries",
             message=text,
-            hint="put the fault on the callee's side of another hop, or test the timeout with a slow destination",
+            hint="to test timeouts and retries, send some requests to a destination that is slow or fails",
             severity=Severity.WARNING,
             origin=rule.owner.origin,
             path=(*rule.path, "fault"),

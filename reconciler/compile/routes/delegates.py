@@ -44,7 +44,7 @@ def rules_of(policy: Policy[VirtualService], index: Index) -> Rules:
         if not rule.failure
         for share in rule.spec.route
     }
-    return Rules(policy=policy, rules=tuple(rules), hosts=tuple(hosts), findings=tuple(findings))
+    return Rules.of(policy, rules, hosts, findings)
 
 
 def _delegated(root: RouteRule, delegate: Delegate, index: Index) -> Iterator[RouteRule | Finding]:

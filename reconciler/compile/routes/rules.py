@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from reconciler.compile.viewer import Place
 from reconciler.model.mesh import Policy
@@ -33,21 +35,45 @@ class Rules:
     Attributes:
         policy: The VirtualService that has the hosts.
         hosts: In full, the destinations whose DestinationRules have a say in the routes.
+        looks_at: What of a place the routes depend on beside its port: `tls`, `gateways`, `labels`, `namespace`.
     """
 
     policy: Policy[VirtualService]
     rules: tuple[RouteRule, ...]
     hosts: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
+    looks_at: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        policy: Policy[VirtualService],
+        rules: Sequence[RouteRule],
+        hosts: Iterable[str],
+        findings: Iterable[Finding],
+    ) -> Self:
+        """Rules, with what they look at."""
+        matches = [match for rule in rules for match in rule.spec.match]
+        looks = {
+            "tls": any(rule.spec.redirect is not None for rule in rules),
+            "gateways": any(match.gateways for match in matches),
+            "labels": any(match.source_labels for match in matches),
+            "namespace": any(match.source_namespace for match in matches),
+        }
+        return cls(
+            policy=policy,
+            rules=tuple(rules),
+            hosts=tuple(hosts),
+            findings=tuple(findings),
+            looks_at=frozenset(name for name, used in looks.items() if used),
+        )
 
     def facets(self, place: Place) -> tuple[object, ...]:
         """As much of a place as the routes depend on: places with equal facets, and equal DestinationRules, share them."""
-        matches = [match for rule in self.rules for match in rule.spec.match]
-        redirects = any(rule.spec.redirect is not None for rule in self.rules)
         return (
             place.port,
-            place.tls if redirects else None,
-            place.gateways if any(match.gateways for match in matches) else None,
-            place.viewer.labels if any(match.source_labels for match in matches) else None,
-            place.viewer.namespace if any(match.source_namespace for match in matches) else None,
+            place.tls if "tls" in self.looks_at else None,
+            place.gateways if "gateways" in self.looks_at else None,
+            place.viewer.labels if "labels" in self.looks_at else None,
+            place.viewer.namespace if "namespace" in self.looks_at else None,
         )
