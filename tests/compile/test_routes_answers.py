@@ -194,3 +194,9 @@ def test_a_rule_that_cannot_be_translated_is_an_error_for_its_own_requests_alone
     assert (before["name"], after["name"]) == ("before", "after")
     assert [first["match"], second["match"]] == [{"prefix": "/b"}, {"prefix": "/c"}]
     assert first["direct_response"] == second["direct_response"] == {"status": 500}
+
+
+def test_a_rule_that_cannot_be_translated_asks_for_no_cluster() -> None:
+    """What it leads to is nobody's."""
+    compiled = result("  - route: [{destination: {host: a, subset: v8}}, {destination: {host: a, subset: v9}}]\n")
+    assert not [item for item in only(compiled).resources if "v8" in item.name or "v9" in item.name]

@@ -26,6 +26,7 @@ from reconciler.compile.routes.faults import fill_fault, surprises
 from reconciler.compile.routes.hashing import hash_policies
 from reconciler.compile.routes.headers import fill_headers
 from reconciler.compile.routes.matches import fill_match, is_catch_all
+from reconciler.compile.routes.ratelimits import Layer, limit
 from reconciler.compile.routes.redirects import fill_direct_response, fill_redirect
 from reconciler.compile.routes.retries import fill_retries
 from reconciler.compile.routes.rules import RouteRule, Rules
@@ -126,6 +127,9 @@ def translate(rules: Rules, *, place: Place, index: Index, prototypes: Prototype
             continue
         answer = _answer(rule, destinations, place, prototypes, findings)
         findings.extend(_surprises(rule))
+        limiting = index.limits.of_rule(rule.owner.key, rule.written)
+        if limiting is not None:
+            limit(answer, limiting, Layer.RULE)
         config = {"config": names.config_path("virtual-service", rules.policy.key)}
         answer.metadata.filter_metadata["istio"].update(config)
         for match in matches:
@@ -142,10 +146,12 @@ def _answer(
     rule: RouteRule, destinations: Destinations, place: Place, prototypes: Prototypes, findings: list[Finding]
 ) -> Any:
     """What becomes of a rule's requests, as a route without a match; an error answer if that can't be said."""
+    known = frozenset(destinations.clusters)
     try:
         if not rule.failure:
             return _translated(rule, destinations, place, prototypes)
     except (UntranslatableError, ValueError, OverflowError) as error:  # protobuf's own: a value doesn't fit its field
+        destinations.clusters = set(known)
         finding = Finding(
             code="route-untranslatable",
             message=f"this rule can't be translated, so its requests are answered with status {_UNTRANSLATABLE}: {error}",
