@@ -100,6 +100,8 @@ def _settle_policy(assignment: ClusterLoadAssignment) -> None:
 
 
 def _shortest(address: str) -> str:
+    if ":" not in address:  # IPv4 has but one form, and names are left alone
+        return address
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:  # a name, which only Envoy can judge
