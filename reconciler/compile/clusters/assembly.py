@@ -161,16 +161,15 @@ class Clusters:
         chosen = members(subject, found)
         near = spread(subject.policy, subject.viewer) if found.balances else None
         message = self._cluster(subject, found, near)
-        _discover(message, found, assignment(subject.ref.name, chosen, near), self._prototypes, subject)
+        given = assignment(subject.ref.name, chosen, near)
+        _discover(message, found, given, self._prototypes, subject)
         findings = (
             *discovering.complaints(subject),
             *_locality_complaints(subject, near, chosen),
             *(outliers.complaints(subject, len(chosen)) if found is Discovery.PUSHED else ()),
         )
         wanted = security(subject)
-        endpoints = None
-        if found is Discovery.PUSHED:
-            endpoints = resource(ResourceType.ENDPOINTS, assignment(subject.ref.name, chosen, near))
+        endpoints = resource(ResourceType.ENDPOINTS, given) if found is Discovery.PUSHED else None
         whole = None
         if found is not Discovery.PUSHED and wanted is None:
             whole = Built(cluster=resource(ResourceType.CLUSTER, message), endpoints=None, findings=findings)
