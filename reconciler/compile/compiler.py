@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Self
 
-from reconciler.compile import applications, doors, gateways, inbound, interception, names, sidecars
+from reconciler.compile import applications, doors, gateways, inbound, interception, names, ratelimits, sidecars
 from reconciler.compile.clusters import Clusters
 from reconciler.compile.configurations import Configurations
 from reconciler.compile.inbound import Inbound
@@ -176,7 +176,8 @@ class _Compiler:
         filters = self._http_filters(Direction.OUTBOUND, viewer)
         out = [sidecars.listener(item, self._prototypes, source=site.source, http_filters=filters) for item in outbound]
         routed = {item.routes: self.configurations.sidecar(item, viewer) for item in outbound if item.routes}
-        out.extend(self._behind(proxy, routed.values(), site, viewer, clusters=reached_clusters(outbound)))
+        asked = ratelimits.services(self._index, viewer, Direction.OUTBOUND, Direction.INBOUND)
+        out.extend(self._behind(proxy, routed.values(), site, viewer, clusters={*reached_clusters(outbound), *asked}))
         if workload is not None:
             out.extend(self._inbound(proxy, workload, sidecar, site))
         if self._intercepting:
@@ -202,7 +203,7 @@ class _Compiler:
             served = applications.served(item, self._prototypes, site=site)
             self.findings.extend(served.findings)
             if served.chain is not None:
-                chains.append((item, served.chain))
+                chains.append((item, ratelimits.limited(served.chain, self._index, workload)))
                 yield from map(secret_resource, served.secrets)
         filters = self._http_filters(Direction.INBOUND, Viewer.of(proxy, workload))
         for item, chain in chains:
@@ -222,8 +223,9 @@ class _Compiler:
 
         That depends on the services that it sees and never on routes: a changed route must not change a listener.
         """
+        limiting = ratelimits.filters(self._index, viewer, direction, self._prototypes)
         if direction is Direction.INBOUND:
-            return ()
+            return limiting
         if viewer not in self._filters:
             wild = [
                 ClusterRef(service.host, port.number)
@@ -231,7 +233,7 @@ class _Compiler:
                 if "*" in service.host and visible(service.export_to, viewer.namespace)
                 for port in service.ports
             ]
-            self._filters[viewer] = self._clusters.http_filters(wild, viewer=viewer)
+            self._filters[viewer] = (*limiting, *self._clusters.http_filters(wild, viewer=viewer))
         return self._filters[viewer]
 
     def _gateway(self, proxy: Policy[Proxy], site: Site) -> list[Resource]:
@@ -256,6 +258,7 @@ class _Compiler:
         ]
         secrets = {secret for _, item in opened for secret in item.secrets}
         clusters = {ref for _, item in opened for ref in item.clusters}
+        clusters.update(ratelimits.services(self._index, viewer, Direction.GATEWAY))
         return [
             *listeners,
             *map(secret_resource, secrets),

@@ -20,6 +20,7 @@ from reconciler.compile.index import Index
 from reconciler.compile.names import ClusterRef
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.routes import Translated, Translations
+from reconciler.compile.routes.ratelimits import Layer, limit
 from reconciler.compile.scope import Scope
 from reconciler.compile.sidecars import Outbound, Unknown
 from reconciler.compile.viewer import Place, Viewer
@@ -135,7 +136,11 @@ class Configurations:
             if not found:
                 found.append(_Host(names.virtual_host(names.BLACKHOLE, place.port), ("*",), _NO_ROUTES))
             pieces = [self._piece(item) for item in sorted(found, key=_by_name)]
-            self._kept[key] = Assembled(self._configuration(name), tuple(pieces))
+            frame = self._configuration(name)
+            limiting = self._index.limits.of_gateways(place.gateways)
+            if limiting is not None:
+                limit(frame, limiting, Layer.PLACE)
+            self._kept[key] = Assembled(frame, tuple(pieces))
         return key
 
     def of_host(self, host: str, keys: tuple[Key, ...], place: Place, *, redirected: Collection[str]) -> _Host:

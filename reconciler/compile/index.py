@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
+from reconciler.compile.limits import Limits
 from reconciler.compile.viewer import Viewer
 from reconciler.model.destinationrule import DestinationRule, Subset
 from reconciler.model.gateway import Gateway
@@ -136,6 +137,7 @@ class Index:
         mesh_routes: VirtualServices for sidecars, by host.
         gateway_routes: VirtualServices by the Gateway that they name.
         gateways: Sorted by key.
+        limits: The RateLimits, by what they limit.
     """
 
     domain: str
@@ -150,6 +152,7 @@ class Index:
     mesh_routes: HostTable[tuple[Policy[VirtualService], ...]]
     gateway_routes: Mapping[Key, tuple[Policy[VirtualService], ...]]
     gateways: tuple[Policy[Gateway], ...]
+    limits: Limits
 
     @classmethod
     def of(cls, mesh: Mesh, services: Sequence[Service]) -> Self:
@@ -181,6 +184,7 @@ class Index:
                 for name in sorted(set(policy.spec.gateways) - {MESH_GATEWAY})
             ),
             gateways=tuple(_ordered(mesh.gateways)),
+            limits=Limits.of(mesh.rate_limits),
         )
 
     def edited(self, policies: Mapping[Key, Policy[VirtualService]]) -> Self:

@@ -21,12 +21,12 @@ def fill_match(target: Any, match: HTTPMatch) -> None:
     named = [(name, False, value) for name, value in match.headers.items()]
     named += [(name, True, value) for name, value in match.without_headers.items()]
     for name, without, value in sorted(named, key=lambda item: item[:2]):
-        target.headers.append(_header(name, value, without=without))
+        target.headers.append(header_matcher(name, value, without=without))
     for name, pseudo in ((":method", match.method), (":authority", match.authority), (":scheme", match.scheme)):
         if pseudo is not None:
-            target.headers.append(_header(name, pseudo, without=False))
+            target.headers.append(header_matcher(name, pseudo, without=False))
     for name in sorted(match.query_params):
-        target.query_parameters.append(_parameter(name, match.query_params[name]))
+        target.query_parameters.append(parameter_matcher(name, match.query_params[name]))
 
 
 def is_catch_all(route: Any) -> bool:
@@ -46,7 +46,8 @@ def _path(target: Any, uri: StringMatch | None) -> None:
         target.prefix = (uri.prefix if uri else None) or _ALL_PATHS
 
 
-def _header(name: str, value: StringMatch, *, without: bool) -> Any:
+def header_matcher(name: str, value: StringMatch, *, without: bool) -> Any:
+    """A header that has to match, or with `without` must not: one that is absent never matches."""
     header = HeaderMatcher(name=name, invert_match=without)
     if asks_for_presence(value):
         header.present_match = True
@@ -56,7 +57,8 @@ def _header(name: str, value: StringMatch, *, without: bool) -> Any:
     return header
 
 
-def _parameter(name: str, value: StringMatch) -> Any:
+def parameter_matcher(name: str, value: StringMatch) -> Any:
+    """A query parameter that has to match."""
     parameter = QueryParameterMatcher(name=name)
     if asks_for_presence(value):
         parameter.present_match = True

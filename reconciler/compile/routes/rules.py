@@ -27,6 +27,11 @@ class RouteRule:
     path: FieldPath
     failure: str = ""
 
+    @property
+    def written(self) -> str:
+        """The name that it has where it stands; a delegate's rule has the root's before its own."""
+        return self.owner.spec.http[int(self.path[-1])].name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
