@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 
 
 def is_address(host: str) -> bool:
     """Whether this is an IP address rather than a name. One with a zone (`fe80::1%eth0`) is none: Envoy refuses listeners on it."""
-    if ":" not in host and not host[-1:].isdigit():
-        return False  # most hosts are names, and are told quickly
+    if ":" not in host:  # most hosts are names or IPv4 addresses, and are told quickly
+        return _IPV4.fullmatch(host) is not None
     try:
         ipaddress.ip_address(host)
     except ValueError:
