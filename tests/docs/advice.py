@@ -137,6 +137,28 @@ COMPILE: Group = {
         "A match of a `tls` or `tcp` rule is never used: an earlier one takes all its connections (warning).",
         "input",
     ),
+    "needs-interception": Entry(
+        "Set `interception: REDIRECT` in the Mesh and let iptables redirect connections, or write what does without it.",
+        "Nothing says where callers were going: `PASSTHROUGH`, or plain TCP to a wildcard host, on a proxy to which nothing "
+        "redirects connections (a warning at gateways, and for wildcards).",
+        "input",
+    ),
+    "locality-failover": Entry(
+        "Add `loadBalancer: {localityLbSetting: {enabled: true}}` if you want it, or `enabled: false`.",
+        "Outlier detection keeps requests in the caller's locality, as in Istio, and nobody has asked for that (warning).",
+        "warning",
+    ),
+    "outlier-percent": Entry(
+        "Raise `maxEjectionPercent`; it is 10 where it is not written.",
+        "The share of endpoints that may be ejected is less than one endpoint, so none ever is (warning).",
+        "warning",
+    ),
+    "no-certificate": Entry(
+        "Name `certificateChain`, `privateKey` and `rootCertificate` in `certificates` of the Proxy or the Mesh.",
+        "ISTIO_MUTUAL needs a proxy's own certificate, and none is named: a server can't end TLS (an error), and calls stay in "
+        "plain text (a warning).",
+        "input",
+    ),
     "default-endpoint": Entry(
         "Write `127.0.0.1:PORT`, `0.0.0.0:PORT` or `unix:///PATH`.",
         "A Sidecar's `defaultEndpoint` is not where an application can be.",

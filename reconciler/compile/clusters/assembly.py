@@ -271,8 +271,8 @@ def _locality_complaints(
         return ()
     places = ", ".join(place or "nowhere known" for place in localities(items))
     finding = subject.finding(
-        "locality-failover",
-        f"with outlier detection, requests for {subject.ref.host} stay in the caller's locality while it is healthy; "
+        code="locality-failover",
+        message=f"with outlier detection, requests for {subject.ref.host} stay in the caller's locality while it is healthy; "
         f"its endpoints are in {places}",
         block="outlier_detection",
         hint="say that you want it with `loadBalancer: {localityLbSetting: {enabled: true}}`, or write `enabled: false`",

@@ -86,8 +86,8 @@ def complaints(subject: Subject) -> Iterator[Finding]:
     if _passes_through(subject):
         gateway = subject.viewer.gateway
         yield subject.finding(
-            "needs-interception",
-            f"PASSTHROUGH can't work for {subject.ref.host} "
+            code="needs-interception",
+            message=f"PASSTHROUGH can't work for {subject.ref.host} "
             + ("on a gateway: it is called by its own address" if gateway else "without interception"),
             block="load_balancer",
             hint="gateways choose among the endpoints instead; say so with another `simple` for their namespace"

@@ -61,8 +61,8 @@ def complaints(subject: Subject, count: int) -> Iterator[Finding]:
         least = -(-_EVERY_TIME // count)
         whose = f"subset {subject.ref.subset} of {subject.ref.host}" if subject.ref.subset else subject.ref.host
         yield subject.finding(
-            "outlier-percent",
-            f"outlier detection ejects nothing from {whose}: {percent}% of its {count} endpoints is less than one",
+            code="outlier-percent",
+            message=f"outlier detection ejects nothing from {whose}: {percent}% of its {count} endpoints is less than one",
             block="outlier_detection",
             hint=f"set maxEjectionPercent to {least} or more; without it, it is {_ENVOYS_PERCENT}",
             severity=Severity.WARNING,

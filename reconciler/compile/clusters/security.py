@@ -89,8 +89,8 @@ def _identities(subject: Subject) -> tuple[str, ...]:
 
 def _unnamed(subject: Subject) -> Finding:
     return subject.finding(
-        "no-certificate",
-        f"connections to {subject.ref.host} stay in plain text on proxies that have no certificate of their own: "
+        code="no-certificate",
+        message=f"connections to {subject.ref.host} stay in plain text on proxies that have no certificate of their own: "
         "ISTIO_MUTUAL needs one",
         block="tls",
         hint="name certificateChain, privateKey and rootCertificate in `certificates` of the Proxy or the Mesh",

@@ -57,7 +57,7 @@ class Subject:
             return ()
         return tuple(item for item in self.service.endpoints if selected(item.labels, self.labels))
 
-    def finding(self, code: str, message: str, *, block: str, hint: str, severity: Severity) -> Finding:
+    def finding(self, *, code: str, message: str, block: str, hint: str, severity: Severity) -> Finding:
         """A finding at a block of the traffic policy that holds, such as `outlier_detection`."""
         origin, path = written(self.rule, self.ref, block)
         return Finding(code=code, message=message, hint=hint, severity=severity, origin=origin, path=path)
