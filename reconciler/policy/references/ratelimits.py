@@ -109,6 +109,10 @@ def _check_rules(policy: Policy[RateLimit], found: Policy[VirtualService], repor
         if rule.delegate is not None:
             message = f"{words} of {found.key.short()} delegates, so nothing of it is limited"
             report.warning("ref-route", message, "target", "virtualService", hint=f"name {rule.delegate.name} instead")
+        elif policy.spec.global_ is not None and (rule.redirect or rule.direct_response):
+            message = f"{words} of {found.key.short()} answers by itself, and no rate limit service is asked about that"
+            hint = "use local limits, or name the other rules in routes"
+            report.warning("ref-route", message, "target", "virtualService", hint=hint)
         elif policy.spec.local and len(rule.match) > 1:
             message = f"{words} of {found.key.short()} has {len(rule.match)} matches, and each has counts of its own"
             hint = "limit the workloads instead, or write one match with a regex"

@@ -117,6 +117,7 @@ CASES: list[tuple[str, str]] = [
     ("ref-route", target("virtualService: {name: ^x}")),
     ("ref-route", RULES + target("virtualService: {name: rules, routes: [one, ^three]}")),
     ("ref-route", DELEGATING + target("virtualService: ^{name: root}")),
+    ("ref-route", GRPC.removeprefix("---\n") + "---\n" + RULES.replace("/one}}], route: [{destination: {host: a}}]", "/one}}], redirect: {uri: /two}") + counted("host: c").replace("workloads: {labels: {app: a}}", "virtualService: ^{name: rules}")),
     ("ref-several-counts", RULES.replace("{prefix: /one}}", "{prefix: /one}}, {uri: {prefix: /uno}}") + target("virtualService: {name: rules}").replace("local", "^local")),
     ("ref-host", counted("host: ^b")),
     ("ref-port", counted("host: two").replace("service", "^service")),
