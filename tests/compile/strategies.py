@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from reconciler.yamldoc import dump
 from tests.compile import httprules
+from tests.compile.trafficpolicies import resolutions, traffic_policies
 
 NAMESPACES = ("default", "shop")
 NAMES = ("a", "b", "c")
@@ -48,6 +49,8 @@ def _services(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
         for number in draw(st.lists(st.sampled_from(PORTS), min_size=1, max_size=2, unique=True))
     ]
     spec: dict[str, Any] = {"hosts": [_fqdn(name, namespace)], "resolution": "STATIC", "ports": ports}
+    if draw(st.sampled_from([False, False, True])):
+        return _document("ServiceEntry", name, namespace, spec | draw(resolutions()))
     spec["addresses"] = draw(st.lists(st.sampled_from(ADDRESSES), max_size=2, unique=True))
     spec["exportTo"] = draw(st.sampled_from([[], [], ["."], ["shop"], ["~"]]))
     if draw(st.booleans()):
@@ -111,12 +114,14 @@ def _virtual_services(draw: st.DrawFn, name: str, namespace: str) -> dict[str, A
     return _document("VirtualService", name, namespace, spec)
 
 
+_POLICIES = traffic_policies(PORTS)
+
+
 @st.composite
 def _rules(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
     subsets = [{"name": item, "labels": {"version": item}} for item in draw(st.sets(st.sampled_from(SUBSETS)))]
     host = draw(st.one_of(_HOSTS, st.just("*.cluster.local")))
-    key = draw(st.sampled_from([None, {"httpHeaderName": "x-user"}, {"httpCookie": {"name": "c", "ttl": "0s"}}]))
-    policy = {"trafficPolicy": {"loadBalancer": {"consistentHash": key}}} if key else {}
+    policy = {"trafficPolicy": draw(_POLICIES)} if draw(st.booleans()) else {}
     return _document("DestinationRule", name, namespace, {"host": host, "subsets": subsets, **policy})
 
 
