@@ -28,6 +28,7 @@ import envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.sni_dynamic
 import envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2
 import envoy.extensions.network.dns_resolver.cares.v3.cares_dns_resolver_pb2
 import envoy.extensions.network.dns_resolver.getaddrinfo.v3.getaddrinfo_dns_resolver_pb2
+import envoy.extensions.rate_limit_descriptors.expr.v3.expr_pb2
 import envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2
 import envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2
 import envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protocol_pb2
