@@ -177,12 +177,15 @@ class _Compiler:
         out = [sidecars.listener(item, self._prototypes, source=site.source, http_filters=filters) for item in outbound]
         routed = {item.routes: self.configurations.sidecar(item, viewer) for item in outbound if item.routes}
         asked = ratelimits.services(self._index, viewer, Direction.OUTBOUND, Direction.INBOUND)
-        out.extend(self._behind(proxy, routed.values(), site, viewer, clusters={*reached_clusters(outbound), *asked}))
+        out.extend(
+            self._behind(
+                proxy, routed.values(), site, viewer, clusters={*reached_clusters(outbound, side.rest), *asked}
+            )
+        )
         if workload is not None:
             out.extend(self._inbound(proxy, workload, sidecar, site))
         if self._intercepting:
-            unknown = sidecars.unknown_traffic(self._index, self._mesh.settings, sidecar, bound=False)
-            out.append(interception.virtual_outbound(unknown, self._prototypes, wildcard=wildcard))
+            out.append(interception.virtual_outbound(side.rest, self._prototypes, wildcard=wildcard))
             out.extend(interception.clusters(self._prototypes, wildcard=wildcard))
             bound.extend(interception.sockets(owner, proxy.origin, wildcard=wildcard))
         return out

@@ -17,7 +17,7 @@ from reconciler.compile.index import Index
 from reconciler.compile.interception import RESERVED
 from reconciler.compile.landscape import Ground, Landscapes
 from reconciler.compile.scope import EVERYTHING, Scope
-from reconciler.compile.sidecars import Outbound, named, unknown_traffic
+from reconciler.compile.sidecars import REFUSED, Outbound, Unknown, named, unknown_traffic
 from reconciler.compile.viewer import Viewer
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
@@ -37,9 +37,14 @@ _HTTP = {
 
 @dataclass(frozen=True, slots=True)
 class OutboundSide:
-    """A sidecar's outbound listeners, sorted by address and port, and what is wrong with them."""
+    """A sidecar's outbound listeners, sorted by address and port, and what is wrong with them.
+
+    Attributes:
+        rest: What becomes of intercepted connections for which there is no listener; refused without interception.
+    """
 
     listeners: tuple[Outbound, ...]
+    rest: Unknown
     findings: tuple[Finding, ...]
 
 
@@ -86,7 +91,10 @@ class Outbounds:
             key=lambda item: (item.bind, item.port, item.routes),
         )
         findings.extend(finding for item in listeners for finding in item.connections.findings)
-        return OutboundSide(tuple(listeners), tuple(dict.fromkeys(findings)))
+        rest = REFUSED
+        if self._settings.interception is Interception.REDIRECT:
+            rest = unknown_traffic(self._index, self._settings, sidecar, bound=False)
+        return OutboundSide(tuple(listeners), rest, tuple(dict.fromkeys(findings)))
 
     def _written(
         self, sidecar: Policy[Sidecar], viewer: Viewer, wildcard: str, findings: list[Finding]
@@ -214,7 +222,8 @@ def _without_iptables(sidecar: Policy[Sidecar], number: int) -> Finding:
     )
 
 
-def reached_clusters(items: Iterable[Outbound]) -> frozenset[names.ClusterRef]:
-    """The clusters that connections of these listeners can lead to."""
-    found = {ref for item in items for ref in item.connections.clusters}
-    return frozenset(found | {item.unknown.proxy for item in items if item.unknown.proxy is not None})
+def reached_clusters(items: Iterable[Outbound], rest: Unknown) -> frozenset[names.ClusterRef]:
+    """The clusters that connections of these listeners, and the rest, can lead to."""
+    kept = tuple(items)
+    proxies = {item.proxy for item in (rest, *(item.unknown for item in kept)) if item.proxy is not None}
+    return frozenset(proxies.union(*(item.connections.clusters for item in kept)))

@@ -208,3 +208,16 @@ def _quiet() -> str:
 def test_no_outbound_listener_clashes_with_the_application() -> None:
     """Nothing but the two listeners binds: a service of the workload's own port is no problem."""
     assert _result(service("x", "80")).findings == ()
+
+
+def test_an_egress_proxy_gets_what_no_listener_takes() -> None:
+    """Its cluster is there even if there is no other listener."""
+    sidecar = """
+kind: Sidecar
+metadata: {name: s}
+spec: {egress: [{hosts: ["~/*"]}], outboundTrafficPolicy: {egressProxy: {host: proxy.example.com, port: {number: 3128}}}}
+"""
+    view = only(_result(sidecar, _tcp("proxy", port=3128)))
+    listener = _listeners(view)["virtualOutbound"]
+    assert _leads(listener["default_filter_chain"]) == "outbound|3128||proxy.example.com"
+    assert "outbound|3128||proxy.example.com" in messages(view, ResourceType.CLUSTER)
