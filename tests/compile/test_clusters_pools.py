@@ -254,3 +254,41 @@ def test_port_settings_and_subsets_have_pools_of_their_own() -> None:
     assert limits == {(9080, ""): 1, (7070, ""): 2, (9080, "v1"): 3, (7070, "v1"): 3}
     assert "outlier_detection" in cluster(result, 9080, "v1")
     assert "outlier_detection" not in cluster(result, 7070)
+
+
+_UNMET = "outlierDetection: {interval: 1s}"
+
+
+@pytest.mark.parametrize(
+    ("policy", "subsets", "path"),
+    [
+        (f"{{{_UNMET}}}", "[]", ("spec", "trafficPolicy", "outlierDetection")),
+        (
+            f"{{portLevelSettings: [{{port: {{number: 1}}, tls: {{}}}}, {{port: {{number: 9080}}, {_UNMET}}}]}}",
+            "[]",
+            ("spec", "trafficPolicy", "portLevelSettings", 1, "outlierDetection"),
+        ),
+        (
+            "{tls: {}}",
+            f"[{{name: v1}}, {{name: v2, trafficPolicy: {{{_UNMET}}}}}]",
+            ("spec", "subsets", 1, "trafficPolicy", "outlierDetection"),
+        ),
+        (
+            f"{{{_UNMET}}}",
+            "[{name: v1, trafficPolicy: {portLevelSettings: [{port: {number: 9080}, tls: {}}]}}]",
+            ("spec", "trafficPolicy", "outlierDetection"),
+        ),
+    ],
+)
+def test_what_is_found_points_at_the_block_that_holds(policy: str, subsets: str, path: tuple[Any, ...]) -> None:
+    """The subset's or the port's own, or the rule's that they fall back to."""
+    assert {finding.path for finding in built(policy, subsets=subsets).findings} == {path}
+
+
+def test_what_is_found_points_at_the_document_that_says_it() -> None:
+    """Of several rules for one host, each subset is its own document's, and the policy that of the first that has one."""
+    first = rule("null", subsets="[{name: v1}]")
+    second = rule(f"{{{_UNMET}}}", subsets=f"[{{name: v2, trafficPolicy: {{{_UNMET}}}}}]", name="b")
+    found = compiled(documents(SERVICE), first, second).findings
+    assert {finding.origin.file for finding in found if finding.origin} == {"policies/mesh-2.yaml"}
+    assert {finding.path[:2] for finding in found} == {("spec", "trafficPolicy"), ("spec", "subsets")}

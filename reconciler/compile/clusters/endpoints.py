@@ -40,23 +40,20 @@ def _fits(address: str, *, named: bool) -> bool:
     return not unix if named else unix or is_address(address)
 
 
-def assignment(
-    name: str, chosen: Iterable[tuple[Endpoint, int]], spread: Spread | None, *, locate: bool = True
-) -> ClusterLoadAssignment:
+def assignment(name: str, chosen: Iterable[tuple[Endpoint, int]], spread: Spread | None) -> ClusterLoadAssignment:
     """A load assignment, its groups in order of priority and locality, its endpoints in order of address and port.
 
     Args:
         name: The cluster's.
         chosen: Endpoints with their ports, in any order.
         spread: How requests spread over localities.
-        locate: Whether localities are told; a cluster that may have but one group can't.
     """
     items = sorted(chosen, key=lambda item: (item[0].address, item[1], item[0].weight))
     order = priorities(spread, (endpoint for endpoint, _ in items))
     shares = weights(spread, _sums(items)) if spread and spread.shares else None
     groups: dict[tuple[int, str], list[LbEndpoint]] = {}
     for endpoint, port in items:
-        place = endpoint.locality if locate else ""
+        place = endpoint.locality
         if shares is None or place in shares:
             priority = order[rank(spread, endpoint)] if spread and order else 0
             groups.setdefault((priority, place), []).append(_member(endpoint, port))
