@@ -52,16 +52,16 @@ def _rows(spec: type[Spec], path: str, known: dict[type[Spec], str]) -> Iterator
     said = attributes(spec)
     for name, field in spec.model_fields.items():
         here = f"{path}{field.alias}"
-        inner, steps, words = _shape(field.annotation)
-        nested = isinstance(inner, type) and issubclass(inner, Spec)
+        within, steps, words = shape(field.annotation)
+        nested = inner(field.annotation)
         meaning = said.get(name, "")
-        if nested and inner in known:
-            meaning = f"{meaning.rstrip('.')}; fields as in `{known[inner]}`."
+        if nested and within in known:
+            meaning = f"{meaning.rstrip('.')}; fields as in `{known[within]}`."
         default = "" if nested and not field.is_required() else _default(field)
         yield Row(here, f"{words}{_limits(field)}", default, _CAMEL.sub(_camel, meaning))
-        if nested and inner not in known:
-            known[inner] = here
-            yield from _rows(inner, f"{here}{steps}.", known)
+        if nested and within not in known:
+            known[within] = here
+            yield from _rows(nested, f"{here}{steps}.", known)
 
 
 def refused(spec: type[Spec], path: str = "", known: frozenset[type[Spec]] = _KINDS) -> Iterator[tuple[str, str]]:
@@ -69,10 +69,11 @@ def refused(spec: type[Spec], path: str = "", known: frozenset[type[Spec]] = _KI
     for name, reason in spec.refused.items():
         yield f"{path}{name}", reason
     for field in spec.model_fields.values():
-        inner, steps, _ = _shape(field.annotation)
-        if isinstance(inner, type) and issubclass(inner, Spec) and inner not in known:
-            known |= {inner}
-            yield from refused(inner, f"{path}{field.alias}{steps}.", known)
+        _, steps, _ = shape(field.annotation)
+        within = inner(field.annotation)
+        if within is not None and within not in known:
+            known |= {within}
+            yield from refused(within, f"{path}{field.alias}{steps}.", known)
 
 
 def attributes(spec: type[Spec]) -> Mapping[str, str]:
@@ -91,18 +92,24 @@ def attributes(spec: type[Spec]) -> Mapping[str, str]:
     return found
 
 
-def _shape(annotation: Any) -> tuple[Any, str, str]:
+def inner(annotation: Any) -> type[Spec] | None:
+    """The object that stands in an annotation, alone, in a list or in a mapping; None for a value."""
+    found = shape(annotation)[0]
+    return found if isinstance(found, type) and issubclass(found, Spec) else None
+
+
+def shape(annotation: Any) -> tuple[Any, str, str]:
     """The innermost type, the steps to it (`[]`, `.NAME`), and words for the whole."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _shape(arguments[0])
+        return shape(arguments[0])
     if origin in {Union, UnionType}:
-        return _shape(next(item for item in arguments if item is not type(None)))
+        return shape(next(item for item in arguments if item is not type(None)))
     if origin is tuple:
-        inner, steps, words = _shape(arguments[0])
+        inner, steps, words = shape(arguments[0])
         return inner, f"[]{steps}", f"list of {words}"
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        inner, steps, words = _shape(arguments[1])
+        inner, steps, words = shape(arguments[1])
         return inner, f".NAME{steps}", f"mapping to {words}"
     return annotation, "", _word(annotation)
 
