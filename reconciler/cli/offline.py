@@ -1,4 +1,4 @@
-"""One proxy of a commit or a work tree, for the verbs that ask nobody but Git."""
+"""A commit or a work tree, or one proxy of it, for the verbs that ask nobody but Git."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ def member(settings: Settings, name: str, *, work_tree: bool) -> Member:
         PolicyError: The commit can't be used.
         ReconcilerError: Git can't be read.
     """
+    desired, tree = compiled(settings, work_tree=work_tree)
+    return Member(members(desired.mesh, (Key.parse(name),))[0], desired, tree)
+
+
+def compiled(settings: Settings, *, work_tree: bool) -> tuple[Desired, Tree]:
+    """What a commit or a work tree asks for.
+
+    Raises:
+        UsageError: There is no work tree.
+        PolicyError: The commit can't be used.
+        ReconcilerError: Git can't be read.
+    """
     with open_repository(settings.repo, settings.git) as repository:
         repository.fetch()
         if work_tree and repository.work_tree is None:
@@ -43,5 +55,4 @@ def member(settings: Settings, name: str, *, work_tree: bool) -> Member:
             if work_tree and repository.work_tree is not None
             else repository.tree(repository.resolve(settings.ref))
         )
-        desired = Compiler().desired(tree, Stopwatch(silent))
-        return Member(members(desired.mesh, (Key.parse(name),))[0], desired, tree)
+        return Compiler().desired(tree, Stopwatch(silent)), tree

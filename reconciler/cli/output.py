@@ -103,6 +103,16 @@ def print_document(document: dict[str, Any], output: Output) -> None:
         put(dump(document), end="")
 
 
+def print_documents(name: str, documents: Sequence[dict[str, Any]], output: Output) -> None:
+    """Several documents: one after the other as YAML, or a list under this name as JSON."""
+    from reconciler.yamldoc import dump
+
+    if output is Output.JSON:
+        _json({name: list(documents)})
+    else:
+        put("---\n".join(dump(document) for document in documents), end="")
+
+
 def print_status(document: dict[str, Any], output: Output) -> None:
     """The fleet, a row a proxy."""
     if output is Output.JSON:

@@ -1,4 +1,4 @@
-"""`reconcile render`: the view of one proxy, offline, as Envoy's own YAML or JSON."""
+"""`reconcile render`: the view of one proxy, or what rate limit services count by, offline, as YAML or JSON."""
 
 from __future__ import annotations
 
@@ -10,26 +10,59 @@ from reconciler.cli.options import Cache, Output, OutputOption, Ref, Repo, setti
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
+    from reconciler.model.mesh import Mesh
     from reconciler.model.resource import View
 
 
 def render(
-    proxy: Annotated[str, typer.Option("--proxy", metavar="NAME", help="NAME or NAMESPACE/NAME.")],
+    proxy: Annotated[str | None, typer.Option("--proxy", metavar="NAME", help="NAME or NAMESPACE/NAME.")] = None,
+    rate_limits: Annotated[
+        bool, typer.Option("--rate-limits", help="Render what rate limit services count by instead.")
+    ] = False,
+    domain: Annotated[
+        str | None, typer.Option("--domain", metavar="NAME", help="With --rate-limits: this domain alone.")
+    ] = None,
     repo: Repo = ".",
     ref: Ref = "main",
     work_tree: Annotated[bool, typer.Option("--work-tree", help="Render uncommitted files.")] = False,
     output: OutputOption = Output.TEXT,
     cache: Cache = None,
 ) -> int:
-    """Print what one proxy should have: listeners, routes, clusters, endpoints, secrets, runtime keys."""
-    from reconciler.cli.offline import member
-    from reconciler.cli.output import print_document
+    """Print what one proxy should have: listeners, routes, clusters, endpoints, secrets, runtime keys.
+
+    Or, with --rate-limits, the configuration of Envoy's reference rate limit service: a document for each domain.
+    """
+    from reconciler.cli.offline import compiled, member
+    from reconciler.cli.output import print_document, print_documents
 
     if output is Output.MARKDOWN:
         raise UsageError("render prints YAML (--output text) or JSON (--output json)")
-    found = member(settings(repo=repo, ref=ref, cache=cache), proxy, work_tree=work_tree)
-    print_document(_document(found.desired.views[found.proxy.key]), output)
+    if rate_limits == (proxy is not None):
+        raise UsageError("render wants either --proxy NAME or --rate-limits")
+    if domain is not None and not rate_limits:
+        raise UsageError("--domain is for --rate-limits")
+    chosen = settings(repo=repo, ref=ref, cache=cache)
+    if proxy is not None:
+        found = member(chosen, proxy, work_tree=work_tree)
+        print_document(_document(found.desired.views[found.proxy.key]), output)
+        return 0
+    desired, _ = compiled(chosen, work_tree=work_tree)
+    print_documents("domains", _domains(desired.mesh, domain), output)
     return 0
+
+
+def _domains(mesh: Mesh, wanted: str | None) -> list[dict[str, Any]]:
+    """What services count by: of all domains, or of one."""
+    from reconciler.compile.counting import service_configurations
+
+    found = service_configurations(mesh.rate_limits)
+    if not found:
+        raise UsageError("no RateLimit here has global limits", hint="local limits need no service")
+    if wanted is None:
+        return list(found.values())
+    if wanted not in found:
+        raise UsageError(f"no RateLimit here has the domain {wanted}", hint=f"there are {', '.join(found)}")
+    return [found[wanted]]
 
 
 def _document(view: View) -> dict[str, Any]:
