@@ -77,7 +77,7 @@ class References:
                 self._findings.extend(check_virtual_services(_focused(index, new)))
             self._index = index
             return tuple(self._findings)
-        duplicates = check_duplicates(stand.documents, mesh.settings.domain)
+        duplicates = check_duplicates(stand.documents)
         if refused:
             return tuple(duplicates)
         index = Index(mesh, failed, known=services)

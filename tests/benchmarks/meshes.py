@@ -112,12 +112,12 @@ def timed(compiler: Compiler, tree: Tree, what: str) -> tuple[Desired, dict[str,
 def alone(tree: Tree, desired: Desired) -> dict[str, float]:
     """The parts of loading, each by itself."""
     files = [(entry, tree.read(entry)) for entry in tree.files("policies")]
-    mesh, domain = desired.mesh, desired.mesh.settings.domain
+    mesh = desired.mesh
     out = {}
     _, out["alone: list files"] = stopped(lambda: tree.files("policies"))
     _, out["alone: parse"] = stopped(lambda: [read(text) for _, text in files])
     _, out["alone: parse, validate"] = stopped(lambda: [read_file(text, file=entry.path) for entry, text in files])
-    _, out["alone: duplicates"] = stopped(lambda: check_duplicates(mesh.policies(), domain))
+    _, out["alone: duplicates"] = stopped(lambda: check_duplicates(mesh.policies()))
     _, out["alone: references"] = stopped(lambda: check_references(mesh, []))
     _, out["alone: services"] = stopped(lambda: declared(mesh))
     return out

@@ -9,6 +9,7 @@ from tests.policy.rules.documents import OWN, doc
 from tests.policy.rules.edges import CASES as EDGES
 from tests.policy.rules.ratelimits import CASES as RATE_LIMITS
 from tests.policy.rules.ratelimits import PAIRS as LIMITS_IN_PAIRS
+from tests.policy.rules.references import RULES as REFERENCES
 from tests.policy.rules.routes import CASES as ROUTES
 from tests.policy.rules.services import CASES as SERVICES
 from tests.policy.rules.traffic import CASES as TRAFFIC
@@ -220,14 +221,14 @@ CASES: list[tuple[str, str]] = [
     ("ref-port-name", doc("WorkloadEntry", "spec: {address: 1.1.1.1, labels: {app: a}, ports: {^htp: 80}}\n")),
 ]  # fmt: skip
 
-CASES += [*ROUTES, *TRAFFIC, *SERVICES, *EDGES, *RATE_LIMITS]
+CASES += [*ROUTES, *TRAFFIC, *SERVICES, *EDGES, *RATE_LIMITS, *((code, fault) for code, fault, _ in REFERENCES)]
 
 PAIRS: list[tuple[str, str]] = [
     *LIMITS_IN_PAIRS,
     ("ref-duplicate", doc("Sidecar", "spec: {egress: [{hosts: ['*/*']}]}\n").replace("case", "^case") + "---\n" + doc("Sidecar", "spec: {workloadSelector: {labels: {app: a}}, egress: [{hosts: ['*/*']}]}\n").replace("case", "^case")),
     ("ref-duplicate", doc("Mesh", "spec: {}\n").replace("case", "^case") + "---\n" + doc("Mesh", "spec: {}\n").replace("case", "^mesh")),
     ("conflicting-hosts", vs("").replace("- route", "- ^route") + "---\n" + vs("").replace("- route", "- ^route").replace("[a]", "[a.default.svc.cluster.local]", 1).replace("case", "other")),
-    ("ref-duplicate-host", doc("DestinationRule", "spec: {host: ^two}\n") + "---\n" + doc("DestinationRule", "spec: {host: ^two.default.svc.cluster.local}\n").replace("case", "b")),
+    ("ref-duplicate-host", doc("ServiceEntry", "spec: {hosts: [^b], resolution: STATIC, ports: [{name: a, number: 1}], endpoints: [{address: 1.1.1.1}]}\n") + "---\n" + doc("ServiceEntry", "spec: {hosts: [^b.default.svc.cluster.local], resolution: STATIC, ports: [{name: a, number: 1}], endpoints: [{address: 1.1.1.1}]}\n").replace("case", "b")),
     ("ref-duplicate-sidecar", doc("Sidecar", "^spec: {egress: [{hosts: ['*/*']}]}\n") + "---\n" + doc("Sidecar", "^spec: {egress: [{hosts: ['./*']}]}\n").replace("case", "b")),
     ("ref-duplicate-proxy", doc("Proxy", PROXY.replace("/d", "^/d")) + "---\n" + doc("Proxy", PROXY.replace("/d", "^/d/").replace(":1\n", ":2\n")).replace("case", "b")),
     ("ref-duplicate-proxy", doc("Proxy", PROXY.replace("http", "^http")) + "---\n" + doc("Proxy", PROXY.replace("http", "^http").replace("/d", "/e")).replace("case", "b")),

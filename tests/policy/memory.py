@@ -30,6 +30,16 @@ spec:
   endpoints: [{address: 10.0.0.1}]
 ---
 apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: secure}
+spec:
+  hosts: [secure.default.svc.cluster.local]
+  addresses: [10.1.0.1]
+  resolution: STATIC
+  ports: [{name: tls, number: 443, protocol: TLS}]
+  endpoints: [{address: 10.0.0.2}]
+---
+apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: a}
 spec: {host: a, subsets: [{name: v1, labels: {version: v1}}]}

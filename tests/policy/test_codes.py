@@ -12,6 +12,7 @@ from reconciler.policy import CODES, load
 from reconciler.policy.files import MAX_SIZE
 from tests.policy.cases import CASES, PAIRS, doc
 from tests.policy.memory import BASE, MemoryTree, found, marked
+from tests.policy.rules.references import ALONE
 
 FILES: list[tuple[str, str, bytes | FileKind]] = [
     ("file-kind", "policies/x.yaml", FileKind.SYMLINK),
@@ -117,7 +118,7 @@ def test_nothing_to_load_is_an_error() -> None:
 
 def test_every_code_has_a_case_and_every_case_a_code() -> None:
     """The table is complete, and nothing in it is dead."""
-    tested = {code for code, _ in CASES + PAIRS} | {code for code, _, _ in FILES} | {"no-policies"}
+    tested = {code for code, _ in CASES + PAIRS} | {code for code, _, _ in (*FILES, *ALONE)} | {"no-policies"}
     assert tested == set(CODES)
 
 

@@ -282,7 +282,7 @@ def test_two_entries_of_one_host_are_both_named() -> None:
     assert "ServiceEntry again in policies/x.yaml" in loaded.errors[0].message
     base = load(MemoryTree({"policies/base.yaml": BASE})).mesh
     assert base is not None
-    assert len(declared(base)) == 2
+    assert len(declared(base)) == 3
 
 
 def test_a_slip_is_recognised_among_very_many_names_too() -> None:

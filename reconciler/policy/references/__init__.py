@@ -10,12 +10,19 @@ from collections.abc import Sequence
 from reconciler.model.mesh import Mesh
 from reconciler.model.origin import Finding
 from reconciler.policy.documents import Failed
+from reconciler.policy.references.certificates import check_certificates
+from reconciler.policy.references.claims import check_claims
+from reconciler.policy.references.conflicts import check_conflicts
+from reconciler.policy.references.destinationrules import check_destination_rules
 from reconciler.policy.references.duplicates import check_duplicates
+from reconciler.policy.references.gateways import check_gateways
+from reconciler.policy.references.hosts import check_hosts
 from reconciler.policy.references.index import Index
 from reconciler.policy.references.ratelimits import check_rate_limits
-from reconciler.policy.references.routes import check_destination_rules, check_virtual_services
+from reconciler.policy.references.routes import check_virtual_services
 from reconciler.policy.references.runtime import check_runtime
 from reconciler.policy.references.sidecars import check_sidecars
+from reconciler.policy.references.sources import check_exports
 from reconciler.policy.references.workloads import check_workloads
 
 __all__ = ["check_duplicates", "check_references"]
@@ -36,7 +43,13 @@ def check_references(mesh: Mesh, failed: Sequence[Failed], *, index: Index | Non
     index = index or Index(mesh, failed)
     return [
         *check_virtual_services(index),
+        *check_hosts(index),
+        *check_claims(index),
+        *check_conflicts(mesh.virtual_services, mesh.settings.domain),
         *check_destination_rules(index),
+        *check_gateways(index),
+        *check_certificates(index),
+        *check_exports(index),
         *check_workloads(index),
         *check_sidecars(index),
         *check_rate_limits(index),

@@ -5,37 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from reconciler.model.hosts import fqdn
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding
-from reconciler.policy.references.conflicts import check_conflicts
 
 Claim = tuple[str, tuple[str, object], Policy[Any], FieldPath, str]
 """Code, what is claimed, by whom, at which path, and in words."""
 
+_HINT = "keep one of the two; files that are meant one at a time belong in folders of their own"
 
-def check_duplicates(documents: Iterable[Policy[Any]], domain: str) -> list[Finding]:
+
+def check_duplicates(documents: Iterable[Policy[Any]]) -> list[Finding]:
     """A finding at every document whose claim another makes too, naming the first of the others."""
     claims: dict[tuple[str, tuple[str, object]], list[Claim]] = {}
     ordered = sorted(documents, key=lambda policy: (policy.origin.file, policy.origin.document))
     for policy in ordered:
-        for claim in _claims(policy, domain):
+        for claim in _claims(policy):
             claims.setdefault(claim[:2], []).append(claim)
     out: list[Finding] = []
     for group in claims.values():
         origins = {claim[2].origin for claim in group}
         if len(origins) > 1:
             out.extend(_finding(claim, group) for claim in group)
-        elif len(group) > 1:
-            out.extend(_again(claim) for claim in group[1:])
-    out.extend(check_conflicts((policy for policy in ordered if policy.kind == "VirtualService"), domain))
     return out
-
-
-def _again(claim: Claim) -> Finding:
-    code, (_, name), policy, path, _ = claim
-    message = f"{name} is in this document already, under a shorter or longer name"
-    return Finding(code=code, message=message, hint="keep one of the two", origin=policy.origin, path=path)
 
 
 def _finding(claim: Claim, group: list[Claim]) -> Finding:
@@ -44,26 +35,16 @@ def _finding(claim: Claim, group: list[Claim]) -> Finding:
     where = f"{other.kind} {other.key.short()} in {other.origin.file}"
     if other.origin.file == policy.origin.file:
         where += f", document {other.origin.document + 1}"
-    return Finding(code=code, message=f"{words} {where}", hint="keep one of the two", origin=policy.origin, path=path)
+    return Finding(code=code, message=f"{words} {where}", hint=_HINT, origin=policy.origin, path=path)
 
 
-def _claims(policy: Policy[Any], domain: str) -> Iterator[Claim]:
+def _claims(policy: Policy[Any]) -> Iterator[Claim]:
     if policy.kind == "Mesh":
         yield "ref-duplicate", ("Mesh", None), policy, ("metadata", "name"), "there is another Mesh document:"
         return
     words = f"there is another {policy.kind} {policy.key.short()}:"
     yield "ref-duplicate", (policy.kind, policy.key), policy, ("metadata", "name"), words
     match policy.kind:
-        case "VirtualService":
-            yield from _hosts(
-                policy, f"vs {policy.key}", domain
-            )  # others may have rules for its hosts: see `conflicts`
-        case "ServiceEntry":
-            yield from _hosts(policy, "se", domain)
-        case "DestinationRule":
-            host = fqdn(policy.spec.host, namespace=policy.key.namespace, domain=domain)
-            words = f"{host} has another DestinationRule in this namespace:"
-            yield "ref-duplicate-host", ("dr", (policy.key.namespace, host)), policy, ("spec", "host"), words
         case "Sidecar":
             selector = policy.spec.workload_selector
             labels = tuple(sorted(selector.labels.items())) if selector else ()
@@ -75,13 +56,6 @@ def _claims(policy: Policy[Any], domain: str) -> Iterator[Claim]:
             yield from _proxy(policy)
         case _:
             return
-
-
-def _hosts(policy: Policy[Any], group: str, domain: str) -> Iterator[Claim]:
-    for index, name in enumerate(policy.spec.hosts):
-        host = fqdn(name, namespace=policy.key.namespace, domain=domain)
-        words = f"{host} is claimed by another document too:"
-        yield "ref-duplicate-host", (group, host), policy, ("spec", "hosts", index), words
 
 
 def _proxy(policy: Policy[Any]) -> Iterator[Claim]:

@@ -1,8 +1,12 @@
-"""Everything that can be referred to, by name: what was loaded, and what failed to."""
+"""Everything that can be referred to, by name: what was loaded, and what failed to.
+
+After a change that concerns one VirtualService alone, that one is checked again with the index that is there (`rechecking`). So
+whatever checks ask about VirtualServices other than the one in hand is worked out here, from what no such change touches.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.model.destinationrule import DestinationRule, Subset
@@ -12,7 +16,7 @@ from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.proxy import Proxy
 from reconciler.model.serviceentry import WorkloadEntry, WorkloadSelector
 from reconciler.model.services import Service, declared, selected
-from reconciler.model.virtualservice import MESH_GATEWAY, VirtualService
+from reconciler.model.virtualservice import MESH_GATEWAY, Delegate, VirtualService
 from reconciler.policy.documents import Failed
 
 
@@ -26,6 +30,12 @@ class Index:
 
     Attributes:
         services: By full host.
+        roots: The VirtualServices that delegate to another, by the other's key.
+        compiled: Whether there are proxies to compile for: what they can't have is then said of each of them by `compile`, which
+            knows what each of them sees. Without any, it is said here as far as all documents together tell.
+        namespaces: Those that a document is in; None if one that failed to load may be in any.
+        peopled: Whether labels of proxies are known: there are workloads or gateways, and none that failed to load.
+        sidecar_ports: What Sidecars open on the callers' side.
     """
 
     def __init__(self, mesh: Mesh, failed: Sequence[Failed], *, known: Sequence[Service] | None = None) -> None:
@@ -34,6 +44,11 @@ class Index:
         self.services: dict[str, Service] = {service.host: service for service in declares}
         self.gateways = {policy.key: policy for policy in mesh.gateways}
         self.virtual_services = {policy.key: policy for policy in mesh.virtual_services}
+        self.roots: dict[Key, list[Policy[VirtualService]]] = {}
+        for policy in mesh.virtual_services:
+            for target in {delegated(rule.delegate, policy) for rule in policy.spec.http if rule.delegate}:
+                self.roots.setdefault(target, []).append(policy)
+        self.compiled = any(proxy.spec.push.files for proxy in mesh.proxies)
         self._wildcards = [service for service in self.services.values() if service.host.startswith("*")]
         self._failed = failed
         self._failed_hosts = frozenset(self._hosts_of("ServiceEntry", "hosts"))
@@ -42,6 +57,15 @@ class Index:
         for workload in mesh.workload_entries:
             for name, value in workload.spec.labels.items():
                 self._labelled.setdefault((workload.key.namespace, name, value), []).append(workload)
+        self._carriers: dict[tuple[str, str], list[Mapping[str, str]]] = {}
+        for carried in _distinct(mesh):
+            for item in carried.items():
+                self._carriers.setdefault(item, []).append(carried)
+        self.peopled = bool(self._carriers) and not self.failed("WorkloadEntry", "Proxy")
+        self.sidecar_ports = {
+            item.port.number for sidecar in mesh.sidecars for item in sidecar.spec.egress if item.port is not None
+        }
+        self.namespaces = _namespaces(mesh, failed)
         self._rules: dict[str, list[Policy[DestinationRule]]] = {}
         for rule in mesh.destination_rules:
             self._rules.setdefault(self.host(rule.spec.host, rule.key), []).append(rule)
@@ -80,9 +104,7 @@ class Index:
 
         As in Istio, the rules of the client's and the service's namespace count, and the most specific host wins.
         """
-        if any(covers(item, host) for item in self._failed_rules):
-            return None
-        if self.failed("DestinationRule") and not self._failed_rules:
+        if self.may_have_rule(host):
             return None
         exact = [rule for rule in self._rules.get(host, ()) if rule.key.namespace in namespaces]
         for pattern in (item for item in self._patterns if covers(item, host)):
@@ -100,13 +122,55 @@ class Index:
 
     def clients(self, policy: Policy[VirtualService]) -> set[str]:
         """The namespaces of the proxies that carry out a VirtualService, as far as the Gateways and Proxies here say."""
-        names = policy.spec.gateways or (MESH_GATEWAY,)
-        found = set(self._sidecars) if MESH_GATEWAY in names else set()
-        opened = [self.gateways.get(policy.resolve(name)) for name in names if name != MESH_GATEWAY]
-        for gateway in opened:
-            if gateway is not None:
-                found.update(self._gateway_clients[gateway.key])
+        mesh, keys = self.bound(policy)
+        found = set(self._sidecars) if mesh else set()
+        for key in keys:
+            found.update(self._gateway_clients.get(key, ()))
         return found
+
+    def opened_in(self, key: Key) -> set[str]:
+        """The namespaces of the proxies that open a Gateway, as far as the Proxies here say."""
+        return self._gateway_clients.get(key, set())
+
+    @property
+    def has_sidecars(self) -> bool:
+        """Whether there are sidecars to compile for."""
+        return bool(self._sidecars)
+
+    def bound(self, policy: Policy[VirtualService]) -> tuple[bool, list[Key]]:
+        """Whether a VirtualService is for sidecars, and the Gateways that it is for; a delegate has those of its roots."""
+        owners = [policy] if policy.spec.hosts else self.roots.get(policy.key, [])
+        names = [(owner, name) for owner in owners for name in owner.spec.gateways or (MESH_GATEWAY,)]
+        keys = dict.fromkeys(owner.resolve(name) for owner, name in names if name != MESH_GATEWAY)
+        return any(name == MESH_GATEWAY for _, name in names), [*keys]
+
+    def called(self, policy: Policy[VirtualService]) -> list[str]:
+        """The hosts that a VirtualService is for, in full; a delegate has those of its roots."""
+        owners = [policy] if policy.spec.hosts else self.roots.get(policy.key, [])
+        return [*dict.fromkeys(self.host(host, owner.key) for owner in owners for host in owner.spec.hosts)]
+
+    def rules_for(self, host: str) -> list[Policy[DestinationRule]]:
+        """The DestinationRules whose host is this one, or covers it."""
+        patterns = (host, *(item for item in self._patterns if item != host and covers(item, host)))
+        return [rule for pattern in patterns for rule in self._rules.get(pattern, ())]
+
+    def may_have_rule(self, host: str) -> bool:
+        """Whether a document that failed to load may be a DestinationRule of this host."""
+        if self.failed("DestinationRule") and not self._failed_rules:
+            return True
+        return any(covers(item, host) for item in self._failed_rules)
+
+    def carried(self, labels: Mapping[str, str]) -> bool:
+        """Whether any workload or gateway carries all of these labels."""
+        lists = [self._carriers.get(item, []) for item in labels.items()]
+        return not lists or any(selected(item, labels) for item in min(lists, key=len))
+
+    def carried_in(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Whether any workload or gateway of a namespace carries all of these labels."""
+        if self.workloads(namespace, WorkloadSelector(labels=labels)):
+            return True
+        edges = (proxy for proxy in self.mesh.proxies if not proxy.spec.workload and proxy.key.namespace == namespace)
+        return any(selected(proxy.spec.labels, labels) for proxy in edges)
 
     def workloads(self, namespace: str, selector: WorkloadSelector | None) -> list[Policy[WorkloadEntry]]:
         """The WorkloadEntries of a namespace that a selector selects; none without one."""
@@ -131,6 +195,25 @@ class Index:
             if item.kind == kind and isinstance(item.spec, dict):
                 for host in _texts(item.spec.get(name)):
                     yield fqdn(host, namespace=item.namespace, domain=self.mesh.settings.domain)
+
+
+def delegated(delegate: Delegate, owner: Policy[VirtualService]) -> Key:
+    """The VirtualService that a rule delegates to."""
+    return Key(delegate.namespace or owner.key.namespace, delegate.name)
+
+
+def _distinct(mesh: Mesh) -> list[Mapping[str, str]]:
+    """What workloads and gateways carry; each set of labels once."""
+    found = [workload.spec.labels for workload in mesh.workload_entries]
+    found += [proxy.spec.labels for proxy in mesh.proxies if not proxy.spec.workload]
+    return [*{tuple(sorted(item.items())): item for item in found}.values()]
+
+
+def _namespaces(mesh: Mesh, failed: Sequence[Failed]) -> frozenset[str] | None:
+    if any(item.key is None for item in failed):
+        return None
+    known = {policy.key.namespace for policy in mesh.policies()}
+    return frozenset(known | {item.namespace for item in failed})
 
 
 def _is_gateway(proxy: Policy[Proxy]) -> bool:

@@ -1,18 +1,23 @@
-"""What Sidecars refer to: the hosts that a workload calls, and the ports that its callers use."""
+"""What Sidecars refer to: the hosts that a workload calls, the ports that its callers use, and the workloads themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from reconciler.model.hosts import covers
+from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import Finding
 from reconciler.model.sidecar import Sidecar, SidecarProtocol
 from reconciler.policy.findings import Report, close
+from reconciler.policy.references.claims import other_words
+from reconciler.policy.references.destinations import Carried, Sending, check_destination
 from reconciler.policy.references.index import Index
+from reconciler.policy.references.sources import check_namespace
 
 _NOBODY = "~"
 _HTTP = 80
+_REQUESTS = frozenset({SidecarProtocol.HTTP, SidecarProtocol.HTTP2, SidecarProtocol.GRPC, SidecarProtocol.GRPC_WEB})
 
 
 def check_sidecars(index: Index) -> Iterator[Finding]:
@@ -24,16 +29,24 @@ def check_sidecars(index: Index) -> Iterator[Finding]:
             _check_egress_ports(policy, index, report)
         if not index.failed("ServiceEntry", "WorkloadEntry"):
             _check_ingress(policy, index, report)
+        _check_egress_proxy(policy, index, report)
         yield from report.findings
+    yield from _check_workloads(index)
 
 
 def _check_egress(policy: Policy[Sidecar], index: Index, report: Report) -> None:
     for position, listener in enumerate(policy.spec.egress):
         for number, text in enumerate(listener.hosts):
             namespace, _, host = text.partition("/")
-            if namespace == _NOBODY or host == "*" or index.may_be_service(host):
+            if namespace == _NOBODY:
                 continue
             namespace = policy.key.namespace if namespace == "." else namespace
+            if host == "*":
+                if namespace != "*":
+                    check_namespace(namespace, index, report.below("egress", position, "hosts", number))
+                continue
+            if index.may_be_service(host):
+                continue
             near = [item.host for item in index.services.values() if namespace in {"*", item.namespace}]
             if not any(covers(host, item) or covers(item, host) for item in near):
                 hint = close(host, near) or "write a service's full host, and the namespace of its ServiceEntry"
@@ -49,7 +62,8 @@ def _check_egress_ports(policy: Policy[Sidecar], index: Index, report: Report) -
             continue
         ports = {item.number for service in index.services.values() for item in service.ports}
         if port.number not in ports and not all(text.startswith(_NOBODY) for text in listener.hosts):
-            message = f"no service has port {port.number}, so this listener answers every request with 502"
+            effect = "answers every request with 502" if port.protocol in _REQUESTS else "leads to no service"
+            message = f"no service has port {port.number}, so this listener {effect}"
             hint = (
                 "give it the port of the services that it is for, or the protocol HTTP_PROXY, which routes to any port"
             )
@@ -71,3 +85,30 @@ def _check_ingress(policy: Policy[Sidecar], index: Index, report: Report) -> Non
             message = f"no service sends requests to port {listener.port.number} of these workloads"
             hint = f"their endpoints' ports are {', '.join(map(str, sorted(used)))}"
             report.warning("ref-port", message, "ingress", position, "port", "number", hint=hint)
+
+
+def _check_egress_proxy(policy: Policy[Sidecar], index: Index, report: Report) -> None:
+    unknown = policy.spec.outbound_traffic_policy
+    if unknown is not None and unknown.egress_proxy is not None:
+        sending = Sending(policy=policy, carried=Carried.TCP, clients={policy.key.namespace}, listeners=())
+        below = report.below("outboundTrafficPolicy", "egressProxy")
+        check_destination(unknown.egress_proxy, sending, index, below)
+
+
+def _check_workloads(index: Index) -> Iterator[Finding]:
+    """Workloads that two Sidecars select: one of the two holds."""
+    chosen: dict[Key, Policy[Sidecar]] = {}
+    for policy in index.mesh.sidecars:
+        selector = policy.spec.workload_selector
+        for workload in index.workloads(policy.key.namespace, selector):
+            other = chosen.setdefault(workload.key, policy)
+            same = other.spec.workload_selector
+            if other is not policy and same is not None and selector is not None and same.labels != selector.labels:
+                report = Report(policy.origin)
+                message = (
+                    f"{other_words(other, policy)} selects the workload {workload.key.short()} too, and holds for it"
+                )
+                hint = "let each workload be selected by one Sidecar; of several, the first by name holds"
+                report.warning("ref-duplicate-sidecar", message, "workloadSelector", hint=hint)
+                yield from report.findings
+                break

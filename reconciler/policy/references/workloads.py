@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from reconciler.model.key import Key
 from reconciler.model.origin import Finding, Origin
-from reconciler.model.services import selected
 from reconciler.policy.findings import Report, close
 from reconciler.policy.references.index import Index
 
@@ -16,8 +15,6 @@ def check_workloads(index: Index) -> Iterator[Finding]:
     if not index.failed("WorkloadEntry"):
         yield from _service_selectors(index)
         yield from _sidecar_selectors(index)
-    if index.mesh.proxies and not index.failed("Proxy"):
-        yield from _gateway_selectors(index)
     yield from _proxies(index)
     if not index.failed("ServiceEntry"):
         yield from _port_names(index)
@@ -37,18 +34,6 @@ def _sidecar_selectors(index: Index) -> Iterator[Finding]:
         selector = policy.spec.workload_selector
         if selector is not None and not index.workloads(policy.key.namespace, selector):
             yield from _selects_nothing(policy.origin, "WorkloadEntry of its namespace", "so it applies to no sidecar")
-
-
-def _gateway_selectors(index: Index) -> Iterator[Finding]:
-    gateways = [proxy for proxy in index.mesh.proxies if not proxy.spec.workload]
-    for policy in index.mesh.gateways:
-        if not any(selected(proxy.spec.labels, policy.spec.selector) for proxy in gateways):
-            report = Report(policy.origin)
-            message = "the selector matches the labels of no gateway Proxy, so nothing opens these ports"
-            report.warning(
-                "ref-selector", message, "selector", hint="compare it with the labels of your Proxy documents"
-            )
-            yield from report.findings
 
 
 def _proxies(index: Index) -> Iterator[Finding]:

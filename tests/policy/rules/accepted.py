@@ -39,8 +39,8 @@ ACCEPTED: list[str] = [
     match("headers: {x: {}, y: {exact: ''}}, queryParams: {z: {exact: ''}}"),
     match("withoutHeaders: {x: {regex: '*'}}"),
     match("port: 0"),
-    connections("tcp: [{route: [{destination: {host: a}}]}]"),
-    connections("tls: [{match: [{sniHosts: [a]}], route: [{destination: {host: a}, weight: 0}]}]"),
+    connections("tcp: [{route: [{destination: {host: secure}}]}]"),
+    connections("tls: [{match: [{sniHosts: [secure]}], route: [{destination: {host: secure}, weight: 0}]}]"),
     # traffic policies
     doc("DestinationRule", "spec: {host: '*.example.com', subsets: [{name: all}, {name: V1-a, labels: {a: ''}}]}\n"),
     doc("DestinationRule", "spec: {host: two, exportTo: [., a, b]}\n"),

@@ -27,8 +27,8 @@ def match(fields: str) -> str:
 
 
 def connections(fields: str) -> str:
-    """A VirtualService for `a` with these `tls` and `tcp` rules."""
-    return doc("VirtualService", f"spec: {{hosts: [a], {fields}}}\n")
+    """A VirtualService for `secure`, which speaks TLS, with these `tls` and `tcp` rules."""
+    return doc("VirtualService", f"spec: {{hosts: [secure], {fields}}}\n")
 
 
 def policy(fields: str) -> str:

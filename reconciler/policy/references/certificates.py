@@ -1,0 +1,92 @@
+"""Certificates that policies rely on and that no document names.
+
+Where there are proxies, `compile` says it of those that lack one of their own; here it is said as long as there are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.model.destinationrule import DestinationRule
+from reconciler.model.gateway import ServerTLS, ServerTLSMode
+from reconciler.model.mesh import Policy
+from reconciler.model.origin import FieldPath, Finding
+from reconciler.model.proxy import Certificates, Proxy
+from reconciler.model.services import selected
+from reconciler.model.trafficpolicy import ClientTLS, ClientTLSMode
+from reconciler.policy.findings import Report
+from reconciler.policy.references.destinationrules import policies
+from reconciler.policy.references.index import Index
+
+_CODE = "ref-certificates"
+_OWN = "name certificateChain, privateKey and rootCertificate in `certificates` of the Mesh, or of each Proxy"
+_FOLDER = "name it in `certificates.directory` of the Mesh, or of each Proxy"
+
+
+def check_certificates(index: Index) -> Iterator[Finding]:
+    """The proxies' own certificates (ISTIO_MUTUAL), and the folder that credentialName is looked up in."""
+    if index.failed("Proxy"):
+        return
+    proxies = [proxy for proxy in index.mesh.proxies if proxy.spec.push.files is not None]
+    for rule in index.mesh.destination_rules:
+        report = Report(rule.origin)
+        for path, tls in _blocks(rule):
+            _check_client(tls, proxies, index, report.below(*path))
+        yield from report.findings
+    for gateway in index.mesh.gateways:
+        report = Report(gateway.origin)
+        opening = [
+            item for item in proxies if not item.spec.workload and selected(item.spec.labels, gateway.spec.selector)
+        ]
+        for number, server in enumerate(gateway.spec.servers):
+            if server.tls is not None:
+                _check_server(server.tls, opening, index, report.below("servers", number, "tls"))
+        yield from report.findings
+
+
+def _blocks(rule: Policy[DestinationRule]) -> Iterator[tuple[FieldPath, ClientTLS]]:
+    for path, settings in policies(rule.spec):
+        if settings.tls is not None:
+            yield (*path, "tls"), settings.tls
+        for number, item in enumerate(settings.port_level_settings):
+            if item.tls is not None:
+                yield (*path, "portLevelSettings", number, "tls"), item.tls
+
+
+def _check_client(tls: ClientTLS, proxies: list[Policy[Proxy]], index: Index, report: Report) -> None:
+    if tls.mode is ClientTLSMode.ISTIO_MUTUAL and not proxies and not _has_own(index.mesh.settings.certificates):
+        message = (
+            "ISTIO_MUTUAL needs a certificate of the proxy's own, and none is named: connections stay in plain text"
+        )
+        report.warning(_CODE, message, hint=_OWN)
+    elif tls.credential_name:
+        _check_folder("credentialName", proxies, index, report)
+
+
+def _check_server(tls: ServerTLS, proxies: list[Policy[Proxy]], index: Index, report: Report) -> None:
+    if tls.mode is ServerTLSMode.ISTIO_MUTUAL and not proxies and not _has_own(index.mesh.settings.certificates):
+        message = "ISTIO_MUTUAL needs a certificate of the proxy's own, and none is named: nothing can be served here"
+        report.warning(_CODE, message, hint=_OWN)
+    names = {
+        "credentialName": tls.credential_name,
+        "credentialNames": tls.credential_names,
+        "caCertCredentialName": tls.ca_cert_credential_name,
+    }
+    field = next((field for field, value in names.items() if value), "")
+    if field:
+        _check_folder(field, proxies, index, report)
+
+
+def _check_folder(field: str, proxies: list[Policy[Proxy]], index: Index, report: Report) -> None:
+    """A credential is a folder below a directory, which by default is the house's; a Mesh may have taken it away."""
+    if index.mesh.settings.certificates.directory:
+        return
+    lacking = [proxy for proxy in proxies if not proxy.spec.certificates.directory]
+    if lacking or not proxies:
+        whose = f"Proxy {lacking[0].key.short()}" if lacking else "a proxy"
+        message = f"no document says in which directory {whose} has its credentials"
+        report.warning(_CODE, message, field, hint=_FOLDER)
+
+
+def _has_own(certificates: Certificates) -> bool:
+    return bool(certificates.certificate_chain and certificates.private_key and certificates.root_certificate)
