@@ -14,8 +14,13 @@ from pathlib import Path
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,24 @@ class Authority:
         _replace(key, leaf.private_key_pem.bytes())
         _replace(chain, b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
         return Pair(chain, key, serial_of(chain.read_bytes()))
+
+    def identify(self, uri: str, *, file: str) -> Pair:
+        """A certificate for a URI, as workloads of a mesh have them, good for servers and clients alike."""
+        end = datetime.now(UTC) + timedelta(days=1)
+        key = generate_private_key(SECP256R1())
+        issuer = x509.load_pem_x509_certificate(self._ca.cert_pem.bytes()).subject
+        signer = load_pem_private_key(self._ca.private_key_pem.bytes(), password=None)
+        assert isinstance(signer, EllipticCurvePrivateKey), "trustme makes elliptic curve keys"
+        builder = x509.CertificateBuilder(issuer_name=issuer, subject_name=x509.Name([]), public_key=key.public_key())
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(end - timedelta(days=2))
+        builder = builder.not_valid_after(end).add_extension(
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=True
+        )
+        body = builder.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM)
+        chain, path = self.folder / f"{file}.pem", self.folder / f"{file}.key"
+        _replace(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        _replace(chain, body)
+        return Pair(chain, path, serial_of(body))
 
     def revoke(self, pairs: Iterable[Pair], *, file: str = "crl") -> Path:
         """A list of revoked certificates, signed, in `<file>.pem`; replaces the one before."""

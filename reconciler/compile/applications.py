@@ -20,9 +20,9 @@ from reconciler.compile.inbound import Inbound
 from reconciler.compile.listeners import Chain
 from reconciler.compile.names import ClusterRef
 from reconciler.compile.prototypes import Prototypes
-from reconciler.compile.tls import Site, downstream
+from reconciler.compile.tls import MUTUAL_ALPN, Site, downstream
 from reconciler.compile.viewer import Viewer
-from reconciler.model.gateway import ServerTLSMode
+from reconciler.model.gateway import ServerTLS, ServerTLSMode
 from reconciler.model.origin import Finding
 from reconciler.model.protos import resource
 from reconciler.model.resource import Resource, ResourceType
@@ -33,6 +33,7 @@ from reconciler.model.services import Port
 _HTTP_ALPN = ("h2", "http/1.1")
 _PLAIN_HTTP = {item.value for item in Protocol if item.is_http}
 _NOBODY = Viewer(namespace="")
+_MUTUAL = ServerTLS(mode=ServerTLSMode.ISTIO_MUTUAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,24 +41,35 @@ class Served:
     """How connections get to an application.
 
     Attributes:
-        chain: None if they can't be taken as the policy says; then nothing is opened, least of all without TLS.
-        secrets: That the chain refers to.
+        chains: None if they can't be taken as the policy says; then nothing is opened, least of all without TLS.
+        secrets: That the chains refer to.
     """
 
-    chain: Chain | None
+    chains: tuple[Chain, ...] = ()
     secrets: frozenset[Certificate | Root] = frozenset()
     findings: tuple[Finding, ...] = ()
 
 
 def served(item: Inbound, prototypes: Prototypes, *, site: Site) -> Served:
-    """The chain of an inbound listener that opens its port itself."""
+    """The chains of an inbound listener.
+
+    Where the policy says nothing of TLS and the proxy has a certificate of its own, callers of the mesh may come by mutual TLS
+    (`ISTIO_MUTUAL`, told apart by its ALPN) and all others as they are: Istio's permissive mode.
+    """
     chain = Chain(routes=_routes(item, prototypes)) if item.is_http else Chain(tcp=_passed_on(item))
-    if item.tls is None or item.tls.mode is ServerTLSMode.PASSTHROUGH:
-        return Served(chain=chain)
-    secured = downstream(item.tls, site=site, applications=_HTTP_ALPN if item.is_http else ())
+    applications = _HTTP_ALPN if item.is_http else ()
+    if item.tls is None:
+        secured = downstream(_MUTUAL, site=site, applications=applications)
+        if secured is None:
+            return Served(chains=(chain,))
+        mutual = replace(chain, transport="tls", applications=(MUTUAL_ALPN,), transport_socket=secured.socket)
+        return Served(chains=(mutual, chain), secrets=secured.secrets)
+    if item.tls.mode is ServerTLSMode.PASSTHROUGH:
+        return Served(chains=(chain,))
+    secured = downstream(item.tls, site=site, applications=applications)
     if secured is None:
-        return Served(chain=None, findings=(_without_certificate(item),))
-    return Served(chain=replace(chain, transport_socket=secured.socket), secrets=secured.secrets)
+        return Served(findings=(_without_certificate(item),))
+    return Served(chains=(replace(chain, transport_socket=secured.socket),), secrets=secured.secrets)
 
 
 def _passed_on(item: Inbound) -> Any:

@@ -32,7 +32,7 @@ from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Finding
 from reconciler.model.proxy import Interception, Proxy
 from reconciler.model.resource import Resource, View
-from reconciler.model.secrets import secret_resource
+from reconciler.model.secrets import Certificate, Root, secret_resource
 from reconciler.model.serviceentry import WorkloadEntry
 from reconciler.model.services import Service
 from reconciler.model.sidecar import Sidecar
@@ -201,19 +201,22 @@ class _Compiler:
         if is_address(workload.spec.address):
             self.places[proxy.key] = workload.spec.address
         yield from (applications.cluster(item, self._prototypes) for item in items)
-        chains: list[tuple[Inbound, Chain]] = []
+        opened: list[tuple[Inbound, list[Chain]]] = []
+        secrets: set[Certificate | Root] = set()
         for item in items:
             served = applications.served(item, self._prototypes, site=site)
             self.findings.extend(served.findings)
-            if served.chain is not None:
-                chains.append((item, ratelimits.limited(served.chain, self._index, workload)))
-                yield from map(secret_resource, served.secrets)
+            secrets |= served.secrets
+            if served.chains:
+                limited = [ratelimits.limited(chain, self._index, workload) for chain in served.chains]
+                opened.append((item, limited))
+        yield from map(secret_resource, secrets)
         filters = self._http_filters(Direction.INBOUND, Viewer.of(proxy, workload))
-        for item, chain in chains:
+        for item, chains in opened:
             if item.bound:
-                yield self._listener(Direction.INBOUND, item.bind, item.port, [chain], filters)
+                yield self._listener(Direction.INBOUND, item.bind, item.port, chains, filters)
         if self._intercepting:
-            taken = [(item.port, chain) for item, chain in chains if not item.bound]
+            taken = [(item.port, chain) for item, chains in opened if not item.bound for chain in chains]
             wildcard = names.ANY_ADDRESS_6 if inbound.is_ipv6(workload) else names.ANY_ADDRESS
             yield interception.virtual_inbound(taken, self._prototypes, wildcard=wildcard, http_filters=filters)
 

@@ -180,6 +180,8 @@ def _manager(
     manager.CopyFrom(prototypes.http_connection_manager)
     manager.stat_prefix = f"{direction.label}_{chain.stats or listener};"
     manager.use_remote_address.value = direction is Direction.GATEWAY
+    if chain.transport_socket is not None:
+        _tell_of_client(manager)
     if isinstance(chain.routes, Rds):
         manager.rds.CopyFrom(chain.routes)
     else:
@@ -190,6 +192,15 @@ def _manager(
     if prototypes.access_log is not None:
         manager.access_log.add().CopyFrom(prototypes.access_log)
     return manager
+
+
+def _tell_of_client(manager: Any) -> None:
+    """Where TLS ends, applications learn who the client is from `x-forwarded-client-cert`, and never from the client itself."""
+    manager.forward_client_cert_details = HttpConnectionManager.SANITIZE_SET
+    details = manager.set_current_client_cert_details
+    details.subject.value = True
+    details.dns = True
+    details.uri = True
 
 
 def _proxy(tcp: Any, prototypes: Prototypes) -> Any:
