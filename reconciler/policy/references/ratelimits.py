@@ -12,6 +12,7 @@ from reconciler.model.origin import Finding
 from reconciler.model.ratelimit import GlobalLimit, RateLimit, RateLimitService
 from reconciler.model.services import selected
 from reconciler.model.virtualservice import VirtualService
+from reconciler.model.visibility import visible
 from reconciler.policy.findings import Report, close
 from reconciler.policy.references.index import Index
 
@@ -134,6 +135,10 @@ def _check_service(policy: Policy[RateLimit], named: RateLimitService, index: In
             hint = close(host, index.services) or "declare it with a ServiceEntry"
             report.error("ref-host", f"no service has the host {host}", *path, "host", hint=hint)
         return
+    if not visible(service.export_to, policy.key.namespace):
+        message = f"{host} is not exported to namespace {policy.key.namespace}, so nobody there can be asked"
+        hint = "let the exportTo of its ServiceEntry name the namespaces of the proxies that ask it"
+        report.error("ref-host", message, *path, "host", hint=hint)
     known = ", ".join(f"{port.number} ({port.protocol})" for port in service.ports)
     if named.port is None and len(service.ports) != 1:
         message = f"{host} has several ports, and none is named"

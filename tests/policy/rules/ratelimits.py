@@ -120,6 +120,7 @@ CASES: list[tuple[str, str]] = [
     ("ref-route", GRPC.removeprefix("---\n") + "---\n" + RULES.replace("/one}}], route: [{destination: {host: a}}]", "/one}}], redirect: {uri: /two}") + counted("host: c").replace("workloads: {labels: {app: a}}", "virtualService: ^{name: rules}")),
     ("ref-several-counts", RULES.replace("{prefix: /one}}", "{prefix: /one}}, {uri: {prefix: /uno}}") + target("virtualService: {name: rules}").replace("local", "^local")),
     ("ref-host", counted("host: ^b")),
+    ("ref-host", GRPC.replace("spec: {", "spec: {exportTo: ['~'], ").removeprefix("---\n") + "---\n" + counted("host: ^c")),
     ("ref-port", counted("host: two").replace("service", "^service")),
     ("ref-port", counted("host: two, port: {number: ^82}")),
     ("ref-port", counted("host: two, port: {number: ^80}")),
