@@ -89,6 +89,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "ref-duplicate": "two documents have one kind and name, or there are two Mesh documents",
         "ref-duplicate-host": "two documents declare one host, or (warning) rules for one host say the same",
         "conflicting-hosts": "rules of two VirtualServices take every request for one host",
+        "ref-duplicate-address": "two services have one address and port, and nothing else tells connections apart (warning)",
         "ref-duplicate-sidecar": "two Sidecars apply to the same workloads (a warning where they also apply to others)",
         "ref-duplicate-limit": "two RateLimits limit the same requests, or mean different things by one limit of a domain",
         "ref-shared-port": "a limited Gateway shares a port with another one (warning)",

@@ -97,6 +97,7 @@ REFERENCES: Group = {
     "ref-port-name": "Use a port name of a service that selects the workload.",
     "ref-duplicate": "Keep one of the two.",
     "ref-duplicate-host": "Merge the two documents, or give each its own host.",
+    "ref-duplicate-address": "Give one of the two another address or port.",
     "ref-duplicate-sidecar": "Merge the two Sidecars, or give each its own selector.",
     "ref-duplicate-limit": "Write both into one document, narrow a target, or give the limit of a domain one meaning or two names.",
     "ref-shared-port": "Give one of the two Gateways another port, or name hosts with `match.authority`.",

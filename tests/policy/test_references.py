@@ -93,3 +93,16 @@ def test_messages_name_the_other_document() -> None:
     two = named(doc("DestinationRule", "spec: {host: two, trafficPolicy: {tls: {mode: SIMPLE}}}\n"), "second")
     (item,) = load(MemoryTree({"policies/base.yaml": BASE, "policies/x.yaml": one, "policies/y.yaml": two})).warnings
     assert (item.file, "DestinationRule first in policies/x.yaml" in item.message) == ("policies/y.yaml", True)
+
+
+def test_certificates_that_nobody_names_are_one_message() -> None:
+    """One line of a Mesh mends them all."""
+    files = {
+        f"policies/{name}.yaml": both(
+            database().replace("db.example", f"{name}.example").replace("10.2.0.1", f"10.2.0.{number}").replace("name: db, name", f"name: {name}, name"),
+            named(doc("DestinationRule", f"spec: {{host: {name}.example.com, trafficPolicy: {{tls: {{mode: ISTIO_MUTUAL}}}}}}\n"), name),
+        )
+        for number, name in enumerate(["c", "a", "b"])
+    }  # fmt: skip
+    (item,) = load(MemoryTree(files)).diagnostics
+    assert (item.code, item.file, "2 more" in item.message) == ("ref-certificates", "policies/a.yaml", True)

@@ -6,6 +6,7 @@ Where there are proxies, `compile` says it of those that lack one of their own; 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from reconciler.model.destinationrule import DestinationRule
 from reconciler.model.gateway import ServerTLS, ServerTLSMode
@@ -28,10 +29,13 @@ def check_certificates(index: Index) -> Iterator[Finding]:
     if index.failed("Proxy"):
         return
     proxies = [proxy for proxy in index.mesh.proxies if proxy.spec.push.files is not None]
+    own = _has_own(index.mesh.settings.certificates)
+    yield from () if own or proxies else _mutual(index)
     for rule in index.mesh.destination_rules:
         report = Report(rule.origin)
         for path, tls in _blocks(rule):
-            _check_client(tls, proxies, index, report.below(*path))
+            if tls.credential_name:
+                _check_folder("credentialName", proxies, index, report.below(*path))
         yield from report.findings
     for gateway in index.mesh.gateways:
         report = Report(gateway.origin)
@@ -53,20 +57,36 @@ def _blocks(rule: Policy[DestinationRule]) -> Iterator[tuple[FieldPath, ClientTL
                 yield (*path, "portLevelSettings", number, "tls"), item.tls
 
 
-def _check_client(tls: ClientTLS, proxies: list[Policy[Proxy]], index: Index, report: Report) -> None:
-    if tls.mode is ClientTLSMode.ISTIO_MUTUAL and not proxies and not _has_own(index.mesh.settings.certificates):
-        message = (
-            "ISTIO_MUTUAL needs a certificate of the proxy's own, and none is named: connections stay in plain text"
-        )
-        report.warning(_CODE, message, hint=_OWN)
-    elif tls.credential_name:
-        _check_folder("credentialName", proxies, index, report)
+def _mutual(index: Index) -> Iterator[Finding]:
+    """ISTIO_MUTUAL in a folder without proxies and certificates: once, since one mending does for all."""
+    client, server = ClientTLSMode.ISTIO_MUTUAL, ServerTLSMode.ISTIO_MUTUAL
+    asking: list[tuple[Policy[Any], FieldPath]] = [
+        (rule, path) for rule in index.mesh.destination_rules for path, tls in _blocks(rule) if tls.mode is client
+    ]
+    ending: list[tuple[Policy[Any], FieldPath]] = [
+        (gateway, ("servers", number, "tls"))
+        for gateway in index.mesh.gateways
+        for number, item in enumerate(gateway.spec.servers)
+        if item.tls is not None and item.tls.mode is server
+    ]
+    kinds = (
+        (asking, "connections stay in plain text", "blocks of DestinationRules"),
+        (ending, "nothing can be served here", "servers of Gateways"),
+    )
+    for places, effect, what in kinds:
+        for policy, path in sorted(places, key=_place)[:1]:
+            more = f" (as at {len(places) - 1} more {what})" if len(places) > 1 else ""
+            report = Report(policy.origin)
+            message = f"ISTIO_MUTUAL needs a certificate of the proxy's own, and none is named: {effect}{more}"
+            report.warning(_CODE, message, *path, hint=_OWN)
+            yield from report.findings
+
+
+def _place(item: tuple[Policy[Any], FieldPath]) -> tuple[str, int]:
+    return item[0].origin.file, item[0].origin.document
 
 
 def _check_server(tls: ServerTLS, proxies: list[Policy[Proxy]], index: Index, report: Report) -> None:
-    if tls.mode is ServerTLSMode.ISTIO_MUTUAL and not proxies and not _has_own(index.mesh.settings.certificates):
-        message = "ISTIO_MUTUAL needs a certificate of the proxy's own, and none is named: nothing can be served here"
-        report.warning(_CODE, message, hint=_OWN)
     names = {
         "credentialName": tls.credential_name,
         "credentialNames": tls.credential_names,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.errors import Severity
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding
 from reconciler.model.visibility import exported, visible
@@ -22,6 +23,8 @@ def check_claims(index: Index) -> Iterator[Finding]:
     yield from _check_services(index)
     for policy in index.mesh.virtual_services:
         yield from _check_again(policy, index)
+    if not index.has_sidecars:
+        yield from _check_addresses(index)
 
 
 def other_words(other: Policy[Any], policy: Policy[Any]) -> str:
@@ -49,6 +52,26 @@ def _check_services(index: Index) -> Iterator[Finding]:
             message = f"{host} is a host of another document too: {other_words(other, policy)}"
             hint = "write its ports and endpoints in one of them"
             yield Finding(code=_CODE, message=message, hint=hint, origin=policy.origin, path=path)
+
+
+def _check_addresses(index: Index) -> Iterator[Finding]:
+    """Connections that nothing but their address tells apart; where there are sidecars, `compile` says it of each."""
+    taken: dict[tuple[str, int], Policy[Any]] = {}
+    for policy in index.mesh.service_entries:
+        ports = [port for port in policy.spec.ports if not (port.protocol.is_http or port.protocol.is_tls)]
+        for position, address in enumerate(policy.spec.addresses):
+            for port in ports:
+                other = taken.setdefault((address, port.number), policy)
+                if other is not policy and overlap(other, policy):
+                    where = f"{address}:{port.number}"
+                    yield Finding(
+                        code="ref-duplicate-address",
+                        message=f"connections to {where} are for {other_words(other, policy)} too, and go to that one",
+                        hint="give one of the two another address or port",
+                        severity=Severity.WARNING,
+                        origin=policy.origin,
+                        path=("spec", "addresses", position),
+                    )
 
 
 def _check_again(policy: Policy[Any], index: Index) -> Iterator[Finding]:

@@ -70,6 +70,9 @@ class Index:
         for rule in mesh.destination_rules:
             self._rules.setdefault(self.host(rule.spec.host, rule.key), []).append(rule)
         self._patterns = sorted((item for item in self._rules if item.startswith("*")), key=len, reverse=True)
+        self._bound: dict[Key, tuple[bool, list[Key]]] = {}
+        self._subsets: dict[tuple[str, ...], dict[str, Subset]] = {}
+        self._client_subsets: dict[tuple[str, str], set[str]] = {}
         self._sidecars = {
             proxy.key.namespace for proxy in mesh.proxies if proxy.spec.workload and proxy.spec.push.files
         }
@@ -104,8 +107,14 @@ class Index:
 
         As in Istio, the rules of the client's and the service's namespace count, and the most specific host wins.
         """
-        if self.may_have_rule(host):
+        if self._failed and self.may_have_rule(host):
             return None
+        key = (host, *namespaces)
+        if key not in self._subsets:
+            self._subsets[key] = self._subsets_of(host, namespaces)
+        return self._subsets[key]
+
+    def _subsets_of(self, host: str, namespaces: tuple[str, ...]) -> dict[str, Subset]:
         exact = [rule for rule in self._rules.get(host, ()) if rule.key.namespace in namespaces]
         for pattern in (item for item in self._patterns if covers(item, host)):
             exact = exact or [rule for rule in self._rules[pattern] if rule.key.namespace in namespaces]
@@ -113,6 +122,12 @@ class Index:
 
     def client_subsets(self, service: Service, client: str) -> set[str]:
         """The subsets that proxies in a namespace have: of its own rules for the host, or if it has none, of the service's."""
+        key = (service.host, client)
+        if key not in self._client_subsets:
+            self._client_subsets[key] = self._client_subsets_of(service, client)
+        return self._client_subsets[key]
+
+    def _client_subsets_of(self, service: Service, client: str) -> set[str]:
         for namespace in (client, service.namespace):
             for pattern in (service.host, *(item for item in self._patterns if covers(item, service.host))):
                 rules = [rule for rule in self._rules.get(pattern, ()) if rule.key.namespace == namespace]
@@ -139,6 +154,11 @@ class Index:
 
     def bound(self, policy: Policy[VirtualService]) -> tuple[bool, list[Key]]:
         """Whether a VirtualService is for sidecars, and the Gateways that it is for; a delegate has those of its roots."""
+        if policy.key not in self._bound:
+            self._bound[policy.key] = self._bound_of(policy)
+        return self._bound[policy.key]
+
+    def _bound_of(self, policy: Policy[VirtualService]) -> tuple[bool, list[Key]]:
         owners = [policy] if policy.spec.hosts else self.roots.get(policy.key, [])
         names = [(owner, name) for owner in owners for name in owner.spec.gateways or (MESH_GATEWAY,)]
         keys = dict.fromkeys(owner.resolve(name) for owner, name in names if name != MESH_GATEWAY)
