@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from reconciler.model.gateway import Gateway, Server, ServerTLSMode
-from reconciler.model.hosts import covers
+from reconciler.model.gateway import Server, ServerTLSMode
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.virtualservice import MESH_GATEWAY, VirtualService
@@ -55,21 +54,10 @@ def _check_gateway(policy: Policy[VirtualService], name: str, index: Index, here
         message = f"the proxies of Gateway {name} are in namespace {names}, which this document is not exported to"
         here.warning("ref-visibility", message, hint="add the namespace to exportTo")
     for position, host in enumerate(policy.spec.hosts):
-        if not any(_takes(server, gateway, policy, index.host(host, policy.key)) for server in gateway.spec.servers):
+        if not index.offered(gateway).to(index.host(host, policy.key), policy.key.namespace):
             message = f"the Gateway {name} takes no requests for {host}"
             hint = "add the host to one of its servers, or remove it here"
             report.warning("ref-gateway-host", message, "hosts", position, hint=hint)
-
-
-def _takes(server: Server, gateway: Policy[Gateway], policy: Policy[VirtualService], host: str) -> bool:
-    for text in server.hosts:
-        namespace, slash, name = text.rpartition("/")
-        namespace = gateway.key.namespace if namespace == "." else namespace
-        if slash and namespace not in {"*", policy.key.namespace}:
-            continue
-        if covers(name, host) or covers(host, name):
-            return True
-    return False
 
 
 def _check_matches(policy: Policy[VirtualService], index: Index, report: Report) -> None:
@@ -93,9 +81,7 @@ def _servers(policy: Policy[VirtualService], index: Index) -> list[Server] | Non
         if gateway is None:
             return None
         hosts = index.called(policy)
-        taking = [
-            server for server in gateway.spec.servers if any(_takes(server, gateway, policy, host) for host in hosts)
-        ]
+        taking = [server for host in hosts for server in index.offered(gateway).to(host, policy.key.namespace)]
         if not taking:
             return None
         out.extend(taking)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.model.destinationrule import DestinationRule, Subset
+from reconciler.model.gateway import Gateway
 from reconciler.model.hosts import covers, fqdn
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
@@ -18,6 +19,7 @@ from reconciler.model.serviceentry import WorkloadEntry, WorkloadSelector
 from reconciler.model.services import Service, declared, selected
 from reconciler.model.virtualservice import MESH_GATEWAY, Delegate, VirtualService
 from reconciler.policy.documents import Failed
+from reconciler.policy.references.offered import Offered
 
 
 class Index:
@@ -70,6 +72,7 @@ class Index:
         for rule in mesh.destination_rules:
             self._rules.setdefault(self.host(rule.spec.host, rule.key), []).append(rule)
         self._patterns = sorted((item for item in self._rules if item.startswith("*")), key=len, reverse=True)
+        self._offered: dict[Key, Offered] = {}
         self._bound: dict[Key, tuple[bool, list[Key]]] = {}
         self._subsets: dict[tuple[str, ...], dict[str, Subset]] = {}
         self._client_subsets: dict[tuple[str, str], set[str]] = {}
@@ -142,6 +145,12 @@ class Index:
         for key in keys:
             found.update(self._gateway_clients.get(key, ()))
         return found
+
+    def offered(self, gateway: Policy[Gateway]) -> Offered:
+        """What a Gateway offers."""
+        if gateway.key not in self._offered:
+            self._offered[gateway.key] = Offered(gateway)
+        return self._offered[gateway.key]
 
     def opened_in(self, key: Key) -> set[str]:
         """The namespaces of the proxies that open a Gateway, as far as the Proxies here say."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from reconciler.model.hosts import covers
 from reconciler.model.key import Key
@@ -22,13 +22,17 @@ _REQUESTS = frozenset({SidecarProtocol.HTTP, SidecarProtocol.HTTP2, SidecarProto
 
 def check_sidecars(index: Index) -> Iterator[Finding]:
     """Of every Sidecar: egress hosts that no service has, and ingress ports that no caller uses."""
+    if not index.mesh.sidecars:
+        return
+    ports = {port.number for service in index.services.values() for port in service.ports}
+    used = _used(index)
     for policy in index.mesh.sidecars:
         report = Report(policy.origin)
         _check_egress(policy, index, report)
         if not index.failed("ServiceEntry"):
-            _check_egress_ports(policy, index, report)
+            _check_egress_ports(policy, ports, report)
         if not index.failed("ServiceEntry", "WorkloadEntry"):
-            _check_ingress(policy, index, report)
+            _check_ingress(policy, used, index, report)
         _check_egress_proxy(policy, index, report)
         yield from report.findings
     yield from _check_workloads(index)
@@ -47,6 +51,9 @@ def _check_egress(policy: Policy[Sidecar], index: Index, report: Report) -> None
                 continue
             if index.may_be_service(host):
                 continue
+            known = index.services.get(host)
+            if known is not None and namespace in {"*", known.namespace}:
+                continue
             near = [item.host for item in index.services.values() if namespace in {"*", item.namespace}]
             if not any(covers(host, item) or covers(item, host) for item in near):
                 hint = close(host, near) or "write a service's full host, and the namespace of its ServiceEntry"
@@ -54,13 +61,12 @@ def _check_egress(policy: Policy[Sidecar], index: Index, report: Report) -> None
                 report.warning("ref-host", message, "egress", position, "hosts", number, hint=hint)
 
 
-def _check_egress_ports(policy: Policy[Sidecar], index: Index, report: Report) -> None:
+def _check_egress_ports(policy: Policy[Sidecar], ports: Collection[int], report: Report) -> None:
     """Listeners that route by a port that no service has; port 80 has the hosts of VirtualServices too."""
     for position, listener in enumerate(policy.spec.egress):
         port = listener.port
         if port is None or port.protocol is SidecarProtocol.HTTP_PROXY or port.number == _HTTP:
             continue
-        ports = {item.number for service in index.services.values() for item in service.ports}
         if port.number not in ports and not all(text.startswith(_NOBODY) for text in listener.hosts):
             effect = "answers every request with 502" if port.protocol in _REQUESTS else "leads to no service"
             message = f"no service has port {port.number}, so this listener {effect}"
@@ -70,16 +76,21 @@ def _check_egress_ports(policy: Policy[Sidecar], index: Index, report: Report) -
             report.warning("ref-port", message, "egress", position, "port", "number", hint=hint)
 
 
-def _check_ingress(policy: Policy[Sidecar], index: Index, report: Report) -> None:
-    names = {item.key.name for item in index.workloads(policy.key.namespace, policy.spec.workload_selector)}
-    used = {
-        port
-        for service in index.services.values()
-        if service.namespace == policy.key.namespace
-        for endpoint in service.endpoints
-        if endpoint.workload in names
-        for port in endpoint.ports.values()
-    }
+def _used(index: Index) -> Mapping[Key, set[int]]:
+    """The ports that services send requests to, by workload."""
+    out: dict[Key, set[int]] = {}
+    for service in index.services.values():
+        for endpoint in service.endpoints:
+            if endpoint.workload:
+                out.setdefault(Key(service.namespace, endpoint.workload), set()).update(endpoint.ports.values())
+    return out
+
+
+def _check_ingress(policy: Policy[Sidecar], known: Mapping[Key, set[int]], index: Index, report: Report) -> None:
+    if not policy.spec.ingress:
+        return
+    workloads = index.workloads(policy.key.namespace, policy.spec.workload_selector)
+    used = {port for workload in workloads for port in known.get(workload.key, ())}
     for position, listener in enumerate(policy.spec.ingress if used else ()):
         if listener.port.number not in used:
             message = f"no service sends requests to port {listener.port.number} of these workloads"
