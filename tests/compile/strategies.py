@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from reconciler.yamldoc import dump
-from tests.compile import httprules
+from tests.compile import httprules, limitspecs
 from tests.compile.trafficpolicies import resolutions, traffic_policies
 
 NAMESPACES = ("default", "shop")
@@ -184,6 +184,24 @@ _UNKNOWN: tuple[dict[str, Any], ...] = (
 )
 
 
+_LIMITED = st.one_of(
+    st.builds(lambda name: {"workloads": {"labels": {"app": name}}}, st.sampled_from(NAMES)),
+    st.builds(lambda name: {"gateway": name}, st.sampled_from(["g", "shop/h"])),
+    st.builds(
+        lambda place, name, routes: {"virtualService": {"name": f"{place}/{name}", "routes": routes}},
+        st.sampled_from(NAMESPACES),
+        st.sampled_from(NAMES),
+        st.lists(st.sampled_from(NAMES), max_size=1),
+    ),
+)
+_LIMITS = limitspecs.specs(st.fixed_dictionaries({"host": _HOSTS}, optional={"port": st.just({"number": 80})}))
+
+
+@st.composite
+def _limits(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
+    return _document("RateLimit", name, namespace, {"target": draw(_LIMITED), **draw(_LIMITS)})
+
+
 def _proxies(name: str, namespace: str) -> dict[str, Any]:
     spec = {"workload": name, "admin": "unix:///run/a.sock", "push": {"files": {"directory": f"/e/{namespace}/{name}"}}}
     return _document("Proxy", name, namespace, spec)
@@ -210,6 +228,7 @@ def texts(draw: st.DrawFn) -> list[str]:
                 labels = {"app": draw(st.sampled_from(NAMES)), "version": draw(st.sampled_from(SUBSETS))}
                 documents.append(_document("WorkloadEntry", name, namespace, {**entry, "labels": labels}))
                 documents.append(_proxies(name, namespace))
+    documents.extend(draw(_limits(name, "default")) for name in NAMES if draw(st.booleans()))
     documents.append(draw(_gateways("g", "default")))
     documents.append(draw(_gateways("h", "shop")))
     return [dump(document) for document in draw(st.permutations(documents))]

@@ -83,6 +83,7 @@ def test_nothing_in_a_view_points_nowhere(documents: list[str]) -> None:
         assert eds == {item.id.name for item in view.of_type(ResourceType.ENDPOINTS)}
         assert set(_named(view, "cluster")) <= clusters.keys()
         listeners = [to_dict(decode(item)) for item in view.of_type(ResourceType.LISTENER)]
+        assert {name for listener in listeners for name in _values(listener, "cluster_name")} <= clusters.keys()
         waited = {name for listener in listeners for name in _values(listener, "route_config_name")}
         pushed = {item.id.name for item in view.of_type(ResourceType.ROUTE)}
         # Of an inbound and an outbound listener in one place, which is an error, only one is in the view.
