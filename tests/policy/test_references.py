@@ -106,3 +106,12 @@ def test_certificates_that_nobody_names_are_one_message() -> None:
     }  # fmt: skip
     (item,) = load(MemoryTree(files)).diagnostics
     assert (item.code, item.file, "2 more" in item.message) == ("ref-certificates", "policies/a.yaml", True)
+
+
+def test_each_of_very_many_missing_hosts_is_named_with_advice() -> None:
+    """The first of them also with what may have been meant."""
+    rules = (named(doc("DestinationRule", f"spec: {{host: twoo{number}}}\n"), f"r{number:03}") for number in range(120))
+    items = load(MemoryTree({"policies/base.yaml": BASE, "policies/x.yaml": both(*rules)})).diagnostics
+    assert len(items) == 120
+    assert all(item.hint for item in items)
+    assert items[0].hint == "did you mean two.default.svc.cluster.local?"
