@@ -41,7 +41,7 @@ KINDS: Mapping[str, tuple[str, type[Spec]]] = MappingProxyType(
 _PLANNED = frozenset({"Rollout", "AnalysisTemplate"})
 _TRAFFIC_GROUPS = ("gateway.networking.k8s.io", "gateway.networking.x-k8s.io")
 
-_INSTEAD: Mapping[str, str] = MappingProxyType(
+INSTEAD: Mapping[str, str] = MappingProxyType(
     {
         "EnvoyFilter": "set what it patches in envoy-templates/; for rate limits write a RateLimit",
         "WasmPlugin": "add the filter to envoy-templates/http-connection-manager.yaml",
@@ -135,12 +135,12 @@ def _of_known_group(group: str, kind: str, own_group: str) -> NotOurs:
         return _api_version(f"{kind} does not belong to the group {group}", own_group)
     if kind in _PLANNED:
         return NotOurs(code="unsupported-kind", message=f"{kind} is not supported yet", hint="remove the document")
-    if kind not in _INSTEAD:
+    if kind not in INSTEAD:
         near = close(kind, (name for name, (owner, _) in KINDS.items() if owner == group))
         if near or group == OWN:
             known = ", ".join(name for name, (owner, _) in KINDS.items() if owner == group)
             return NotOurs(code="unknown-kind", message=f"{group} has no kind {kind}", hint=near or f"it has {known}")
-    hint = _INSTEAD.get(kind, "remove the document")
+    hint = INSTEAD.get(kind, "remove the document")
     return NotOurs(code="unsupported-kind", message=f"Istio's {kind} is not supported", hint=hint)
 
 
