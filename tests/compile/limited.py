@@ -9,7 +9,9 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 from reconciler.compile import Prototypes, compile_mesh
-from reconciler.model.mesh import Mesh
+from reconciler.model.mesh import Mesh, Policy
+from reconciler.model.proxy import Proxy
+from reconciler.model.resource import View
 from reconciler.model.services import declared
 from tests.compile.envoys import application, envoy, free_port
 from tests.compile.meshes import documents, house_templates, mesh_of
@@ -18,10 +20,15 @@ HOST = "a.example.com"
 
 
 class Client:
-    """Requests to one port, each on a connection of its own."""
+    """Requests to one port, each on a connection of its own.
 
-    def __init__(self, address: str, port: int) -> None:
+    Attributes:
+        running: The proxy that is asked, and what it was given, if that is known.
+    """
+
+    def __init__(self, address: str, port: int, *, running: tuple[Policy[Proxy], View] | None = None) -> None:
         self._place = (address, port)
+        self.running = running
 
     def get(self, path: str = "/", host: str = HOST, method: str = "GET", **headers: str) -> HTTPResponse:
         """One answer, read to its end."""
@@ -91,4 +98,4 @@ def gateway(folder: Path, *more: str, templates: Mapping[str, str] | None = None
         prototypes = Prototypes.parse(house_templates() | dict(templates or {}))
         (view,) = compile_mesh(mesh, declared(mesh), prototypes).views.values()
         stack.enter_context(envoy(mesh.proxies[0], view, prototypes, folder))
-        yield Client("127.0.0.1", port)
+        yield Client("127.0.0.1", port, running=(mesh.proxies[0], view))

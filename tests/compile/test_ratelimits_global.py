@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from reconciler.compile.counting import service_configurations
+from reconciler.envoy.admin import Admin
+from reconciler.settings import AdminSettings
 from tests.compile.envoys import free_port
 from tests.compile.limited import EDGE, HOURLY, ONE, Client, gateway, limit
 from tests.compile.limiter import Limiter, serving
@@ -108,6 +111,28 @@ def test_a_refusal_says_what_the_policy_says(tmp_path: Path) -> None:
     assert (first.status, first.headers["x-limited"]) == (200, None)
     assert (first.headers["x-ratelimit-limit"], first.headers["x-ratelimit-remaining"]) == ("1, 1;w=60", "0")
     assert (second.status, second.headers["x-limited"]) == (503, "yes")
+
+
+def test_what_an_envoy_runs_is_what_was_compiled(tmp_path: Path) -> None:
+    """Read back from its admin endpoint, every message of a limit is equal: drift can be told from what was pushed."""
+    match = "match: {path: {exact: /a}, headers: {x: {}}, queryParams: {k: {exact: v}}}"
+    by = "by: [{path: true}, {queryParameter: k}, {remoteAddress: true}, {header: x}]"
+    answer = "response: {status: 503, headers: {x-b: '1', x-a: ''}, rateLimitHeaders: true}"
+    local = f"local: [{{name: all, requests: 5, {HOURLY}, {match}, {by}}}]"
+    fields = _counted(f"{{name: all, requests: 5, unit: DAY, {match}, {by}}}")
+    policies = [
+        limit(f"{fields}, {local}, {answer}", "edge"),
+        limit(f"{fields}, {local}, {answer}".replace(EDGE, ONE), "rule"),
+    ]
+    with _gateway(tmp_path, *policies) as (client, _):
+        assert client.running is not None
+        proxy, view = client.running
+        with Admin(proxy.spec.admin, AdminSettings()) as admin:
+            seen = admin.observe(proxy, at=lambda: datetime.now(UTC))
+    assert seen.error is None
+    assert {id_: item.version for id_, item in seen.resources.items()} == {
+        id_: item.version for id_, item in view.resources.items()
+    }
 
 
 @pytest.mark.parametrize(("fail_open", "status"), [("true", 200), ("false", 500)])
