@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.compile import Compiled, MeshCompiler, Prototypes, compile_mesh
@@ -97,6 +97,7 @@ def _compiler() -> tuple[MeshCompiler, Compiled]:
     return compiler, compiler.compile(_MESH, _SERVICES)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(_EDITS)), min_size=1, max_size=6))
 def test_what_was_compiled_before_never_shows(edits: list[tuple[int, tuple[str, str]]]) -> None:
     """After any edits, one after another, views and findings are those of a compile from nothing, byte by byte."""
