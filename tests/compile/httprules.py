@@ -7,13 +7,16 @@ from typing import Any
 from hypothesis import strategies as st
 
 _HEADERS = ("x-a", "x-b", "X-C")
-_PERCENT = st.one_of(st.floats(0, 100), st.sampled_from([0, 100, 2.3])).map(lambda value: {"value": value})
+_PERCENT = st.one_of(st.integers(0, 1_000_000).map(lambda value: value / 10_000), st.sampled_from([0, 100, 2.3])).map(
+    lambda value: {"value": value}
+)
 _TEXTS = st.one_of(
     st.sampled_from(["x", "y"]).map(lambda text: {"exact": text}),
     st.sampled_from(["x", "y"]).map(lambda text: {"prefix": text}),
     st.sampled_from(["x+", "[a-z]*"]).map(lambda text: {"regex": text}),
 )
-_ANY_TEXTS: st.SearchStrategy[dict[str, str]] = st.one_of(_TEXTS, st.just({}), st.just({"regex": "*"}))
+_OPTIONAL_TEXTS: st.SearchStrategy[dict[str, str]] = st.one_of(_TEXTS, st.just({}))
+_ANY_TEXTS = st.one_of(_OPTIONAL_TEXTS, st.just({"regex": "*"}))
 _URIS = st.sampled_from([{"exact": "/x"}, {"prefix": "/"}, {"prefix": "/y"}, {"regex": ".*"}, {"regex": "/[a-z]+"}])
 _DURATIONS = st.sampled_from(["1ms", "500ms", "1s", "1h30m"])
 
@@ -35,9 +38,9 @@ def matches(gateways: st.SearchStrategy[list[str]], ports: tuple[int, ...]) -> s
         scheme=st.sampled_from([{"exact": "http"}, {"exact": "https"}]),
         method=st.sampled_from([{"exact": "GET"}, {"regex": "P.*"}]),
         authority=_TEXTS,
-        headers=_some(_ANY_TEXTS),
+        headers=_some(_OPTIONAL_TEXTS),
         withoutHeaders=_some(_ANY_TEXTS),
-        queryParams=_some(_ANY_TEXTS, ("p", "q")),
+        queryParams=_some(_OPTIONAL_TEXTS, ("p", "q")),
         port=st.sampled_from(ports),
         sourceLabels=st.sampled_from([{"app": "a"}, {"app": "b", "version": "v1"}]),
         sourceNamespace=st.sampled_from(["default", "shop"]),
@@ -61,9 +64,10 @@ def _answers() -> st.SearchStrategy[dict[str, Any]]:
             port=st.sampled_from([80, 443, 8443]),
             scheme=st.sampled_from(["http", "https"]),
             redirectCode=st.sampled_from([301, 302, 303, 307, 308]),
-        ),
-        _fields(
-            prefixRewrite=st.just("/p"), derivePort=st.sampled_from(["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"])
+        ).filter(lambda found: found.keys() - {"redirectCode"}),
+        st.fixed_dictionaries(
+            {"prefixRewrite": st.just("/p")},
+            optional={"derivePort": st.sampled_from(["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"])},
         ),
     )
     response = st.fixed_dictionaries(
@@ -92,7 +96,7 @@ def _routes(destinations: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrateg
         ).map(lambda found: {"mirrors": found}),
     )
     rewrites = st.one_of(
-        _fields(uri=st.just("/w"), authority=st.just("w.example.com")),
+        _fields(uri=st.just("/w"), authority=st.just("w.example.com")).filter(bool),
         st.just({"uriRegexRewrite": {"match": "/(x)", "rewrite": "/\\1"}}),
     )
     retries = st.one_of(
@@ -108,7 +112,7 @@ def _routes(destinations: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrateg
             },
         ),
     )
-    optional = {"rewrite": rewrites, "timeout": st.one_of(_DURATIONS, st.just("0s")), "retries": retries}
+    optional = {"rewrite": rewrites, "timeout": _DURATIONS, "retries": retries}
     rest = st.fixed_dictionaries({"route": shares}, optional=optional)
     return st.builds(lambda one, other: {**one, **other}, rest, mirrors)
 
@@ -118,7 +122,7 @@ def _faults() -> st.SearchStrategy[dict[str, Any]]:
     delay = st.fixed_dictionaries({"fixedDelay": _DURATIONS}, optional={**share, "percent": st.integers(0, 100)})
     statuses = st.sampled_from([{"httpStatus": 503}, {"grpcStatus": "UNAVAILABLE"}])
     abort = st.builds(lambda one, other: {**one, **other}, statuses, _fields(**share))
-    return _fields(delay=delay, abort=abort)
+    return _fields(delay=delay, abort=abort).filter(bool)
 
 
 def _cors() -> st.SearchStrategy[dict[str, Any]]:
@@ -151,6 +155,18 @@ def rules(
     )
     routes = _routes(destinations)
     delegated = delegates.map(lambda value: {"delegate": value})
-    return st.builds(
-        lambda one, other: {**one, **other}, common, st.one_of(routes, routes, routes, _answers(), delegated)
-    )
+    return st.builds(_rule, common, st.one_of(routes, routes, routes, _answers(), delegated))
+
+
+def _rule(common: dict[str, Any], action: dict[str, Any]) -> dict[str, Any]:
+    """Both together, without what may not stand together."""
+    out = {**common, **action}
+    if not action.keys().isdisjoint({"redirect", "directResponse"}):
+        out.pop("fault", None)
+    if "delegate" in action:
+        return {name: value for name, value in out.items() if name in {"name", "match", "delegate"}}
+    if "host" in out.get("headers", {}).get("request", {}).get("set", {}):
+        out.get("rewrite", {}).pop("authority", None)
+        if out.get("rewrite") == {}:
+            del out["rewrite"]
+    return out
