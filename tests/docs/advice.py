@@ -177,6 +177,11 @@ COMPILE: Group = {
         "A destination names none of several ports, and none of them is the listener's.",
         "input",
     ),
+    "gateway-conflict": Entry(
+        "Give one of the two Gateways another port, other hosts or another selector.",
+        meaning="Two Gateways want the same connections of one proxy; the one that comes first has them.",
+        kind="input",
+    ),
     "conflicting-hosts": Entry(
         "Keep one of the two rules, or give one of them a match.",
         "Rules of two VirtualServices take every request for one host, so the second is never used.",

@@ -16,6 +16,7 @@ from typing import Any
 
 from reconciler.compile import Compiled, Prototypes, compile_mesh
 from reconciler.errors import Severity
+from reconciler.model.protos import decode, to_dict
 from reconciler.model.services import declared
 from reconciler.model.spec import Spec
 from reconciler.policy.documents import read_file
@@ -195,3 +196,36 @@ def _compile(documents: Sequence[Document]) -> Compiled:
 @cache
 def _prototypes() -> Prototypes:
     return Prototypes.parse(house_templates())
+
+
+def touched(use: Use) -> Iterator[frozenset[str]]:
+    """For each variant, the names of Envoy's fields on the way to every value that differs."""
+    before = compiled(use.mesh)
+    for variant in use.variants():
+        after = _compile(_changed(use, variant))
+        one, other = _values(before, after), _values(after, before)
+        differing = {path for path in one.keys() | other.keys() if one.get(path, _GONE) != other.get(path, _GONE)}
+        yield frozenset(step for path in differing for step in path)
+
+
+def _values(these: Compiled, those: Compiled) -> dict[tuple[str, ...], list[Any]]:
+    """The values of the resources that the others have not, by the names of the fields that lead to them."""
+    found: dict[tuple[str, ...], list[Any]] = {}
+    for key, view in these.views.items():
+        for id_, resource in view.resources.items():
+            if resource != those.views[key].resources.get(id_):
+                for path, value in _walk(to_dict(decode(resource))):
+                    found.setdefault((str(key), str(id_), *path), []).append(value)
+    return found
+
+
+def _walk(value: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    match value:
+        case dict() if value:
+            for name, item in value.items():
+                yield from _walk(item, *path, name)
+        case [*items] if items:
+            for item in items:
+                yield from _walk(item, *path)
+        case _:
+            yield path, value

@@ -43,12 +43,18 @@ class Row:
     meaning: str
 
 
-def rows(spec: type[Spec]) -> Iterator[Row]:
-    """Every field of a spec and of what is inside it, in the order of the models; what repeats is referred to."""
-    yield from _rows(spec, "", {item: kind for kind, (_, item) in KINDS.items()})
+def rows(spec: type[Spec], known: dict[type[Spec], str] | None = None) -> Iterator[Row]:
+    """Every field of a spec and of what is inside it, in the order of the models; what repeats is referred to.
+
+    Args:
+        spec: Whose.
+        known: What was shown before, and where; what is shown here is added.
+    """
+    yield from _rows(spec, "", {} if known is None else known)
 
 
 def _rows(spec: type[Spec], path: str, known: dict[type[Spec], str]) -> Iterator[Row]:
+    known.update((item, kind) for kind, (_, item) in KINDS.items())
     said = attributes(spec)
     for name, field in spec.model_fields.items():
         here = f"{path}{field.alias}"
@@ -77,7 +83,15 @@ def refused(spec: type[Spec], path: str = "", known: frozenset[type[Spec]] = _KI
 
 
 def attributes(spec: type[Spec]) -> Mapping[str, str]:
-    """The `Attributes:` of a docstring."""
+    """The `Attributes:` of a docstring, and of those of the specs that it builds on."""
+    found: dict[str, str] = {}
+    for part in reversed(spec.__mro__):
+        if issubclass(part, Spec):
+            found |= _listed(part)
+    return found
+
+
+def _listed(spec: type[Spec]) -> dict[str, str]:
     # From Python 3.13 on docstrings come without their indentation; this makes them equal before.
     _, _, listed = inspect.cleandoc(spec.__doc__ or "").partition("Attributes:\n")
     found: dict[str, str] = {}
@@ -139,6 +153,8 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if value in (None, "", ()) or value == {}:
         return ""
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
     return f"`{format_duration(value) if isinstance(value, timedelta) else getattr(value, 'value', value)}`"
 
 

@@ -6,19 +6,24 @@ A part stands between `<!-- generated: KIND NAME -->` and `<!-- end generated --
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reconciler.compile.templates import TEMPLATES
-from reconciler.policy.kinds import KINDS
+from reconciler.model.spec import Spec
+from reconciler.policy.kinds import INSTEAD, KINDS
 from reconciler.settings import shipped
+from tests.behaviour.contents import contents
+from tests.docs import istio_becomes
 from tests.docs.advice import GROUPS
 from tests.docs.becomes import BECOMES, REQUIRED
 from tests.docs.codes import Entry, known
 from tests.docs.fields import refused, rows
+from tests.docs.istio import SIX
+from tests.docs.verdicts import STRICTER, WARNED
 
 TOP = Path(__file__).resolve().parents[2]
-GENERATED = (TOP / "docs" / "errors.md", TOP / "docs" / "policies.md")
+GENERATED = tuple(TOP / "docs" / f"{name}.md" for name in ("errors", "policies", "istio-api", "behaviour"))
 
 _PART = re.compile(r"(<!-- generated: (\w+)(?: (\w+))? -->\n).*?(<!-- end generated -->)", re.DOTALL)
 
@@ -29,15 +34,9 @@ def current(text: str) -> str:
 
 
 def _part(kind: str, name: str) -> str:
-    match kind:
-        case "errors":
-            return _errors(name)
-        case "fields":
-            return _fields(name)
-        case "templates":
-            return _templates()
-        case _:
-            raise ValueError(f"there is no generated part {kind!r}")
+    if kind not in _PARTS:
+        raise ValueError(f"there is no generated part {kind!r}")
+    return _PARTS[kind](name)
 
 
 def _errors(group: str) -> str:
@@ -54,7 +53,7 @@ def _errors(group: str) -> str:
 
 def _fields(kind: str) -> str:
     _, spec = KINDS[kind]
-    required, becomes = REQUIRED.get(kind, frozenset()), BECOMES[kind]
+    required, becomes = REQUIRED.get(kind, frozenset()), BECOMES.get(kind, {})
     found = [
         (f"`{row.path}`", row.type, "required" if row.path in required else row.default, row.meaning)
         + ((becomes.get(row.path, ""),) if becomes else ())
@@ -62,6 +61,48 @@ def _fields(kind: str) -> str:
     ]
     head = ("field", "type", "default", "meaning", *(("in Envoy",) if becomes else ()))
     return _table(head, found) + _refusals(dict(refused(spec)))
+
+
+def _istio(kind: str) -> str:
+    """Every field of a kind, in the order of the models, with those that are refused at their place's end."""
+    shown = _shown_before(kind)
+    lines = istio_becomes.BECOMES[kind]
+    required = REQUIRED.get(kind, frozenset())
+    found = [
+        (f"`{row.path}`", "required" if row.path in required else row.default, _repeated(row.meaning, lines[row.path]))
+        for row in rows(SIX[kind], shown)
+    ]
+    found += [(f"`{path}`", "", f"**refused**: {reason}") for path, reason in _refused_once(kind)]
+    return _table(("field", "default", "in Envoy"), found)
+
+
+def _shown_before(kind: str) -> dict[type[Spec], str]:
+    """What the kinds above this one have shown."""
+    shown: dict[type[Spec], str] = {}
+    for above in list(SIX)[: list(SIX).index(kind)]:
+        before = set(shown)
+        list(rows(SIX[above], shown))
+        shown |= {spec: f"{above}: {path}" for spec, path in shown.items() if spec not in before and path not in KINDS}
+    return shown
+
+
+def _refused_once(kind: str) -> Iterable[tuple[str, str]]:
+    known = frozenset(_shown_before(kind)) | frozenset(spec for _, spec in KINDS.values())
+    return refused(SIX[kind], known=known)
+
+
+def _repeated(meaning: str, text: str) -> str:
+    """What a field becomes, and where the fields inside it are."""
+    _, found, where = meaning.partition("; fields as in ")
+    return f"{text}; fields as in {where.removesuffix('.')}" if found else text
+
+
+def _stricter() -> str:
+    """The differences in verdict, by kind."""
+    return _table(
+        ("kind", "refused", "why", "code"),
+        [(item.kind or "all", item.what, _sentence(item.why), f"`{item.code}`") for item in STRICTER],
+    )
 
 
 def _refusals(fields: dict[str, str]) -> str:
@@ -91,6 +132,21 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+_PARTS: Mapping[str, Callable[[str], str]] = {
+    "errors": _errors,
+    "fields": _fields,
+    "templates": lambda _: _templates(),
+    "istio": _istio,
+    "stricter": lambda _: _stricter(),
+    "warned": lambda _: _table(("code", "what"), [(f"`{code}`", _sentence(text)) for code, text in WARNED]),
+    "instead": lambda _: _table(
+        ("kind", "instead"), [(f"`{kind}`", _sentence(text)) for kind, text in sorted(INSTEAD.items())]
+    ),
+    "behaviour": lambda _: f"\n{contents().strip()}\n\n",
+}
+"""What writes each kind of part, by its name."""
 
 
 def main() -> None:

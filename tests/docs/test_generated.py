@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from reconciler.policy.kinds import KINDS
+from tests.behaviour.contents import contents
 from tests.docs.advice import GROUPS
 from tests.docs.becomes import BECOMES, REQUIRED
 from tests.docs.codes import COMPUTED, Entry, known
 from tests.docs.emitted import computed, emitted
 from tests.docs.fields import refused, rows
 from tests.docs.generate import GENERATED, TOP, current
+from tests.docs.istio import SIX
+from tests.docs.istio_becomes import BECOMES as BECOMES_ISTIO
 
 
 @pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.name)
@@ -22,10 +26,13 @@ def test_a_page_says_what_the_source_says(page: Path) -> None:
 
 def test_every_part_is_on_a_page() -> None:
     """No kind of document and no group of codes is left out of the documentation."""
-    errors, policies = (page.read_text(encoding="utf-8") for page in GENERATED)
+    errors, policies, istio, behaviour = (page.read_text(encoding="utf-8") for page in GENERATED)
     assert [group for group in GROUPS if f"<!-- generated: errors {group} -->" not in errors] == []
     assert [kind for kind in KINDS if f"<!-- generated: fields {kind} -->" not in policies] == []
     assert "<!-- generated: templates -->" in policies
+    assert [kind for kind in SIX if f"<!-- generated: istio {kind} -->" not in istio] == []
+    assert [part for part in ("stricter", "warned", "instead") if f"<!-- generated: {part} -->" not in istio] == []
+    assert "<!-- generated: behaviour -->" in behaviour
 
 
 def test_every_code_that_can_be_said_is_documented_once() -> None:
@@ -78,7 +85,7 @@ def test_every_field_has_a_meaning(kind: str) -> None:
     found = list(rows(KINDS[kind][1]))
     assert [row.path for row in found if not row.meaning] == []
     paths = {row.path for row in found}
-    assert set(BECOMES[kind]) <= paths
+    assert set(BECOMES.get(kind, {})) <= paths
     assert REQUIRED.get(kind, frozenset()) <= paths
     assert not paths & dict(refused(KINDS[kind][1])).keys()
 
@@ -88,3 +95,28 @@ def test_the_changelog_and_the_readme_name_every_kind() -> None:
     for name in ("README.md", "CHANGELOG.md"):
         text = (TOP / name).read_text(encoding="utf-8")
         assert [kind for kind in KINDS if kind not in text] == []
+
+
+@pytest.mark.parametrize("page", sorted((TOP / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_tests_that_pages_point_at_exist(page: Path) -> None:
+    """A claim with a test behind it names one that is there, and a row of the table that is in it."""
+    text = page.read_text(encoding="utf-8")
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text):
+        assert f"def {name}(" in (TOP / path).read_text(encoding="utf-8"), name
+    rules = contents()
+    for rule in re.findall(r'row "([^"]+)"', text):
+        assert f"- {rule}\n" in rules, rule
+
+
+def test_the_istio_page_shows_every_field_and_every_refusal() -> None:
+    """Each field of the models is on a line, and each that is refused by name, exactly once."""
+    page = (TOP / "docs" / "istio-api.md").read_text(encoding="utf-8")
+    for kind, spec in SIX.items():
+        part = page.partition(f"<!-- generated: istio {kind} -->")[2].partition("<!-- end generated -->")[0]
+        wanted = [*BECOMES_ISTIO[kind], *(path for path, _ in refused(spec))]
+        lines = [line.split("`")[1] for line in part.splitlines() if line.startswith("| `")]
+        assert len(set(lines)) == len(lines)
+        assert set(BECOMES_ISTIO[kind]) <= set(lines)
+        assert set(lines) <= set(wanted)
+    refusals = {path.rpartition(".")[2] for spec in SIX.values() for path, _ in refused(spec)}
+    assert {line.split("`")[1].rpartition(".")[2] for line in page.splitlines() if "| **refused**" in line} == refusals
