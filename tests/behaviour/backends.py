@@ -36,18 +36,26 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # headers and body in one packet
     server: _Server
     _requests = 0  # on this connection
+    proxy = ""
+
+    def setup(self) -> None:
+        """Take the PROXY header off first, where there is to be one."""
+        super().setup()
+        if self.server.proxied:
+            self.proxy = proxy_header(self.rfile)
 
     def _any(self) -> None:
         self._requests += 1
         seen = Seen(
             backend=self.server.name,
-            port=int(self.server.server_address[1]),
+            port=self.server.server_port,
             protocol=self.request_version,
             method=self.command,
             path=self.path,
             headers=[(name.lower(), value) for name, value in self.headers.items()],
             body=self._body(),
             nth=self._requests,
+            proxy=self.proxy,
             **self._tls(),
         )
         step, count = self.server.journal.note(seen)
@@ -93,9 +101,11 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     daemon_threads = True
     block_on_close = False  # threads end with Envoy's connections
+    handler = _Handler
+    proxied = False
 
-    def __init__(self, name: str, journal: Journal, context: ssl.SSLContext | None) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, name: str, journal: Journal, context: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), self.handler)
         self.name, self.journal, self.context = name, journal, context
         self.names: dict[ssl.SSLSocket, str] = {}
         if context is not None:
@@ -130,14 +140,68 @@ def common_name(connection: ssl.SSLSocket) -> str:
     return next((value for ((name, value),) in certificate.get("subject", ()) if name == "commonName"), "")
 
 
+def proxy_header(file: Any) -> str:
+    """The version of a PROXY header and the client's address, IPv4; "" if there is none."""
+    start = file.read(6)
+    if start == b"PROXY ":
+        return f"v1 {file.readline().split()[1].decode()}"
+    if start + file.read(6) != b"\r\n\r\n\0\r\nQUIT\n":
+        return ""
+    _, _, length = struct.unpack("!BBH", file.read(4))
+    return f"v2 {socket.inet_ntoa(file.read(length)[:4])}"
+
+
+class _Proxied(_Server):
+    proxied = True
+
+
+class _LocalHandler(_Handler):
+    disable_nagle_algorithm = False  # which only TCP has
+
+
+class _Local(_Server):
+    """At a Unix socket in place of a port."""
+
+    address_family = socket.AF_UNIX
+    server_port = 0
+    handler = _LocalHandler
+    path = ""
+
+    def server_bind(self) -> None:
+        self.socket.bind(self.path)
+
+    def get_request(self) -> tuple[Any, Any]:
+        connection, _ = super().get_request()
+        return connection, ("unix", 0)
+
+
 @contextmanager
 def http_backend(name: str, journal: Journal, context: ssl.SSLContext | None = None) -> Iterator[int]:
     """An HTTP/1.1 server on 127.0.0.1, over TLS if there is a context; its port."""
-    server = _Server(name, journal, context)
+    with _running(_Server(name, journal, context)) as server:
+        yield server.server_port
+
+
+@contextmanager
+def proxied_backend(name: str, journal: Journal) -> Iterator[int]:
+    """An HTTP/1.1 server whose clients begin with a PROXY header; its port."""
+    with _running(_Proxied(name, journal)) as server:
+        yield server.server_port
+
+
+@contextmanager
+def local_backend(name: str, journal: Journal, path: str) -> Iterator[None]:
+    """An HTTP/1.1 server at a Unix socket."""
+    with _running(type("At", (_Local,), {"path": path})(name, journal)):
+        yield
+
+
+@contextmanager
+def _running(server: _Server) -> Iterator[_Server]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield server.server_address[1]
+        yield server
     finally:
         server.shutdown()
         server.server_close()

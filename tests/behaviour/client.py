@@ -17,6 +17,7 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded, StreamReset
 
 from tests.behaviour.backends import BACKEND, common_name
 from tests.behaviour.journal import TOKEN
+from tests.compile.backends import proxy_header
 
 _PATIENCE = 30.0
 _CHUNK = 65536
@@ -31,6 +32,7 @@ class Call:
         headers: `host` among them.
         context: Speaks TLS with it and asks for `sni`.
         source: The address to connect from, or "".
+        to: Where the application connected to, if the connection was redirected: told by a PROXY header.
     """
 
     place: tuple[str, int]
@@ -42,6 +44,7 @@ class Call:
     context: ssl.SSLContext | None = None
     protocol: str = ""
     source: str = ""
+    to: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,8 @@ def _connect(call: Call) -> socket.socket:
     source = (call.source, 0) if call.source else None
     plain = socket.create_connection(call.place, timeout=_PATIENCE, source_address=source)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if call.to is not None:
+        plain.sendall(proxy_header(call.to))
     if call.context is None:
         return plain
     try:

@@ -1,25 +1,38 @@
-"""One start of all Envoys for the whole table."""
-
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.behaviour.stage import Stage, standing
-from tests.behaviour.table import topics
+from tests.behaviour.topics import Entry, topics
+
+
+class Stages:
+    """One start of all Envoys for the topics that are in one mesh, when the first of their rows is tried."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._entries = [entry for topic in topics() for entry in topic.entries]
+        self._stages: dict[str, Stage] = {}
+
+    def of(self, entry: Entry) -> Stage:
+        """Where a row is served."""
+        name = repr(entry.mesh)
+        if name not in self._stages:
+            folder = Path(tempfile.mkdtemp(prefix="rec-"))
+            self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            rows = [item.row for item in self._entries if item.row is not None and item.mesh == entry.mesh]
+            self._stages[name] = self._stack.enter_context(standing(rows, folder, mesh=entry.mesh))
+        return self._stages[name]
 
 
 @pytest.fixture(scope="session")
-def stage(envoy: str) -> Iterator[Stage]:  # noqa: ARG001 -- it must be there
+def stages(envoy: str) -> Iterator[Stages]:  # noqa: ARG001 -- it must be there
     """Every row's policies, served."""
-    folder = Path(tempfile.mkdtemp(prefix="rec-"))
-    rows = [entry.row for topic in topics() for entry in topic.entries if entry.row is not None]
-    try:
-        with standing(rows, folder) as found:
-            yield found
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as stack:
+        yield Stages(stack)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tests.behaviour.table import Topic, topics
+from tests.behaviour.topics import Topic, topics
 
 
 def contents(found: Sequence[Topic] | None = None) -> str:

@@ -18,6 +18,7 @@ class Seen:
     Attributes:
         headers: In order, names in lower case; HTTP/2's pseudo headers left out.
         client: The name in the client's certificate.
+        proxy: The PROXY header before its connection's bytes, as its version and the address that it names: `v1 127.0.0.9`.
         nth: Which request on its connection it is, from 1; 0 where it isn't counted.
     """
 
@@ -30,6 +31,7 @@ class Seen:
     body: str = ""
     sni: str = ""
     client: str = ""
+    proxy: str = ""
     nth: int = 0
 
     def header(self, name: str) -> str | None:
@@ -39,7 +41,7 @@ class Seen:
 
     def value(self, name: str) -> str | None:
         """What a row's `saw` asks for: a header, or a part of the request."""
-        if name in {"method", "path", "protocol", "body", "sni", "client", "nth"}:
+        if name in {"method", "path", "protocol", "body", "sni", "client", "proxy", "nth"}:
             return str(getattr(self, name))
         return self.header(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from reconciler.cli.demo.ports import Ports
 from tests.behaviour.policies import Lookup
 from tests.certificates import Authority
 
-_PORT = "port"
+_PORT = re.compile(r"port\d*|own|own_out|own_in")
 
 
 class Places:
@@ -40,14 +41,15 @@ class Places:
         """What a row's names stand for; ports and addresses are found when they are first asked for."""
         if row not in self._rows:
             number = len(self._rows) + 1
-            address = f"127.77.{number // 250}.{number % 250 + 1}"
-            self._rows[row] = {"name": row, "host": f"{row}.example.com", "address": address}
+            rest = f"{number // 250}.{number % 250 + 1}"
+            host = f"{row}.example.com"
+            self._rows[row] = {"name": row, "host": host, "address": f"127.77.{rest}", "away": f"198.18.{rest}"}
         own = self._rows[row]
 
         def named(name: str) -> str | int:
             if name in self._shared:
                 return self._shared[name]
-            if name not in own and name.startswith(_PORT) and name[len(_PORT) :].isdigit() | (name == _PORT):
+            if name not in own and _PORT.fullmatch(name):
                 own[name] = self._ports.reserve()
             if name not in own:
                 raise ValueError(f"${name} stands for nothing: policies.py lists what there is")
@@ -65,9 +67,21 @@ class Places:
         """A certificate as `<file>.pem` and `<file>.key` in the folder."""
         self._authority.issue(*names, file=file)
 
-    def client(self, name: str, *, http2: bool) -> ssl.SSLContext:
-        """What a client needs that trusts our authority and, with a name, shows a certificate."""
+    def identify(self, account: str, *, file: str) -> None:
+        """A certificate of a workload, as `<file>.pem` and `<file>.key` in the folder."""
+        self._authority.identify(f"spiffe://cluster.local/ns/default/sa/{account}", file=file)
+
+    def estrange(self) -> None:
+        """A workload of another mesh, in the folder `stranger`: another authority, with the same identity as ours."""
+        Authority(self._certificates / "stranger").identify(
+            "spiffe://cluster.local/ns/default/sa/server", file="stranger"
+        )
+
+    def client(self, name: str, *, http2: bool, newest: str = "") -> ssl.SSLContext:
+        """What a client needs that trusts our authority and, with a name, shows a certificate; of TLS it knows no newer version."""
         pair = self._authority.issue(name) if name else None
         context = self._authority.client_context(pair)
+        if newest:
+            context.maximum_version = ssl.TLSVersion[f"TLSv{newest.replace('.', '_')}"]
         context.set_alpn_protocols(["h2"] if http2 else ["http/1.1"])
         return context

@@ -1,18 +1,21 @@
 """A row as documents: its shorthands written out, with its own names in place. Pure.
 
 Names that a row may use anywhere: `$host` (`<row>.example.com`), `$name` (the row's own, for metadata and namespaces),
-`$port`, `$port2`, ... (free ports on 127.0.0.1), `$address` (a loopback address of the row's own), `$certs` (a folder, where
-`X.example.pem` and `.key` for some names lie beside `ca.pem`), and the ports of backends: `$blue`, `$h2_blue` and so on.
+`$port`, `$port2`, ... (free ports on 127.0.0.1), `$address` (a loopback address of the row's own), `$away`
+(an address of its own that this machine does not have), `$certs` (a folder, where
+`X.example.pem` and `.key` for some names lie beside `ca.pem`), and the ports of backends: `$blue`, `$tls_blue` and so on.
+A sidecar of the row's own has a proxying listener at `$own`; where connections are redirected, `$own_out` and `$own_in` take
+the place of ports 15001 and 15006, as `$client_out` and the like do for the shared sidecars.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from reconciler.yamldoc import dump
-from tests.behaviour.table import Row
+from tests.behaviour.table import GATEWAY, OwnSidecar, Row
 
 BACKENDS = ("blue", "green", "red")
 """HTTP/1.1 backends; each is a service of its name too, and an endpoint of rows' own services."""
@@ -49,11 +52,34 @@ def documents(row: Row, names: Lookup) -> list[dict[str, Any]]:
         subsets = {"subsets": row.subsets} if row.subsets else {}
         found.append({"kind": "DestinationRule", "spec": {"host": "$host", **policy, **subsets}})
     rules = {kind: getattr(row, kind) for kind in ("http", "tls", "tcp") if getattr(row, kind)}
-    if owns and not rules and not any(item["kind"] == "VirtualService" for item in row.policies):
+    if (
+        owns
+        and not rules
+        and GATEWAY in row.through
+        and not any(item["kind"] == "VirtualService" for item in row.policies)
+    ):
         rules = {"http": [{"route": [{"destination": {"host": "$host"}}]}]}
     if rules:
         found.append({"kind": "VirtualService", "spec": {"hosts": ["$host"], "gateways": ["mesh", "edge"], **rules}})
-    return [filled(_complete(item), names) for item in (*found, *row.policies)]
+    own = _own(row.own) if row.own is not None else ()
+    return [filled(_complete(item), names) for item in (*found, *row.policies, *own)]
+
+
+def _own(own: OwnSidecar) -> Iterator[dict[str, Any]]:
+    labels = {"app": "$name"}
+    port = {"number": "$own", "name": "proxy", "protocol": "HTTP_PROXY"}
+    egress = [{"port": port, "bind": _LOOPBACK, "hosts": ["*/$host", "*/*.$host"]}]
+    yield {"kind": "WorkloadEntry", "spec": {"address": "$away", "labels": labels, **own.workload}}
+    yield {"kind": "Sidecar", "spec": {"workloadSelector": {"labels": labels}, "egress": egress, **own.sidecar}}
+    yield {
+        "kind": "Proxy",
+        "spec": {"workload": "$name", "certificates": own.certificates, **reached("$name", "$folder")},
+    }
+
+
+def reached(name: str, folder: str) -> dict[str, Any]:
+    """How a proxy is reached and pushed to."""
+    return {"admin": f"unix://{folder}/{name}.sock", "push": {"files": {"directory": f"{folder}/{name}"}}}
 
 
 def text(items: list[dict[str, Any]]) -> str:

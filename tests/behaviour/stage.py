@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,22 +19,23 @@ from reconciler.compile import Prototypes
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.report import Stopwatch
 from reconciler.envoy.binary import EnvoyProcess
-from reconciler.errors import ReconcilerError
+from reconciler.errors import PolicyError, ReconcilerError, Severity
 from reconciler.http import HttpClient
-from reconciler.model.key import Key
 from reconciler.settings import AdminSettings
-from tests.behaviour.backends import http_backend
-from tests.behaviour.base import PROXIES, base
+from tests.behaviour.backends import http_backend, local_backend, proxied_backend
+from tests.behaviour.base import base
 from tests.behaviour.client import Call
 from tests.behaviour.journal import Journal
 from tests.behaviour.places import Places
 from tests.behaviour.policies import BACKENDS, documents, filled, text
-from tests.behaviour.streams import h2_backend, tcp_backend
-from tests.behaviour.table import GATEWAY, Outcome, Request, Row
+from tests.behaviour.redirected import redirected
+from tests.behaviour.streams import deaf_backend, h2_backend, tcp_backend, tunnel_backend
+from tests.behaviour.table import GATEWAY, OWN, Outcome, Request, Row
 from tests.behaviour.whole import whole
 from tests.compile.envoys import write_bootstrap, write_view
 from tests.policy.memory import MemoryTree
 
+_PORTS = ("edge", "client", "server", "inbound", "client_out", "client_in", "server_out", "server_in")
 _REJECTED = r"update_rejected|create_failure"
 
 
@@ -43,12 +45,14 @@ class Stage:
 
     Attributes:
         refusals: By row, why it is not served.
+        reports: By row that speaks of findings, the codes of them.
     """
 
     places: Places
     journal: Journal
     folder: Path
     refusals: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, Counter[str]] = field(default_factory=dict)
 
     def policy(self, row: Row) -> str:
         """A row's documents as they are loaded."""
@@ -65,10 +69,14 @@ class Stage:
         headers = [(name, str(filled(value, names)).replace("{n}", str(number))) for name, value in request.headers]
         if not any(name.lower() == "host" for name, _ in headers):
             headers.insert(0, ("host", str(names("host"))))
-        at = str(filled(request.at, names) or names("edge" if way == GATEWAY else "client"))
+        door = "edge" if way == GATEWAY else "own" if way == OWN else "client"
+        at = str(filled(request.at, names) or names(f"{door}_out" if request.to else door))
+        to, _, to_port = str(filled(request.to, names)).rpartition(":")
         address, _, port = at.rpartition(":")
         sni = str(filled(request.sni, names))
-        context = self.places.client(request.client, http2=request.protocol == "h2") if sni else None
+        context = (
+            self.places.client(request.client, http2=request.protocol == "h2", newest=request.tls) if sni else None
+        )
         return Call(
             place=(address or "127.0.0.1", int(port)),
             method=request.method,
@@ -79,6 +87,7 @@ class Stage:
             context=context,
             protocol=request.protocol,
             source=request.source,
+            to=(to, int(to_port)) if to else None,
         )
 
 
@@ -88,20 +97,26 @@ def token() -> str:
 
 
 @contextmanager
-def standing(rows: Sequence[Row], folder: Path) -> Iterator[Stage]:
+def standing(rows: Sequence[Row], folder: Path, *, mesh: Mapping[str, Any] | None = None) -> Iterator[Stage]:
     """Backends and Envoys that serve these rows.
 
     Args:
         rows: With different names.
         folder: With a short path, for Unix sockets.
+        mesh: What the Mesh says.
     """
     with ExitStack() as stack:
         ports = stack.enter_context(Ports())
         places = Places(ports, folder / "certs")
         stage = Stage(places, Journal(), folder)
-        places.share({name: places.port() for name in ("edge", "client", "server", "inbound")})
+        places.share({"folder": str(folder), "local": f"{folder}/local"})
+        places.share({name: places.port() for name in _PORTS})
         places.share({name: stack.enter_context(http_backend(name, stage.journal)) for name in (*BACKENDS, "app")})
         places.share({"h2": stack.enter_context(h2_backend("h2", stage.journal))})
+        places.share({"proxied": stack.enter_context(proxied_backend("proxied", stage.journal))})
+        places.share({"tunnel": stack.enter_context(tunnel_backend("tunnel"))})
+        places.share({"deaf": stack.enter_context(deaf_backend())})
+        stack.enter_context(local_backend("local", stage.journal, f"{folder}/local"))
         for name in ("blue", "green"):
             places.share({f"tcp_{name}": stack.enter_context(tcp_backend(f"tcp_{name}"))})
             secure, context = f"tls_{name}", places.server(f"{name}.example.com")
@@ -109,16 +124,19 @@ def standing(rows: Sequence[Row], folder: Path) -> Iterator[Stage]:
         places.issue("*.example.com", file="example")
         for name in ("one.example.com", "two.example.com", "client.example.com"):
             places.issue(name, file=name)
-        mesh = _Mesh(stage, rows)
-        accepted, desired = mesh.loaded()
+        places.estrange()
+        for name in ("client", "server"):
+            places.identify(name, file=name)
+        served = _Mesh(stage, rows, mesh or {})
+        accepted, desired = served.loaded()
         running = ExitStack()
         stack.callback(running.close)
-        rejected = mesh.start(accepted, desired, running)
+        rejected = served.start(desired, running)
         if rejected:
             running.close()
-            mesh.blame(accepted, rejected)
+            served.blame(accepted, rejected)
             rest = [row for row in accepted if row.name not in stage.refusals]
-            again = mesh.start(rest, mesh.compile(rest), running)
+            again = served.start(served.compile(rest), running)
             assert not again, f"the Envoys refuse what no row alone has: {again}"
         yield stage
 
@@ -126,8 +144,8 @@ def standing(rows: Sequence[Row], folder: Path) -> Iterator[Stage]:
 class _Mesh:
     """Rows into one mesh, and the mesh into Envoys."""
 
-    def __init__(self, stage: Stage, rows: Sequence[Row]) -> None:
-        self._stage, self._rows = stage, rows
+    def __init__(self, stage: Stage, rows: Sequence[Row], settings: Mapping[str, Any]) -> None:
+        self._stage, self._rows, self._settings = stage, rows, settings
         self._compiler = Compiler()
 
     def compile(self, rows: Sequence[Row]) -> Desired:
@@ -137,16 +155,26 @@ class _Mesh:
         egress = [item for row, own in names for item in filled(row.egress, own)]
         ingress = [item for row, own in names for item in filled(row.ingress, own)]
         files = {f"policies/rows/{row.name}.yaml": stage.policy(row) for row in rows}
-        shared = base(stage.places.of("base"), stage.folder, egress=egress, ingress=ingress)
+        shared = base(stage.places.of("base"), mesh=self._settings, egress=egress, ingress=ingress)
         tree = MemoryTree({"policies/base.yaml": shared, **{path: text for path, text in files.items() if text}})
         return self._compiler.desired(tree, Stopwatch(lambda *_: None))
 
     def loaded(self) -> tuple[list[Row], Desired]:
         """The rows that load, each tried by itself if not all do, and what they come to together."""
+        rows = [row for row in self._rows if not row.findings or self._reported(row)]
         with suppress(Exception):  # whatever it is, the rows say below which of them has it
-            return [*self._rows], self.compile(self._rows)
-        accepted = [row for row in self._rows if not self._fails(row)]
+            return rows, self.compile(rows)
+        accepted = [row for row in rows if not self._fails(row)]
         return accepted, self.compile(accepted)
+
+    def _reported(self, row: Row) -> bool:
+        """Note what loading the row's policy reports; whether it can be served."""
+        try:
+            found = self.compile([row]).warnings
+        except PolicyError as error:
+            found = error.diagnostics
+        self._stage.reports[row.name] = Counter(item.code for item in found)
+        return not any(item.severity is Severity.ERROR for item in found)
 
     def _fails(self, row: Row) -> bool:
         try:
@@ -158,21 +186,27 @@ class _Mesh:
             self._stage.refusals[row.name] = f"it can't be compiled: {error!r}"
         return row.name in self._stage.refusals
 
-    def start(self, rows: Sequence[Row], desired: Desired, running: ExitStack) -> str:
+    def start(self, desired: Desired, running: ExitStack) -> str:
         """Start the Envoys; what they refuse, or ""."""
         prototypes = Prototypes.parse(desired.templates)
         said = ""
-        for name in PROXIES:
-            key = Key("default", name)
-            proxy = desired.mesh.proxy(key)
-            assert proxy is not None, rows
-            write_view(whole(desired.views[key]), self._stage.folder / name)
+        for proxy in desired.mesh.proxies:
+            name = proxy.key.name
+            view = whole(desired.views[proxy.key])
+            write_view(redirected(view, *self._moved(name)), self._stage.folder / name)
             file = write_bootstrap(proxy, prototypes, self._stage.folder / f"{name}.json")
             log = self._stage.folder / f"{name}.log"
             running.enter_context(EnvoyProcess(bootstrap=file, admin=proxy.spec.admin, log=log))
             if _counted(proxy.spec.admin, _REJECTED):
                 said += f"{name}: {log.read_text(errors='replace')}\n"
         return said
+
+    def _moved(self, name: str) -> tuple[int, int]:
+        """Where the two listeners of interception are for a proxy."""
+        rows = {row.name for row in self._rows}
+        names = self._stage.places.of(name if name in rows else "base")
+        door = "own" if name in rows else "client" if name == "client" else "server"
+        return int(names(f"{door}_out")), int(names(f"{door}_in"))
 
     def blame(self, rows: Sequence[Row], said: str) -> None:
         """Find the rows that the Envoys refuse, by halves."""
@@ -182,7 +216,7 @@ class _Mesh:
         middle = len(rows) // 2
         for half in (rows[:middle], rows[middle:]):
             with ExitStack() as running:
-                refused = self.start(half, self.compile(half), running)
+                refused = self.start(self.compile(half), running)
             if refused:
                 self.blame(half, refused)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from h2.config import H2Configuration
@@ -58,6 +59,40 @@ def tcp_backend(name: str) -> Iterator[int]:
 
     with _serving(serve) as port:
         yield port
+
+
+@contextmanager
+def tunnel_backend(name: str) -> Iterator[int]:
+    """An HTTP proxy that is everything it leads to: it answers each line with `<name>: <method> <target> <line>`; its port."""
+
+    def serve(connection: Any) -> None:
+        with connection.makefile("rwb") as file:
+            method, target, _ = file.readline().decode().split()
+            while file.readline().strip():
+                pass
+            length = "" if method == "CONNECT" else "Transfer-Encoding: identity\r\n"
+            file.write(f"HTTP/1.1 200 OK\r\n{length}\r\n".encode())
+            file.flush()
+            for line in file:
+                file.write(f"{name}: {method} {target} ".encode() + line)
+                file.flush()
+
+    with _serving(serve) as port:
+        yield port
+
+
+@contextmanager
+def deaf_backend() -> Iterator[int]:
+    """A port at which connections are never taken: its queue is full; its port."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
 
 
 @contextmanager

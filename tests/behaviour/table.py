@@ -1,6 +1,4 @@
-"""The table of behaviour, as it is written: topics, rows, requests and what should come of them.
-
-A topic is a file in `rows/`. A row is a rule, the policy that it speaks of, and requests with their outcomes:
+"""A row of the table of behaviour: a rule, the policy that it speaks of, and requests with their outcomes.
 
     - rule: An exact path is that path alone, whatever its query.
       http:
@@ -12,22 +10,18 @@ A topic is a file in `rows/`. A row is a rule, the policy that it speaks of, and
       - GET /a/: green
 
 `Row`, `Request` and `Outcome` list all that may be written. Names like `$host` and `$port` are each row's own: see
-`policies.py`, which turns rows into documents. This module reads; it knows nothing of Envoys.
+`policies.py`, which turns rows into documents. Files of rows are read by `topics.py`. Knows nothing of Envoys.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from reconciler.yamldoc import dump, load
-
-ROWS = Path(__file__).parent / "rows"
-GATEWAY, SIDECAR = "gateway", "sidecar"
+GATEWAY, SIDECAR, OWN = "gateway", "sidecar", "own"
 
 _LINE = re.compile(r"(?:(?P<times>\d+) (?P<how>x|at once) )?(?P<method>[A-Z]+)(?: (?P<target>\S+))?(?P<headers>.*)")
 _HEADER = re.compile(r"""\s+([\w.:@-]+?):(?:"([^"]*)"|(\S*))""")
@@ -107,18 +101,22 @@ class Request(Part):
         at: A port of 127.0.0.1, or `address:port`; by default where `Row.through` says.
         body: Sent with the request.
         sni: Speaks TLS and asks for this name.
+        tls: The newest version of TLS that the client knows, such as `1.2`.
         client: Shows a client certificate of this name.
         protocol: `h2` speaks HTTP/2 without an upgrade, or over TLS by ALPN.
         source: The address to connect from.
+        to: Where the application connects to, as `address:port`: the connection is redirected to its sidecar, or to `at`.
     """
 
     send: str
     at: str | int = ""
     body: str = ""
     sni: str = ""
+    tls: str = ""
     client: str = ""
     protocol: str = ""
     source: str = ""
+    to: str = ""
     expect: Outcome = Outcome()
 
     @property
@@ -158,6 +156,20 @@ class Request(Part):
         return tuple(found)
 
 
+class OwnSidecar(Part):
+    """A sidecar that one row has beside the shared ones, where the row is about callers; its workload is at `$away`.
+
+    Attributes:
+        workload: What its WorkloadEntry says beside `address` and `labels` (`app: $name`).
+        sidecar: What its Sidecar says; by default it calls every host of the row, by a proxying listener at `$own`.
+        certificates: Of its Proxy.
+    """
+
+    workload: Mapping[str, Any] = {}
+    sidecar: Mapping[str, Any] = {}
+    certificates: Mapping[str, Any] = {}
+
+
 class Row(Part):
     """A rule and how it is tried.
 
@@ -173,6 +185,8 @@ class Row(Part):
         egress: Listeners that the client's Sidecar gets.
         ingress: Listeners that the server's Sidecar gets.
         policies: Other documents; `apiVersion` and `metadata` may be left out.
+        own: A sidecar of the row's own.
+        findings: The codes of what loading the policy reports, as often as it does. A policy that is refused is not served.
         through: Where requests go in, if they don't say so; each way in turn.
         requests: In this order.
     """
@@ -189,102 +203,21 @@ class Row(Part):
     egress: tuple[Any, ...] = ()
     ingress: tuple[Any, ...] = ()
     policies: tuple[Mapping[str, Any], ...] = ()
+    own: OwnSidecar | None = None
+    findings: tuple[str, ...] = ()
     through: tuple[str, ...] = (GATEWAY, SIDECAR)
-    requests: tuple[Request, ...]
+    requests: tuple[Request, ...] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.requests and not self.findings:
+            raise ValueError("a row without requests or findings says nothing")
+        return self
 
     @property
     def name(self) -> str:
         """The rule as a readable part of a host name."""
         return slug(self.rule)
-
-
-class Entry(BaseModel):
-    """A row's place in the table.
-
-    Attributes:
-        topic: File name of its topic.
-        raw: As it is written.
-        row: None if it can't be read.
-        problem: Why not.
-    """
-
-    topic: str
-    raw: Mapping[str, Any]
-    row: Row | None = None
-    problem: str = ""
-
-    @property
-    def name(self) -> str:
-        """Unique in the table."""
-        return slug(str(self.raw.get("rule", "")))
-
-    @property
-    def id(self) -> str:
-        """What the test is called."""
-        return f"{self.topic}-{self.name}"
-
-    def text(self) -> str:
-        """The row as YAML."""
-        return dump(dict(self.raw))
-
-
-class Topic(BaseModel):
-    """A file of rows.
-
-    Attributes:
-        title: Its `topic`.
-        about: A sentence or two.
-    """
-
-    name: str
-    title: str
-    about: str
-    entries: tuple[Entry, ...]
-
-
-def topics(folder: Path = ROWS) -> tuple[Topic, ...]:
-    """The whole table, by the names of its files."""
-    return tuple(_topic(path) for path in sorted(folder.glob("*.yaml")))
-
-
-def _topic(path: Path) -> Topic:
-    (content,) = load(path.read_bytes(), file=path.name)
-    entries = tuple(entry(path.stem, raw) for raw in content["rows"])
-    return Topic(name=path.stem, title=content["topic"], about=content["about"], entries=entries)
-
-
-def entry(topic: str, raw: Mapping[str, Any]) -> Entry:
-    """Read one row; what is wrong with it is its own failure."""
-    try:
-        spelled = {**raw, "requests": [_request(item) for item in raw.get("requests", ())]}
-        row = Row.model_validate(spelled)
-        for request in row.requests:
-            _ = request.headers
-    except (ValidationError, ValueError) as error:
-        return Entry(topic=topic, raw=raw, problem=str(error))
-    return Entry(topic=topic, raw=raw, row=row)
-
-
-def _request(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A request in full: `LINE: OUTCOME`, or a mapping with `send`, in which the outcome's fields stand beside the request's."""
-    if "send" not in item:
-        if len(item) != 1:
-            raise ValueError(f"write `LINE: OUTCOME`, or `send: LINE` and more: {dict(item)}")
-        ((line, outcome),) = item.items()
-        return {"send": line, "expect": _outcome(outcome)}
-    own = {name: value for name, value in item.items() if name in Request.model_fields and name != "expect"}
-    rest = {name: value for name, value in item.items() if name not in own and name != "expect"}
-    return {**own, "expect": {**_outcome(item.get("expect", {})), **rest}}
-
-
-def _outcome(value: Any) -> Mapping[str, Any]:
-    if isinstance(value, str):
-        return {"from": value}
-    if isinstance(value, int):
-        return {"status": value}
-    if isinstance(value, Mapping):
-        return value
-    raise ValueError(f"an outcome is a backend, a status or a mapping: {value!r}")
 
 
 def slug(text: str) -> str:
@@ -297,9 +230,3 @@ def slug(text: str) -> str:
             break
         out = longer
     return out
-
-
-def duplicates(entries: Sequence[Entry]) -> list[str]:
-    """Names that two rows have."""
-    names = [item.name for item in entries]
-    return sorted({name for name in names if names.count(name) > 1})

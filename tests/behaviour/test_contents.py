@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tests.behaviour.contents import contents
-from tests.behaviour.table import topics
+from tests.behaviour.topics import topics
 
 
 def test_every_rule_stands_in_the_contents_once() -> None:

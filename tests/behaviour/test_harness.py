@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.behaviour.stage import Stage, standing
-from tests.behaviour.table import Entry, Row, duplicates, entry, slug, topics
+from tests.behaviour.table import Row, slug
+from tests.behaviour.topics import Entry, duplicates, entry, topics
 from tests.behaviour.trial import try_row
 
 _TO_BLUE = [{"route": [{"destination": {"host": "blue"}}]}]
@@ -47,6 +48,10 @@ _WRONG = {
     ),
     "Extra inputs are not permitted": _entry("s", {"GET /": {"form": "blue"}}, http=_TO_BLUE),
     "not a request": _entry("t", {"get /": "blue"}, http=_TO_BLUE),
+    "loading it reports [], not ['ref-host']": _entry(
+        "v", {"GET /": "blue"}, http=_TO_BLUE, service={}, findings=["ref-host"]
+    ),
+    "without requests or findings says nothing": _entry("w", http=_TO_BLUE),
     "$nothing stands for nothing": _entry("u", {"GET /": "blue"}, http=_TO_BLUE, policies=[{"kind": "$nothing"}]),
 }
 """What a failure says, by rows that must fail."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from tests.behaviour.client import Call, Reply, send
 from tests.behaviour.journal import Seen
 from tests.behaviour.judge import wrong, wrong_together
 from tests.behaviour.stage import Stage, token
-from tests.behaviour.table import Entry, Outcome, Request, Row
+from tests.behaviour.table import Outcome, Request, Row
+from tests.behaviour.topics import Entry
 
 _ROUNDS = 3
 _SETTLED = 5.0  # seconds for copies that are sent without waiting for their answers
@@ -39,6 +41,10 @@ def try_row(stage: Stage, entry: Entry) -> None:
     refusal = stage.refusals.get(row.name)
     if refusal is not None:
         raise AssertionError(f"{row.rule}\n\n{refusal}\n\n{entry.text()}")
+    reported = stage.reports.get(row.name, Counter())
+    if reported != Counter(row.findings):
+        said = f"loading it reports {sorted(reported.elements())}, not {sorted(row.findings)}"
+        raise AssertionError(f"{row.rule}\n\n{said}\n\n{stage.policy(row)}")
     for way in row.through:
         for request in row.requests:
             problems, last = _tried(stage, row, request, way)
