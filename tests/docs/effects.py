@@ -1,7 +1,7 @@
 """What each field of the six kinds changes: meshes that use it, compiled with it and without it.
 
 `tests/docs/meshes/*.yaml` hold the meshes. `services.yaml` is part of every one; each document of `policies.yaml` is a
-DestinationRule that makes a mesh of its own, and its policy is also tried on a subset and on a port.
+DestinationRule that makes a mesh of its own with one caller, and its policy is also tried on a subset and on a port.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from reconciler.compile import Compiled, Prototypes, compile_mesh
 from reconciler.errors import Severity
@@ -28,6 +30,7 @@ from tests.docs.istio import SIX
 
 MESHES = Path(__file__).parent / "meshes"
 _SERVICES, _POLICIES = "services.yaml", "policies.yaml"
+_CALLER = {"name": "b-1"}
 _OF_A_PORT = ("loadBalancer", "connectionPool", "outlierDetection", "tls")
 
 Document = dict[str, Any]
@@ -49,24 +52,31 @@ class Use:
     document: int
     steps: tuple[str | int, ...]
 
-    def variants(self) -> Sequence[Document]:
+    def variants(self) -> Iterator[Document]:
         """The document without the field, and with other values, as far as users may write it so.
 
-        Where they may write it in one way only, it is the document without the field even so.
+        Where they may write it in one way only, it is the document without the field even so, if the model has it optional.
         """
+        found = [self._with(other) for other in (_GONE, *_others(self._at(self.steps)))]
+        any_is_valid = False
+        for document in found:
+            if valid(document):
+                any_is_valid = True
+                yield document
+        if not any_is_valid and _has_shape(found[0]):
+            yield found[0]
+
+    def _with(self, other: Any) -> Document:
         *above, last = self.steps
-        found = []
-        for other in (_GONE, *_others(self._at((*above, last)))):
-            document = deepcopy(self.mesh[self.document])
-            within = document["spec"]
-            for step in above:
-                within = within[step]
-            if other is _GONE:
-                del within[last]
-            else:
-                within[last] = other
-            found.append(document)
-        return [document for document in found if valid(document)] or found[:1]
+        document = deepcopy(self.mesh[self.document])
+        within = document["spec"]
+        for step in above:
+            within = within[step]
+        if other is _GONE:
+            del within[last]
+        else:
+            within[last] = other
+        return document
 
     def _at(self, steps: Sequence[str | int]) -> Any:
         within: Any = self.mesh[self.document]["spec"]
@@ -80,6 +90,15 @@ def valid(document: Document) -> bool:
     text = json.dumps({"apiVersion": f"{ISTIO}/v1", **document})
     found = read_file(text.encode(), file="mesh.yaml").diagnostics
     return all(item.severity is not Severity.ERROR for item in found)
+
+
+def _has_shape(document: Document) -> bool:
+    """Whether the model alone takes it."""
+    try:
+        mesh_of(json.dumps(document))
+    except ValidationError:
+        return False
+    return True
 
 
 def _others(value: Any) -> Iterator[Any]:
@@ -133,26 +152,31 @@ def _elements(value: Any, steps: str) -> Iterator[tuple[tuple[str | int, ...], A
 
 @cache
 def by_field() -> Mapping[tuple[str, str], Sequence[Use]]:
-    """By kind and field, everywhere it is used."""
+    """By kind and field, everywhere it is used: first where it is meant to be tried, then in what every mesh has."""
     found: dict[tuple[str, str], list[Use]] = {}
     for mesh in meshes():
         for number, document in enumerate(mesh):
             if document["kind"] in SIX:
                 for path, steps in uses(SIX[document["kind"]], document["spec"]):
                     found.setdefault((document["kind"], path), []).append(Use(mesh, number, steps))
-    return found
+    common = len(_documents(_SERVICES))
+    return {item: sorted(places, key=lambda use: use.document < common) for item, places in found.items()}
 
 
 def meshes() -> Iterator[tuple[Document, ...]]:
     """All of them."""
-    services = _documents(_SERVICES)
+    everything = _documents(_SERVICES)
     for path in sorted(MESHES.glob("*.yaml")):
         if path.name == _POLICIES:
             routes, *rules = _documents(_POLICIES)
+            services = [document for document in everything if document["kind"] != "Proxy"]
+            (caller,) = (
+                document for document in everything if document["kind"] == "Proxy" and document["metadata"] == _CALLER
+            )
             for rule in rules:
-                yield from ((*services, routes, placed) for placed in _placed(rule))
+                yield from ((*services, caller, routes, placed) for placed in _placed(rule))
         elif path.name != _SERVICES:
-            yield (*services, *_documents(path.name))
+            yield (*everything, *_documents(path.name))
 
 
 def _documents(name: str) -> tuple[Document, ...]:
