@@ -119,7 +119,7 @@ class OutboundTrafficPolicy(Spec):
 
     Attributes:
         mode: What happens to it.
-        egress_proxy: A service that gets all of it, whatever the mode.
+        egress_proxy: A service that gets all of it; for mode `ALLOW_ANY`.
     """
 
     mode: TrafficMode = TrafficMode.ALLOW_ANY
