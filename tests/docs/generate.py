@@ -18,13 +18,14 @@ from tests.docs import istio_becomes
 from tests.docs.advice import GROUPS
 from tests.docs.becomes import BECOMES, REQUIRED
 from tests.docs.codes import Entry, known
-from tests.docs.fields import refused, rows
+from tests.docs.fields import Row, refused, rows
 from tests.docs.istio import SIX
 from tests.docs.verdicts import STRICTER, WARNED
 
 TOP = Path(__file__).resolve().parents[2]
 GENERATED = tuple(TOP / "docs" / f"{name}.md" for name in ("errors", "policies", "istio-api", "behaviour"))
 
+_BY_DEFAULT = re.compile(r"(?:^|[;:,.] )((?:[^;:,.()]|[,.](?! ))+) by default|(`[^` ]+`) \((?:[^()]*, )?the default\)")
 _PART = re.compile(r"(<!-- generated: (\w+)(?: (\w+))? -->\n).*?(<!-- end generated -->)", re.DOTALL)
 
 
@@ -69,11 +70,23 @@ def _istio(kind: str) -> str:
     lines = istio_becomes.BECOMES[kind]
     required = REQUIRED.get(kind, frozenset())
     found = [
-        (f"`{row.path}`", "required" if row.path in required else row.default, _repeated(row.meaning, lines[row.path]))
+        (
+            f"`{row.path}`",
+            "required" if row.path in required else _default(row),
+            _repeated(row.meaning, lines[row.path]),
+        )
         for row in rows(SIX[kind], shown)
     ]
     found += [(f"`{path}`", "", f"**refused**: {reason}") for path, reason in _refused_once(kind)]
     return _table(("field", "default", "in Envoy"), found)
+
+
+def _default(row: Row) -> str:
+    """What holds where a field is left out: as its meaning says, or else as its type does."""
+    said = _BY_DEFAULT.search(row.meaning)
+    if said and row.default != "required":
+        return said[1] or said[2]
+    return "" if row.default == "`0`" else row.default
 
 
 def _shown_before(kind: str) -> dict[type[Spec], str]:
