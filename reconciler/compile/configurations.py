@@ -55,6 +55,11 @@ class _Host:
     policies: tuple[Key, ...] = ()
     again: Callable[[Configurations], _Host] | None = None
 
+    @property
+    def says(self) -> bool:
+        """Whether requests for it are answered in a way of its own; what can't be translated is not left to others either."""
+        return bool(self.translated.routes or self.translated.findings or self.redirected)
+
 
 class Configurations:
     """The route configurations of one mesh; proxies with equal ones share them."""
@@ -115,8 +120,9 @@ class Configurations:
     ) -> object:
         """What a gateway has behind a port, as the key that stands for it here: for each host the routes of its VirtualServices, those that match all last.
 
-        Of several VirtualServices the one that names the host most exactly goes first, then the first by key. Without any
-        host every request is a 404, answered by a virtual host that says so.
+        Of several VirtualServices the one that names the host most exactly goes first, then the first by key. A host for which
+        none of them has a rule that holds here is left to the wildcards around it, as in Istio. Without any host every request is
+        a 404, answered by a virtual host that says so.
 
         Args:
             name: Of the route configuration.
@@ -129,10 +135,12 @@ class Configurations:
         policies = tuple((host, tuple(policy.key for policy in items)) for host, items in sorted(routed.items()))
         key = (name, place, policies, tuple(sorted(redirected)))
         if key not in self._kept:
-            found = [
+            every = [
                 self.of_host(host, dict(policies).get(host, ()), place, redirected=redirected)
                 for host in sorted({*routed, *redirected})
             ]
+            found = [item for item in every if item.says]
+            absent = frozenset(key for item in every if not item.says for key in item.policies)
             if not found:
                 found.append(_Host(names.virtual_host(names.BLACKHOLE, place.port), ("*",), _NO_ROUTES))
             pieces = [self._piece(item) for item in sorted(found, key=_by_name)]
@@ -140,7 +148,7 @@ class Configurations:
             limiting = self._index.limits.of_gateways(place.gateways)
             if limiting is not None:
                 limit(frame, limiting, Layer.PLACE)
-            self._kept[key] = Assembled(frame, tuple(pieces))
+            self._kept[key] = Assembled(frame, tuple(pieces), absent=absent)
         return key
 
     def of_host(self, host: str, keys: tuple[Key, ...], place: Place, *, redirected: Collection[str]) -> _Host:
