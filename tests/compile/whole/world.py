@@ -78,9 +78,9 @@ def destinations(draw: st.DrawFn, world: World, namespace: str, protocols: tuple
     short = near and draw(st.sampled_from([True, False]))
     out: Values = {"host": host.app if short else host.name}
     fitting = [number for number, name in host.ports.items() if name in protocols] or list(host.ports)
-    if len(host.ports) > 1 or draw(st.booleans()):
+    if len(host.ports) > 1 or bool(draw(st.booleans())):
         out["port"] = {"number": draw(st.sampled_from(fitting))}
-    if host.subsets and draw(st.booleans()):
+    if bool(host.subsets) and draw(st.booleans()):
         out["subset"] = draw(st.sampled_from(host.subsets))
     return out
 
