@@ -115,7 +115,7 @@ def test_all_errors_of_a_commit_are_said_at_once(served: Rig) -> None:
         .replace("name: details", "name: c")
         .replace("details.ex", "c.ex"),
         "policies/a.yaml": "a: [\n",
-        "policies/b.yaml": "kind: Nonsense\n",
+        "policies/b.yaml": "apiVersion: networking.istio.io/v1\nkind: Nonsense\n",
     }
     served.commit(broken, "Break it all")
     try:

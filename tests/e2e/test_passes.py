@@ -31,7 +31,10 @@ def test_the_first_pass_creates_everything_and_says_so(rig: Rig) -> None:
     """An empty Envoy gets its listeners, routes, clusters and endpoints, proven exact, and a receipt names the commit."""
     report = rig.apply()
     assert report.plan is not None
-    assert {change.id.type for change in report.plan.proxies[0].changes} == set(ResourceType) - {ResourceType.RUNTIME}
+    assert {change.id.type for change in report.plan.proxies[0].changes} == set(ResourceType) - {
+        ResourceType.RUNTIME,
+        ResourceType.SECRET,
+    }
     assert [outcome.proof for outcome in report.outcomes.values()] == [Proof.EXACT]
     assert f"Policy-Commit: {report.head}" in rig.record()
     assert "Proxies: 1/1" in rig.record()

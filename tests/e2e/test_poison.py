@@ -18,15 +18,16 @@ from tests.e2e.test_daemon import daemon
 TEMPLATE = "envoy-templates/http-connection-manager.yaml"
 EVIL = "nope\\e[2J\\nERROR | `x` <b>bold</b> @everyone #1"
 """As a YAML text in double quotes."""
-ROUTER = "http_filters:\n"
+FILTERS = re.compile("^http_filters:.*\n", re.MULTILINE)
 
 
 def poison(name: str) -> dict[str, str]:
     """Our default with a filter that Envoy doesn't have."""
     text = (shipped("envoy-templates") / "http-connection-manager.yaml").read_text()
-    assert ROUTER in text
     odd = f'- name: "{name}"\n  typed_config: {{"@type": type.googleapis.com/google.protobuf.Empty}}\n'
-    return {TEMPLATE: text.replace(ROUTER, ROUTER + odd)}
+    first = FILTERS.search(text)
+    assert first is not None
+    return {TEMPLATE: text[: first.end()] + odd + text[first.end() :]}
 
 
 @pytest.fixture
