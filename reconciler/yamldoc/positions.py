@@ -14,7 +14,7 @@ from ruamel.yaml.events import AliasEvent, MappingEndEvent, MappingStartEvent, S
 
 from reconciler.model.origin import FieldPath
 from reconciler.yamldoc.loading import MAX_DEPTH
-from reconciler.yamldoc.stream import Broken, Events, RefusedNode, YamlError, decode, documents, place
+from reconciler.yamldoc.stream import Broken, Events, Lines, RefusedNode, YamlError, decode, documents
 
 
 @dataclass(slots=True)
@@ -47,6 +47,7 @@ class Positions:
         except YamlError:
             self._text = ""
         self._roots = list(nodes(self._text))
+        self._lines = Lines(self._text)
 
     def find(self, document: int, path: FieldPath, *, key: bool = False) -> tuple[int, int]:
         """As `locate`."""
@@ -60,8 +61,8 @@ class Positions:
                 break
             node, whole = child, False
         else:
-            return place(self._text, node.key if key else node.start)
-        return place(self._text, node.start if whole else node.key)
+            return self._lines.place(node.key if key else node.start)
+        return self._lines.place(node.start if whole else node.key)
 
 
 def locate(text: bytes, document: int, path: FieldPath, *, key: bool = False) -> tuple[int, int]:
