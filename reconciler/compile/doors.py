@@ -6,7 +6,7 @@ other is reported: Envoy would refuse the listener with both, and with it everyt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from reconciler.compile import connections, gateways, names
@@ -51,22 +51,21 @@ def opened(index: Index, door: Door, *, viewer: Viewer, site: Site) -> Opened:
     """The chains of a door, and what is behind them."""
     out = Opened()
     plain = [item for item in door.entrances if item.server.port.protocol.is_http]
-    if plain:
-        place = door.place(viewer, plain)
-        hosts = tuple(gateways.hosts(index, plain, viewer))
-        redirected = tuple(gateways.redirected(index, plain))
-        out.behind.append(Behind(name=door.routes, place=place, hosts=hosts, redirected=redirected))
     claims = _Claims(index, door, out)
-    secured = [item for item in door.entrances if item not in plain]
-    for entrance in secured:
-        if entrance.ends_tls:
+    for entrance in door.entrances:
+        if entrance.server.port.protocol.is_http:
+            claims.reserve(plain[0])
+        elif entrance.ends_tls:
             _end_tls(index, door, entrance, viewer=viewer, site=site, claims=claims)
         elif entrance.passes_tls:
             _pass_tls(index, door, entrance, viewer=viewer, claims=claims)
         else:
             _pass_tcp(index, door, entrance, viewer=viewer, claims=claims)
-    if plain:
-        claims.plain(plain[0], Chain(routes=rds(site.source, door.routes)))
+    if plain and claims.plain(plain[0], Chain(routes=rds(site.source, door.routes))):
+        place = door.place(viewer, plain)
+        hosts = tuple(gateways.hosts(index, plain, viewer))
+        redirected = tuple(gateways.redirected(index, plain))
+        out.behind.append(Behind(name=door.routes, place=place, hosts=hosts, redirected=redirected))
     return out
 
 
@@ -80,13 +79,17 @@ class _Claims:
         self._plain: set[str] = set()
         self.out = out
 
-    def plain(self, entrance: Entrance, chain: Chain) -> None:
-        """Add a chain for connections without TLS; beside chains for TLS it has to say so."""
-        predicate = f"plain {','.join(chain.prefixes)}"
+    def reserve(self, entrance: Entrance) -> None:
+        """Keep all connections without TLS for a server whose chain comes last, if nobody before it has them."""
+        self._taken.setdefault(_predicate(()), entrance)
+
+    def plain(self, entrance: Entrance, chain: Chain) -> bool:
+        """Add a chain for connections without TLS; beside chains for TLS it has to say so. False if another server has them."""
+        predicate = _predicate(chain.prefixes)
         other = self._taken.setdefault(predicate, entrance)
-        if predicate in self._plain:
+        if other is not entrance or predicate in self._plain:
             self.clash(entrance, other, f"{other.server.port.protocol} of {other.server.port.name}")
-            return
+            return False
         self._plain.add(predicate)
         beside = bool(self.out.chains)
         self.out.chains.append(
@@ -96,9 +99,10 @@ class _Claims:
                 transport="raw_buffer" if beside else "",
             )
         )
+        return True
 
-    def tls(self, entrance: Entrance, chain: Chain) -> None:
-        """Add a chain for some server names, without the ones that an earlier one has."""
+    def tls(self, entrance: Entrance, chain: Chain) -> bool:
+        """Add a chain for some server names, without the ones that an earlier one has. False if that leaves none."""
         wanted = chain.server_names or ("*",)
         free = tuple(name for name in wanted if f"tls {name}" not in self._taken)
         for name in wanted:
@@ -107,6 +111,7 @@ class _Claims:
                 self.clash(entrance, other, f"the server name {name}")
         if free:
             self.out.chains.append(replace(chain, server_names=() if free == ("*",) else free, transport="tls"))
+        return bool(free)
 
     def clash(self, entrance: Entrance, other: Entrance, what: str) -> None:
         """Report that two servers can't have the same connections."""
@@ -122,6 +127,11 @@ class _Claims:
         )
 
 
+def _predicate(prefixes: Iterable[str]) -> str:
+    """What chains for connections without TLS are told apart by."""
+    return f"plain {','.join(prefixes)}"
+
+
 def _end_tls(index: Index, door: Door, entrance: Entrance, *, viewer: Viewer, site: Site, claims: _Claims) -> None:
     tls = entrance.server.tls
     http = entrance.server.port.protocol == "HTTPS"
@@ -133,22 +143,22 @@ def _end_tls(index: Index, door: Door, entrance: Entrance, *, viewer: Viewer, si
         door.port, entrance.server.port.name, str(entrance.gateway.key.name), entrance.gateway.key.namespace, door.bind
     )
     if http:
-        place = door.place(viewer, (entrance,), tls=True)
-        hosts = tuple(gateways.hosts(index, (entrance,), viewer))
-        claims.out.behind.append(Behind(name=name, place=place, hosts=hosts))
-        chain = Chain(routes=rds(site.source, name))
-        _add_ended(claims, entrance, chain, name, secured, index)
+        if _add_ended(claims, entrance, Chain(routes=rds(site.source, name)), name, secured, index):
+            place = door.place(viewer, (entrance,), tls=True)
+            hosts = tuple(gateways.hosts(index, (entrance,), viewer))
+            claims.out.behind.append(Behind(name=name, place=place, hosts=hosts))
         return
     for chain in _tcp(index, door, entrance, viewer=viewer, claims=claims):
         _add_ended(claims, entrance, chain, name, secured, index)
 
 
-def _add_ended(claims: _Claims, entrance: Entrance, chain: Chain, name: str, secured: Secured, index: Index) -> None:
-    claims.out.secrets.update(secured.secrets)
-    claims.tls(
-        entrance,
-        replace(chain, name=name, server_names=entrance.server_names(index.domain), transport_socket=secured.socket),
-    )
+def _add_ended(claims: _Claims, entrance: Entrance, chain: Chain, name: str, secured: Secured, index: Index) -> bool:
+    """Add a chain that ends TLS, and the secrets that this takes; False if other servers have all of its names."""
+    wanted = entrance.server_names(index.domain)
+    added = claims.tls(entrance, replace(chain, name=name, server_names=wanted, transport_socket=secured.socket))
+    if added:
+        claims.out.secrets.update(secured.secrets)
+    return added
 
 
 def _without_certificate(entrance: Entrance) -> Finding:

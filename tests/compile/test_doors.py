@@ -54,6 +54,20 @@ def _view(*texts: str) -> View:
     return only(compiled(documents(_BASE, *texts)))
 
 
+@pytest.mark.parametrize(("first", "second"), [("HTTP", "TCP"), ("TCP", "HTTP")])
+def test_of_http_and_tcp_on_one_port_the_first_stays(first: str, second: str) -> None:
+    """As written, in both directions: the port speaks one of them, and nothing of the other is left in the view."""
+    servers = [_server(protocol, '["*"]', name=protocol.lower(), port=80) for protocol in (first, second)]
+    tcp = _rules("t", '["*"]', "tcp: [{route: [{destination: {host: b}}]}]")
+    result = compiled(documents(_BASE, _gateway(*servers), _http("h", '["x.example.com"]', "a"), tcp))
+    (finding,) = result.findings
+    assert (finding.code, finding.path) == ("gateway-conflict", ("spec", "servers", 1))
+    view = only(result)
+    (chain,) = _chains(view, "0.0.0.0_80")
+    assert chain["filters"][0]["name"].endswith("tcp_proxy") is (first == "TCP")
+    assert set(messages(view, ResourceType.ROUTE)) == ({"http.80"} if first == "HTTP" else set())
+
+
 def _chains(view: View, listener: str = "0.0.0.0_443") -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = messages(view, ResourceType.LISTENER)[listener]["filter_chains"]
     return found
@@ -197,5 +211,9 @@ def test_a_real_gateway_ends_tls_and_asks_for_client_certificates(tmp_path: Path
             assert _ask(anybody, port, "a.simple.example", "a.simple.example") == "a"
             assert _ask(anybody, port, "a.simple.example", "mutual.example") == ""
             assert _ask(known, port, "mutual.example", "mutual.example") == "b"
-            assert _ask(anybody, port, "mutual.example", "mutual.example") in {"SSLError", "ConnectionResetError"}
+            assert _ask(anybody, port, "mutual.example", "mutual.example") in {
+                "SSLError",
+                "SSLEOFError",
+                "ConnectionResetError",
+            }
             assert _ask(anybody, port, "other.example", "other.example") != "a"
