@@ -30,6 +30,8 @@ _MANAGER = "envoy.filters.network.http_connection_manager"
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
 _TLS_INSPECTOR = "envoy.filters.listener.tls_inspector"
 _ORIGINAL_DST = "envoy.filters.listener.original_dst"
+_HANDSHAKE = 15
+"""Seconds that a client from outside has for its TLS handshake, as at Istio's gateways; Envoy alone waits for ever."""
 
 
 class Direction(Enum):
@@ -165,6 +167,8 @@ def _fill(
         message.ClearField("filter_chain_match")
     if chain.transport_socket is not None:
         message.transport_socket.CopyFrom(chain.transport_socket)
+        if direction is Direction.GATEWAY:
+            message.transport_socket_connect_timeout.FromSeconds(_HANDSHAKE)
     message.filters.extend(chain.before)
     if chain.tcp is not None:
         message.filters.add(name=_TCP_PROXY).typed_config.Pack(_proxy(chain.tcp, prototypes), deterministic=True)

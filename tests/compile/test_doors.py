@@ -54,6 +54,12 @@ def _view(*texts: str) -> View:
     return only(compiled(documents(_BASE, *texts)))
 
 
+def test_clients_do_not_hold_a_gateway_up_with_a_handshake() -> None:
+    """Where TLS ends, it has to be agreed on in time, or a client keeps a connection for nothing; as in Istio."""
+    (chain,) = _chains(_view(_gateway(_server("HTTPS", "[a.example]", _TLS))))
+    assert chain["transport_socket_connect_timeout"] == "15s"
+
+
 @pytest.mark.parametrize(("first", "second"), [("HTTP", "TCP"), ("TCP", "HTTP")])
 def test_of_http_and_tcp_on_one_port_the_first_stays(first: str, second: str) -> None:
     """As written, in both directions: the port speaks one of them, and nothing of the other is left in the view."""
