@@ -5,8 +5,7 @@ One `Destinations` belongs to one translation and collects what the translation 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from reconciler.compile.destinations import target
 from reconciler.compile.effective import effective
 from reconciler.compile.index import Index
 from reconciler.compile.names import ClusterRef
@@ -33,35 +32,15 @@ class Destinations:
 
     def cluster(self, destination: Destination, *, owner: Policy[VirtualService], path: FieldPath) -> ClusterRef:
         """The cluster of a destination. Its port: the one it names, the service's only one, or the listener's."""
-        ref = self._target(destination, owner, path)
+        ref, finding = target(owner, destination, port=self._place.port, index=self._index, path=path)
+        if finding is not None:
+            self.findings.append(finding)
         self.clusters.add(ref)
         return ref
 
     def hash_key(self, ref: ClusterRef) -> ConsistentHashLB | None:
         """By what the cluster's load balancer tells clients apart, if it does."""
         return hash_key(self._index, self._place, ref)
-
-    def _target(self, destination: Destination, owner: Policy[VirtualService], path: FieldPath) -> ClusterRef:
-        host = self._index.resolve(destination.host, owner)
-        port = self._place.port
-        ref = ClusterRef(host, port, destination.subset)
-        if destination.port is not None:
-            return replace(ref, port=destination.port.number)
-        service = self._index.services.get(host)
-        if service is None or service.port(port) is not None:
-            return ref
-        if len(service.ports) == 1:
-            return replace(ref, port=service.ports[0].number)
-        known = ", ".join(str(item.number) for item in service.ports)
-        finding = Finding(
-            code="destination-port",
-            message=f"{host} has the ports {known}, and none of them is {port}, the port of the listener that routes to it",
-            hint="say which port is meant: `port: {number: ...}`",
-            origin=owner.origin,
-            path=path,
-        )
-        self.findings.append(finding)
-        return ref
 
 
 def hash_key(index: Index, place: Place, ref: ClusterRef) -> ConsistentHashLB | None:
