@@ -24,10 +24,10 @@ from reconciler.compile.tls import MUTUAL_ALPN, Site, downstream
 from reconciler.compile.viewer import Viewer
 from reconciler.model.gateway import ServerTLS, ServerTLSMode
 from reconciler.model.origin import Finding
+from reconciler.model.protocol import Protocol
 from reconciler.model.protos import resource
 from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.secrets import Certificate, Root
-from reconciler.model.serviceentry import Protocol
 from reconciler.model.services import Port
 
 _HTTP_ALPN = ("h2", "http/1.1")

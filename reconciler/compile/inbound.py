@@ -17,8 +17,9 @@ from reconciler.model.gateway import ServerTLS
 from reconciler.model.hosts import is_address
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding, Origin
+from reconciler.model.protocol import Protocol
 from reconciler.model.proxy import Interception
-from reconciler.model.serviceentry import Protocol, WorkloadEntry
+from reconciler.model.serviceentry import WorkloadEntry
 from reconciler.model.sidecar import CaptureMode, IngressListener, Sidecar
 from reconciler.model.trafficpolicy import ConnectionPool
 

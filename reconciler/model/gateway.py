@@ -4,41 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
+from reconciler.model.protocol import AnyCaseProtocol
 from reconciler.model.spec import Labels, PortNumber, Spec
-
-
-class ServerProtocol(StrEnum):
-    """What a gateway server speaks. `HTTPS` and `TLS` need `tls`; `MONGO`, `MYSQL` and `REDIS` are TCP."""
-
-    HTTP = "HTTP"
-    HTTP2 = "HTTP2"
-    GRPC = "GRPC"
-    GRPC_WEB = "GRPC-WEB"
-    HTTPS = "HTTPS"
-    TLS = "TLS"
-    TCP = "TCP"
-    MONGO = "MONGO"
-    MYSQL = "MYSQL"
-    REDIS = "REDIS"
-
-    @property
-    def is_http(self) -> bool:
-        """Whether requests arrive in plain text."""
-        return self in {ServerProtocol.HTTP, ServerProtocol.HTTP2, ServerProtocol.GRPC, ServerProtocol.GRPC_WEB}
-
-    @property
-    def is_tls(self) -> bool:
-        """Whether connections begin with a server name."""
-        return self in {ServerProtocol.HTTPS, ServerProtocol.TLS}
-
-
-def _upper(value: Any) -> Any:
-    """Istio takes protocols in any case."""
-    return value.upper() if isinstance(value, str) else value
 
 
 class ServerPort(Spec):
@@ -53,7 +24,7 @@ class ServerPort(Spec):
     refused: ClassVar[Mapping[str, str]] = {"targetPort": "Istio ignores it; the listener binds `number`"}
 
     number: PortNumber
-    protocol: Annotated[ServerProtocol, BeforeValidator(_upper)]
+    protocol: AnyCaseProtocol
     name: Annotated[str, Field(min_length=1)]
 
 

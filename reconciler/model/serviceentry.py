@@ -4,46 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
+from reconciler.model.protocol import AnyCaseProtocol, Protocol
 from reconciler.model.spec import Labels, PortNumber, Spec
-
-
-class Protocol(StrEnum):
-    """What is spoken on a port. `HTTPS` and `TLS` are passed on by server name; `MONGO`, `MYSQL` and `REDIS` are TCP."""
-
-    HTTP = "HTTP"
-    HTTP2 = "HTTP2"
-    GRPC = "GRPC"
-    GRPC_WEB = "GRPC-WEB"
-    HTTPS = "HTTPS"
-    TLS = "TLS"
-    TCP = "TCP"
-    MONGO = "MONGO"
-    MYSQL = "MYSQL"
-    REDIS = "REDIS"
-
-    @property
-    def is_http(self) -> bool:
-        """Whether requests can be routed one by one."""
-        return self in {Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB}
-
-    @property
-    def is_http2(self) -> bool:
-        """Whether it is HTTP/2 without an upgrade."""
-        return self in {Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB}
-
-    @property
-    def is_tls(self) -> bool:
-        """Whether connections begin with a server name that they can be routed by."""
-        return self in {Protocol.HTTPS, Protocol.TLS}
-
-
-def _read_protocol(value: Any) -> Any:
-    """Istio takes protocols in any case."""
-    return value.upper() if isinstance(value, str) else value
 
 
 class Resolution(StrEnum):
@@ -80,7 +46,7 @@ class ServicePort(Spec):
 
     number: PortNumber
     name: Annotated[str, Field(min_length=1)]
-    protocol: Annotated[Protocol, BeforeValidator(_read_protocol)] = Protocol.HTTP
+    protocol: AnyCaseProtocol = Protocol.HTTP
     target_port: PortNumber | None = None
 
 

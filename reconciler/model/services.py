@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from reconciler.model.hosts import fqdn
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Origin
-from reconciler.model.serviceentry import Location, Protocol, Resolution, ServiceEntry, WorkloadEntry
+from reconciler.model.protocol import Protocol
+from reconciler.model.serviceentry import Location, Resolution, ServiceEntry, WorkloadEntry
 from reconciler.model.visibility import EVERYBODY, exported
 
 

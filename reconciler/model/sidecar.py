@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator
 
 from reconciler.model.gateway import ServerTLS
+from reconciler.model.protocol import any_case
 from reconciler.model.serviceentry import WorkloadSelector
 from reconciler.model.spec import PortNumber, Spec
 from reconciler.model.trafficpolicy import ConnectionPool
@@ -45,11 +46,6 @@ class SidecarProtocol(StrEnum):
     REDIS = "REDIS"
 
 
-def _upper(value: Any) -> Any:
-    """Istio takes protocols in any case."""
-    return value.upper() if isinstance(value, str) else value
-
-
 class SidecarPort(Spec):
     """The port of a sidecar's listener.
 
@@ -62,7 +58,7 @@ class SidecarPort(Spec):
     refused: ClassVar[Mapping[str, str]] = {"targetPort": "Istio ignores it"}
 
     number: PortNumber
-    protocol: Annotated[SidecarProtocol, BeforeValidator(_upper)] = SidecarProtocol.HTTP
+    protocol: Annotated[SidecarProtocol, BeforeValidator(any_case)] = SidecarProtocol.HTTP
     name: str = ""
 
 

@@ -14,7 +14,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 
 from reconciler.compile.clusters.subject import Subject
 from reconciler.compile.prototypes import Prototypes
-from reconciler.model.serviceentry import Protocol
+from reconciler.model.protocol import Protocol
 from reconciler.model.trafficpolicy import (
     ClientTLS,
     ClientTLSMode,
