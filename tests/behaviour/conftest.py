@@ -18,7 +18,7 @@ class Stages:
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self._entries = [entry for topic in topics() for entry in topic.entries]
-        self._stages: dict[str, Stage] = {}
+        self._stages: dict[str, Stage | Exception] = {}
 
     def of(self, entry: Entry) -> Stage:
         """Where a row is served."""
@@ -27,8 +27,14 @@ class Stages:
             folder = Path(tempfile.mkdtemp(prefix="rec-"))
             self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
             rows = [item.row for item in self._entries if item.row is not None and item.mesh == entry.mesh]
-            self._stages[name] = self._stack.enter_context(standing(rows, folder, mesh=entry.mesh))
-        return self._stages[name]
+            try:
+                self._stages[name] = self._stack.enter_context(standing(rows, folder, mesh=entry.mesh))
+            except Exception as error:  # noqa: BLE001 -- every row says why it can't be tried, at once
+                self._stages[name] = error
+        found = self._stages[name]
+        if isinstance(found, Exception):
+            raise AssertionError("nothing is served") from found  # noqa: TRY004 -- a row that failed
+        return found
 
 
 @pytest.fixture(scope="session")

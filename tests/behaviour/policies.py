@@ -69,12 +69,13 @@ def _own(own: OwnSidecar) -> Iterator[dict[str, Any]]:
     labels = {"app": "$name"}
     port = {"number": "$own", "name": "proxy", "protocol": "HTTP_PROXY"}
     egress = [{"port": port, "bind": _LOOPBACK, "hosts": ["*/$host", "*/*.$host"]}]
-    yield {"kind": "WorkloadEntry", "spec": {"address": "$away", "labels": labels, **own.workload}}
-    yield {"kind": "Sidecar", "spec": {"workloadSelector": {"labels": labels}, "egress": egress, **own.sidecar}}
-    yield {
-        "kind": "Proxy",
-        "spec": {"workload": "$name", "certificates": own.certificates, **reached("$name", "$folder")},
+    specs = {
+        "WorkloadEntry": {"address": "$away", "labels": labels, **own.workload},
+        "Sidecar": {"workloadSelector": {"labels": labels}, "egress": egress, **own.sidecar},
+        "Proxy": {"workload": "$name", "certificates": own.certificates, **reached("$name", "$folder")},
     }
+    for kind, spec in specs.items():
+        yield {"kind": kind, "metadata": {"namespace": own.namespace}, "spec": spec}
 
 
 def reached(name: str, folder: str) -> dict[str, Any]:

@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.cli.demo.ports import Ports
-from reconciler.compile import Prototypes
+from reconciler.compile import Prototypes, bootstrap
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.report import Stopwatch
-from reconciler.envoy.binary import EnvoyProcess
+from reconciler.envoy.binary import EnvoyExitedError, EnvoyProcess
 from reconciler.errors import PolicyError, ReconcilerError, Severity
-from reconciler.http import HttpClient
-from reconciler.settings import AdminSettings
 from tests.behaviour.backends import http_backend, local_backend, proxied_backend
 from tests.behaviour.base import base
 from tests.behaviour.client import Call
@@ -32,11 +30,9 @@ from tests.behaviour.redirected import redirected
 from tests.behaviour.streams import deaf_backend, h2_backend, tcp_backend, tunnel_backend
 from tests.behaviour.table import GATEWAY, OWN, Outcome, Request, Row
 from tests.behaviour.whole import whole
-from tests.compile.envoys import write_bootstrap, write_view
 from tests.policy.memory import MemoryTree
 
 _PORTS = ("edge", "client", "server", "inbound", "client_out", "client_in", "server_out", "server_in")
-_REJECTED = r"update_rejected|create_failure"
 
 
 @dataclass
@@ -192,13 +188,13 @@ class _Mesh:
         said = ""
         for proxy in desired.mesh.proxies:
             name = proxy.key.name
-            view = whole(desired.views[proxy.key])
-            write_view(redirected(view, *self._moved(name)), self._stage.folder / name)
-            file = write_bootstrap(proxy, prototypes, self._stage.folder / f"{name}.json")
-            log = self._stage.folder / f"{name}.log"
-            running.enter_context(EnvoyProcess(bootstrap=file, admin=proxy.spec.admin, log=log))
-            if _counted(proxy.spec.admin, _REJECTED):
-                said += f"{name}: {log.read_text(errors='replace')}\n"
+            view = redirected(desired.views[proxy.key], *self._moved(name))
+            file, log = (self._stage.folder / f"{name}.{end}" for end in ("json", "log"))
+            file.write_text(json.dumps(whole(view, bootstrap(proxy, prototypes))))
+            try:
+                running.enter_context(EnvoyProcess(bootstrap=file, admin=proxy.spec.admin, log=log))
+            except EnvoyExitedError as error:
+                said += f"{name}: {error}\n"
         return said
 
     def _moved(self, name: str) -> tuple[int, int]:
@@ -219,10 +215,3 @@ class _Mesh:
                 refused = self.start(self.compile(half), running)
             if refused:
                 self.blame(half, refused)
-
-
-def _counted(admin: str, pattern: str) -> int:
-    with HttpClient(admin, AdminSettings()) as client:
-        found: Any = json.loads(client.get(f"/stats?type=Counters&format=json&filter={pattern}").body)
-    values: Mapping[str, int] = {item["name"]: item["value"] for item in found["stats"] if "value" in item}
-    return sum(values.values())

@@ -160,11 +160,13 @@ class OwnSidecar(Part):
     """A sidecar that one row has beside the shared ones, where the row is about callers; its workload is at `$away`.
 
     Attributes:
+        namespace: Of all three documents.
         workload: What its WorkloadEntry says beside `address` and `labels` (`app: $name`).
         sidecar: What its Sidecar says; by default it calls every host of the row, by a proxying listener at `$own`.
         certificates: Of its Proxy.
     """
 
+    namespace: str = "default"
     workload: Mapping[str, Any] = {}
     sidecar: Mapping[str, Any] = {}
     certificates: Mapping[str, Any] = {}
