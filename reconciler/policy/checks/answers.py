@@ -19,8 +19,8 @@ _LARGE_BODY = 100 * 1024
 
 def check_redirect(redirect: HTTPRedirect, report: Report) -> None:
     """A redirect that goes elsewhere; the report's paths begin at it."""
-    path, port = redirect.uri or redirect.prefix_rewrite, redirect.port is not None or redirect.derive_port is not None
-    if not (path or redirect.authority or redirect.scheme or port):
+    port = redirect.port is not None or redirect.derive_port is not None
+    if not (redirect.uri or redirect.authority or redirect.scheme or port):
         message = "a redirect needs a uri, authority, scheme or port: without, it leads back to itself"
         report.error("missing-field", message, hint="add what changes", key=True)
     if redirect.uri and redirect.prefix_rewrite:
