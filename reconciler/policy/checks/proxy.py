@@ -14,7 +14,7 @@ from reconciler.policy.checks.formats import (
     is_name,
     locality_problem,
 )
-from reconciler.policy.checks.shared import check_file, check_labels, idle, is_plain_path, unique
+from reconciler.policy.checks.shared import check_file, check_folder, check_labels, idle, is_plain_path, unique
 from reconciler.policy.checks.sidecar import check_outbound_policy
 from reconciler.policy.findings import Report
 
@@ -101,7 +101,8 @@ def check_mesh(spec: MeshSpec, report: Report) -> None:
 
 def _check_certificates(certificates: Certificates, report: Report) -> None:
     for name, field in _CERTIFICATES.items():
-        check_file(getattr(certificates, name), report, "certificates", field)
+        check = check_folder if field == "directory" else check_file
+        check(getattr(certificates, name), report, "certificates", field)
 
 
 def _check_runtime(push: RuntimePush, report: Report) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sized
 from pathlib import PurePosixPath
 
 from reconciler.model.hosts import is_address
+from reconciler.model.secrets import unusable
 from reconciler.policy.checks.formats import LABEL_HINT, is_label, label_problem
 from reconciler.policy.findings import Report
 
@@ -87,10 +88,19 @@ def check_export_to(listed: tuple[str, ...], namespace: str, report: Report, *, 
 
 
 def check_file(text: str, report: Report, *path: str | int) -> None:
-    """Note the path of a file on the proxy's host that depends on where its Envoy was started."""
-    if text and not is_plain_path(text):
-        message = f"{text!r} is not an absolute path without `.` and `..`"
-        report.error("value", message, *path, hint="write it like /etc/envoy/tls/tls.crt")
+    """Note the path of a file on the proxy's host that depends on where its Envoy was started, or that no secret can name."""
+    _check_path(text, text, report, *path, hint="write it like /etc/envoy/tls/tls.crt")
+
+
+def check_folder(text: str, report: Report, *path: str | int) -> None:
+    """Note the path of a folder on the proxy's host whose files `check_file` would note."""
+    _check_path(text, f"{text}/tls.crt", report, *path, hint="write it like /etc/envoy/credentials")
+
+
+def _check_path(text: str, file: str, report: Report, *path: str | int, hint: str) -> None:
+    problem = "is not an absolute path without `.` and `..`" if not is_plain_path(text) else unusable(file)
+    if text and problem:
+        report.error("value", f"{text!r} {problem}", *path, hint=hint)
 
 
 def is_plain_path(text: str) -> bool:

@@ -81,6 +81,11 @@ CASES: list[tuple[str, str]] = [
     # ours
     ("value", doc("Proxy", PROXY.format("certificates: {directory: ^a/b}"))),
     ("value", doc("Proxy", PROXY.format("certificates: {privateKey: ^/a/../b}"))),
+    ("value", doc("Proxy", PROXY.format("certificates: {directory: ^/dev}"))),
+    ("value", doc("Proxy", PROXY.format("certificates: {directory: ^/a~b}"))),
+    ("value", doc("Proxy", PROXY.format("certificates: {certificateChain: ^/a~b}"))),
+    ("value", doc("Proxy", PROXY.format("certificates: {certificateChain: ^/a/}"))),
+    ("value", doc("Proxy", PROXY.format("certificates: {rootCertificate: ^/proc/1/ca.pem}"))),
     ("no-effect", doc("Proxy", PROXY.format("^locality: a/b"))),
     ("value", doc("Proxy", PROXY.format("locality: ^a//b"))),
     ("value", doc("Mesh", "spec: {certificates: {rootCertificate: ^ca.pem}}\n")),
