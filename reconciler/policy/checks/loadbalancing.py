@@ -93,6 +93,8 @@ def _check_cookie(cookie: HTTPCookie, report: Report) -> None:
     ]:
         if not is_token(name):
             report.error("value", f"{name!r} is not a cookie's name", *path, hint="letters, digits, '-' and '_'")
+    if cookie.ttl:
+        check_duration(cookie.ttl, report, "ttl")
     for field, value in (("path", cookie.path), ("attributes", cookie.attributes)):
         if value and cookie.ttl is None:
             idle(report, f"{field} is for cookies that Envoy sets, and without ttl it sets none", field, hint="add ttl")

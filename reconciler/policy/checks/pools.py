@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from reconciler.model.trafficpolicy import ConnectionPool, H2UpgradePolicy, HTTPPool, OutlierDetection, TCPPool
+from datetime import timedelta
+
+from reconciler.model.trafficpolicy import (
+    ConnectionPool,
+    H2UpgradePolicy,
+    HTTPPool,
+    OutlierDetection,
+    TcpKeepalive,
+    TCPPool,
+)
 from reconciler.policy.checks.durations import check_duration
 from reconciler.policy.checks.shared import deprecated
 from reconciler.policy.findings import Report
@@ -18,6 +27,10 @@ _COUNTS = {
     "max_concurrent_streams": "maxConcurrentStreams",
 }
 _STATUSES = range(100, 600)
+
+_KEEPALIVE = timedelta(seconds=32_767)
+_PROBES = 127
+"""Linux's `MAX_TCP_KEEPIDLE`, `MAX_TCP_KEEPINTVL` and `MAX_TCP_KEEPCNT`."""
 
 
 def check_pool(pool: ConnectionPool, report: Report) -> None:
@@ -54,8 +67,20 @@ def _check_tcp(tcp: TCPPool, report: Report) -> None:
     check_duration(tcp.max_connection_duration, report, "maxConnectionDuration")
     check_duration(tcp.idle_timeout, report, "idleTimeout")
     if tcp.tcp_keepalive is not None:
-        check_duration(tcp.tcp_keepalive.time, report, "tcpKeepalive", "time")
-        check_duration(tcp.tcp_keepalive.interval, report, "tcpKeepalive", "interval")
+        _check_keepalive(tcp.tcp_keepalive, report.below("tcpKeepalive"))
+
+
+def _check_keepalive(keepalive: TcpKeepalive, report: Report) -> None:
+    """What Linux takes (tcp(7)): Envoy can't open a connection if it is told more."""
+    for field, value in (("time", keepalive.time), ("interval", keepalive.interval)):
+        if value is not None and value > _KEEPALIVE:
+            message = f"{field} must be at most {_KEEPALIVE // timedelta(seconds=1)}s: Linux takes no more"
+            report.error("duration", message, field, hint="leave it out for the system's default")
+        else:
+            check_duration(value, report, field)
+    if keepalive.probes > _PROBES:
+        message = f"probes must be at most {_PROBES}: Linux takes no more"
+        report.error("value", message, "probes", hint="leave it out for the system's default")
 
 
 def _check_http(http: HTTPPool, report: Report) -> None:
