@@ -66,27 +66,34 @@ ARGUED = frozenset(
 
 _KNOWN = ALONE | EITHER | ARGUED
 
+_LONGEST = 16_384
+"""By the rules of Envoy's `HeaderValue`."""
+
 
 def value_problem(value: str) -> str:
     """What is wrong with a header's value, or ""."""
+    if len(value.encode()) > _LONGEST:
+        return f"Envoy takes at most {_LONGEST} bytes in a header's value; these are {len(value.encode())}"
     rest = value.replace("%%", "")
     while "%" in rest:
         found = _COMMAND.match(rest, rest.index("%"))
         if found is None:
             return "a percent sign begins a command like %REQ(x-name)%, and here is none"
-        problem = _command_problem(found["name"], argued=found["arguments"] is not None)
+        problem = _command_problem(**found.groupdict())
         if problem:
             return problem
         rest = rest[found.end() :]
     return ""
 
 
-def _command_problem(name: str, *, argued: bool) -> str:
+def _command_problem(*, name: str, arguments: str | None, length: str | None) -> str:
     if name not in _KNOWN:
         near = close(name, _KNOWN)
         return f"%{name}% is not a command that Envoy knows{f': {near}' if near else ''}"
-    if argued and name in ALONE:
+    if name in ALONE and arguments is not None:
         return f"%{name}% takes nothing in parentheses"
-    if not argued and name in ARGUED:
+    if name in ALONE and length is not None:
+        return f"%{name}% can't be cut to a length"
+    if name in ARGUED and arguments in {None, "()"}:
         return f"%{name}% needs something in parentheses"
     return ""

@@ -62,6 +62,9 @@ CASES: list[tuple[str, str]] = [
     ("header-value", rule("headers: {request: {set: {a: ^'%WHATEVER%'}}}")),
     ("header-value", rule("headers: {request: {set: {a: ^'%REQ%'}}}")),
     ("header-value", rule("headers: {request: {set: {a: ^'%PROTOCOL(a)%'}}}")),
+    ("header-value", rule("headers: {request: {set: {a: ^'%PROTOCOL:5%'}}}")),
+    ("header-value", rule("headers: {request: {set: {a: ^'%REQ()%'}}}")),
+    ("header-value", rule("headers: {request: {set: {a: ^" + "x" * 16_385 + "}}}")),
     ("header-value", rule("headers: {response: {add: {a: ^'%req(a)%'}}}")),
     ("header-value", doc("VirtualService", "spec: {hosts: [a], http: [{route: [{destination: {host: a}, headers: {response: {add: {a: ^'%'}}}}]}]}\n")),
     # faults
