@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from reconciler.compile import names
 from reconciler.compile.clusters import speaks_http2
+from reconciler.compile.effective import effective
 from reconciler.compile.index import Index
 from reconciler.compile.sockets import Fixed, Socket
+from reconciler.compile.viewer import Viewer
 from reconciler.model.gateway import ServerTLS
 from reconciler.model.hosts import is_address
 from reconciler.model.mesh import Policy
@@ -79,9 +81,25 @@ def inbound_listeners(
     if not is_address(workload.spec.address):
         return [], [_nowhere(workload)]
     if sidecar is not None and sidecar.spec.ingress:
-        return _written(workload, sidecar, interception)
+        return _written(index, workload, sidecar, interception)
     pool = sidecar.spec.inbound_connection_pool if sidecar else None
     return _derived(index, workload, pool, bound=interception is Interception.NONE)
+
+
+def _declared_pool(index: Index, workload: Policy[WorkloadEntry], port: int) -> ConnectionPool | None:
+    """What the DestinationRules of the workload's services say of connections to this endpoint port.
+
+    As in Istio they hold on the callee's side too where its Sidecar says nothing; the first service by host that says anything
+    decides, and rules for the proxies of some workloads only are no matter of the callee.
+    """
+    for service, endpoint in sorted(index.memberships.get(workload.key, ()), key=lambda item: item[0].host):
+        rule = index.rule(service.host, Viewer(namespace=service.namespace))
+        for item in service.ports:
+            if endpoint.ports[item.name] == port:
+                pool = effective(rule, "", item.number).connection_pool
+                if pool is not None:
+                    return pool
+    return None
 
 
 def _derived(
@@ -99,7 +117,7 @@ def _derived(
             protocol=protocols[port][min(protocols[port])],
             cluster=names.inbound_cluster(port),
             application=(loopback, port),
-            pool=pool,
+            pool=pool or _declared_pool(index, workload, port),
             bound=bound,
             origin=workload.origin,
             path=("spec", "address"),
@@ -137,7 +155,7 @@ def _nowhere(workload: Policy[WorkloadEntry]) -> Finding:
 
 
 def _written(
-    workload: Policy[WorkloadEntry], sidecar: Policy[Sidecar], interception: Interception
+    index: Index, workload: Policy[WorkloadEntry], sidecar: Policy[Sidecar], interception: Interception
 ) -> tuple[list[Inbound], list[Finding]]:
     items: list[Inbound] = []
     findings: list[Finding] = []
@@ -167,7 +185,9 @@ def _written(
                 cluster=cluster,
                 application=application,
                 tls=item.tls,
-                pool=item.connection_pool or sidecar.spec.inbound_connection_pool,
+                pool=item.connection_pool
+                or sidecar.spec.inbound_connection_pool
+                or _declared_pool(index, workload, item.port.number),
                 bound=bound,
                 origin=sidecar.origin,
                 path=(*path, "port", "number"),

@@ -134,6 +134,31 @@ spec: {{workloadSelector: {{labels: {{app: a}}}}, inboundConnectionPool: {_POOL}
     assert options["common_http_protocol_options"]["idle_timeout"] == "30s"
 
 
+def test_a_destination_rule_limits_the_callee_too() -> None:
+    """As in Istio, for the endpoint port of its service port; the Sidecar goes before it, and rules for some callers don't count."""
+    rule = f"""
+kind: DestinationRule
+metadata: {{name: a}}
+spec: {{host: a, trafficPolicy: {{portLevelSettings: [{{port: {{number: 7000}}, connectionPool: {_POOL}}}]}}}}
+"""
+    others = """
+kind: DestinationRule
+metadata: {name: a-for-b}
+spec: {host: a, workloadSelector: {matchLabels: {app: b}}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}}
+"""
+
+    def limit(*texts: str, cluster: str = "inbound|7000||") -> int:
+        clusters = messages(only(_result(service("a", "7000/TCP", "7001/TCP"), *texts)), ResourceType.CLUSTER)
+        found: int = clusters[cluster]["circuit_breakers"]["thresholds"][0]["max_connections"]
+        return found
+
+    assert limit(rule, others) == 7
+    assert limit(rule, cluster="inbound|7001||") == 4294967295
+    own = _sidecar("{port: {number: 7000, protocol: TCP}, connectionPool: {tcp: {maxConnections: 5}}}")
+    assert limit(rule, own) == 5
+    assert limit(rule, _sidecar("{port: {number: 7000, protocol: TCP}}")) == 7
+
+
 @pytest.mark.parametrize("address", ["unix:///run/app.sock", "app.example.com"])
 def test_a_workload_that_can_not_be_listened_for_is_named(address: str) -> None:
     """Its outbound side is there all the same."""
