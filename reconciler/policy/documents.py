@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -134,9 +134,28 @@ class _Reading:
         return FileResult(
             policies=tuple(self._policies),
             failed=tuple(self._failed),
-            diagnostics=(*self._diagnostics, *place(self._text, self._findings)),
+            diagnostics=(*self._diagnostics, *place(self._text, _once(self._findings))),
             pieces=self._pieces,
         )
+
+
+def _once(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings, with those of foreign documents of one kind said once for the file: twenty Deployments are one thing to know."""
+    out: list[Finding] = []
+    skipped: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.code != "skipped-kind" or skipped.setdefault(finding.message, [finding]) == [finding]:
+            out.append(finding)
+        else:
+            skipped[finding.message].append(finding)
+    return [_counted(item, len(skipped.get(item.message, ())) if item.code == "skipped-kind" else 1) for item in out]
+
+
+def _counted(finding: Finding, times: int) -> Finding:
+    if times < 2:  # noqa: PLR2004 -- itself
+        return finding
+    others = "so is 1 more document" if times == 2 else f"so are {times - 1} more documents"  # noqa: PLR2004 -- as above
+    return replace(finding, message=f"{finding.message}, and {others} of this file")
 
 
 def _read_document(document: Any, report: Report) -> Policy[Any] | Failed | None:

@@ -56,6 +56,15 @@ def test_any_folder_of_yaml_can_be_validated(tmp_path: Path) -> None:
     assert [policy.key.name for policy in loaded.mesh.policies()] == ["a"]
 
 
+def test_foreign_documents_of_one_kind_are_said_once_for_a_file() -> None:
+    """A manifest of twenty Deployments is one note at the first of them, with how many there are."""
+    text = "---\n".join(["apiVersion: apps/v1\nkind: Deployment\n"] * 3 + ["apiVersion: v1\nkind: Service\n"])
+    deployments, service = read_file(text.encode(), file="x.yaml").diagnostics
+    assert (deployments.line, service.line) == (2, 11)
+    assert deployments.message.endswith("it is left alone, and so are 2 more documents of this file")
+    assert service.message.endswith("it is left alone")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_half_a_header_of_ours_is_a_mistake(kind: str) -> None:
     """A policy that lost its apiVersion or its kind does not become somebody else's document."""
