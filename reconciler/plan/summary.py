@@ -81,11 +81,12 @@ def _phrases(moved: tuple[Move, ...]) -> list[str]:
 
 
 def _phrase(found: list[Move]) -> str:
-    parts = [
+    """What grows, once: a proxy may have one split in several route configurations."""
+    parts = dict.fromkeys(
         f"{_name(move.destination)} {percent(move.before)} -> {percent(move.after)}"
         for move in found
         if move.after > move.before
-    ]
+    )
     return f"{_name(found[0].service)} {', '.join(parts)}"
 
 

@@ -36,6 +36,16 @@ DOWN = ProxyPlan(proxy=Key("default", "down"), error=Diagnostic(code="admin-time
         pytest.param(move(canary(40), canary(5), cause=Cause.DRIFT), "repair drift: reviews v1 60% -> 95%", id="drift"),
         pytest.param(plan(turn([cluster("c")], [], cause=Cause.DRIFT)), "repair drift: 1 deleted", id="other drift"),
         pytest.param(
+            plan(
+                turn(
+                    [canary(5), canary(5, config="http_proxy")],
+                    [canary(25), canary(25, config="http_proxy")],
+                )
+            ),
+            "reviews v2 5% -> 25%",
+            id="in two route configurations",
+        ),
+        pytest.param(
             plan(turn([canary(5)], [canary(25)]), turn([canary(4)], [canary(25)], name="b")), "2 updated", id="two moves"
         ),
         pytest.param(
