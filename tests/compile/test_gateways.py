@@ -88,9 +88,7 @@ def test_an_open_port_without_routes_answers_404() -> None:
 )
 def test_a_host_without_rules_here_is_left_to_the_wildcard(silent: str) -> None:
     """A VirtualService whose rules are for another port, or not for requests, takes none from others, as in Istio."""
-    exact = (
-        f"kind: VirtualService\nmetadata: {{name: x}}\nspec: {{hosts: [x.example.com], gateways: [g], {silent}}}\n"
-    )
+    exact = f"kind: VirtualService\nmetadata: {{name: x}}\nspec: {{hosts: [x.example.com], gateways: [g], {silent}}}\n"
     view = _view(_gateway(), exact, _rules("all", '["*.example.com"]', _TO_A))
     assert set(routes(view, "http.80")) == {"*.example.com:80"}
 
