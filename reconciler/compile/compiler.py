@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Self
 
+from reconciler.compile.clusters import Clusters
 from reconciler.compile.configurations import Configurations
 from reconciler.compile.index import Index
 from reconciler.compile.prototypes import Prototypes
@@ -59,21 +60,40 @@ class Compilation:
 
     mesh: Mesh
     index: Index
+    clusters: Clusters
     configurations: Configurations
     views: Mapping[Key, View]
     behind: Mapping[Key, tuple[object, ...]]
     findings: frozenset[Finding]
 
     @classmethod
-    def of(cls, mesh: Mesh, services: Sequence[Service], prototypes: Prototypes) -> Self:
-        """Compile a mesh from nothing."""
-        index = Index.of(mesh, services)
-        made = Views(mesh, index, prototypes)
+    def of(
+        cls, mesh: Mesh, services: Sequence[Service], prototypes: Prototypes, *, before: Compilation | None = None
+    ) -> Self:
+        """Compile a mesh; clusters, endpoints, routes and virtual hosts that are as they were before are taken over.
+
+        `before` was compiled with the same templates. Documents and services that are the same object are unchanged.
+        """
+        if before is not None and (
+            before.mesh.settings is not mesh.settings or before.mesh.rate_limits is not mesh.rate_limits
+        ):
+            before = None
+        index = Index.of(mesh, services, before=before.index if before else None)
+        made = Views(
+            mesh,
+            index,
+            prototypes,
+            last=before.clusters if before else None,
+            configurations=before.configurations if before else None,
+        )
         proxies = sorted(mesh.proxies, key=lambda policy: policy.key)
         views = {proxy.key: made.view(proxy) for proxy in proxies}
+        made.clusters.forget()
+        made.configurations.forget()
         return cls(
             mesh=mesh,
             index=index,
+            clusters=made.clusters,
             configurations=made.configurations,
             views=MappingProxyType(views),
             behind=made.behind,

@@ -6,8 +6,8 @@ server and a VirtualService have in common (`gateway.go`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from envoy.config.route.v3.route_components_pb2 import VirtualHost
@@ -24,6 +24,7 @@ from reconciler.compile.routes.ratelimits import Layer, limit
 from reconciler.compile.scope import Scope
 from reconciler.compile.sidecars import Outbound, Unknown
 from reconciler.compile.viewer import Place, Viewer
+from reconciler.compile.virtualhosts import DEFAULT_PORT, Host, by_name, claims, in_header, spelled
 from reconciler.model.hosts import aliases, covers, is_address
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
@@ -31,38 +32,19 @@ from reconciler.model.services import Service
 from reconciler.model.virtualservice import VirtualService
 from reconciler.model.visibility import exported, visible
 
-_DEFAULT_PORT = 80
-"""HTTP's: where hosts that no service has are routed too, and the port that clients leave out of `Host`."""
-
 _NO_ROUTES = Translated((), frozenset())
 
 
-@dataclass(frozen=True, slots=True)
-class _Host:
-    """A virtual host to be.
-
-    Attributes:
-        domains: Its own name first.
-        redirected: Whether requests without TLS are sent to `https`.
-        policies: The VirtualServices whose rules it has.
-        again: Makes it from another mesh in which nothing but these rules differs.
-    """
-
-    name: str
-    domains: tuple[str, ...]
-    translated: Translated
-    redirected: bool = False
-    policies: tuple[Key, ...] = ()
-    again: Callable[[Configurations], _Host] | None = None
-
-    @property
-    def says(self) -> bool:
-        """Whether requests for it are answered in a way of its own; what can't be translated is not left to others either."""
-        return bool(self.translated.routes or self.translated.findings or self.redirected)
-
-
 class Configurations:
-    """The route configurations of one mesh; proxies with equal ones share them."""
+    """The route configurations of one mesh; proxies with equal ones share them.
+
+    Args:
+        index: The mesh.
+        prototypes: The templates in force.
+        clusters: Its clusters.
+        kept: Configurations that are as in `last`.
+        last: Those of another mesh with the same settings, templates and RateLimits, to take over what is the same.
+    """
 
     def __init__(
         self,
@@ -71,13 +53,24 @@ class Configurations:
         prototypes: Prototypes,
         clusters: Clusters,
         kept: Mapping[object, Assembled] | None = None,
+        last: Configurations | None = None,
     ) -> None:
         self._index = index
         self._prototypes = prototypes
         self._clusters = clusters
-        self._translations = Translations(index, prototypes)
+        self.translations: Translations = Translations(index, prototypes, last=last.translations if last else None)
         self._kept: dict[object, Assembled] = dict(kept or {})
-        self._hosts: dict[tuple[object, ...], bytes] = {}
+        self._hosts: dict[tuple[object, ...], tuple[tuple[object, ...], bytes]] = {}
+        self._known = last.encoded_hosts() if last else {}
+
+    def encoded_hosts(self) -> dict[tuple[object, ...], tuple[tuple[object, ...], bytes]]:
+        """Virtual hosts by all that they are made from, with the routes, whose identity is part of that."""
+        return {**self._known, **self._hosts}
+
+    def forget(self) -> None:
+        """Let go of what was there to be taken over."""
+        self._known = {}
+        self.translations.forget()
 
     def __getitem__(self, key: object) -> Assembled:
         """What a key stands for."""
@@ -88,14 +81,16 @@ class Configurations:
 
         None if these lead to other clusters than before, or if there is another virtual host: then more than routes changes.
         """
-        other = Configurations(index=index, prototypes=self._prototypes, clusters=self._clusters, kept=self._kept)
+        other = Configurations(
+            index=index, prototypes=self._prototypes, clusters=self._clusters, kept=self._kept, last=self
+        )
         for key, assembled in self._kept.items():
             if not assembled.absent.isdisjoint(policies):
                 return None
             pieces: dict[int, Piece] = {}
             for number in assembled.positions(policies):
                 before = assembled.pieces[number]
-                host: _Host = before.recipe.again(other)
+                host: Host = before.recipe.again(other)
                 if not host.translated.routes or host.translated.clusters != before.clusters:
                     return None
                 pieces[number] = other._piece(replace(host, domains=before.recipe.domains))
@@ -142,8 +137,8 @@ class Configurations:
             found = [item for item in every if item.says]
             absent = frozenset(key for item in every if not item.says for key in item.policies)
             if not found:
-                found.append(_Host(names.virtual_host(names.BLACKHOLE, place.port), ("*",), _NO_ROUTES))
-            pieces = [self._piece(item) for item in sorted(found, key=_by_name)]
+                found.append(Host(names.virtual_host(names.BLACKHOLE, place.port), ("*",), _NO_ROUTES))
+            pieces = [self._piece(item) for item in sorted(found, key=by_name)]
             frame = self._configuration(name)
             limiting = self._index.limits.of_gateways(place.gateways)
             if limiting is not None:
@@ -151,16 +146,16 @@ class Configurations:
             self._kept[key] = Assembled(frame, tuple(pieces), absent=absent)
         return key
 
-    def of_host(self, host: str, keys: tuple[Key, ...], place: Place, *, redirected: Collection[str]) -> _Host:
+    def of_host(self, host: str, keys: tuple[Key, ...], place: Place, *, redirected: Collection[str]) -> Host:
         """A host at a gateway, with the rules of these VirtualServices."""
         policies = [self._index.virtual_services[key] for key in keys]
         ranked = sorted(
             ((self._exactness(policy, host), policy) for policy in policies), key=lambda item: (-item[0], item[1].key)
         )
-        return _Host(
+        return Host(
             name=names.virtual_host(host, place.port),
-            domains=(_in_header(host),),
-            translated=self._translations.together(host, ranked, place) if ranked else _NO_ROUTES,
+            domains=(in_header(host),),
+            translated=self.translations.together(host, ranked, place) if ranked else _NO_ROUTES,
             redirected=any(covers(pattern, host) for pattern in redirected),
             policies=keys,
             again=lambda other: other.of_host(host, keys, place, redirected=redirected),
@@ -170,15 +165,15 @@ class Configurations:
         absent: set[Key] = set()
         services = [*self._visible(listener, viewer)]
         hosts = [self.of_service(service, port, listener, viewer) for service, port in services]
-        if listener.proxying or listener.port == _DEFAULT_PORT:
+        if listener.proxying or listener.port == DEFAULT_PORT:
             unknown = [*self._unknown_hosts(listener, viewer)]
             hosts.extend(item for item in unknown if item.translated.routes)
             absent.update(key for item in unknown if not item.translated.routes for key in item.policies)
-        hosts.sort(key=_by_name)
+        hosts.sort(key=by_name)
         frame = self._configuration(listener.routes)
         if listener.proxying:
             frame.ignore_port_in_host_matching = False
-        claimed = _claims(hosts)
+        claimed = claims(hosts)
         pieces = [self._piece(replace(item, domains=domains)) for item, domains in claimed if domains]
         if not any("*" in domains for _, domains in claimed):
             pieces.append(Piece(encoded(self._rest(listener.unknown)), frozenset()))
@@ -202,28 +197,28 @@ class Configurations:
                 chosen = sorted(ports) if listener.proxying else sorted(ports & {listener.port})
                 yield from ((service, port) for port in chosen)
 
-    def of_service(self, service: Service, port: int, listener: Outbound, viewer: Viewer) -> _Host:
+    def of_service(self, service: Service, port: int, listener: Outbound, viewer: Viewer) -> Host:
         """A service's virtual host: with the default route, if no VirtualService has any that hold here, as in Istio."""
         place = Place(viewer=viewer, port=port)
         policies = self._virtual_services(service.host, listener.scope, viewer)
         translated = self._equals(service.host, policies, place)
         if not translated.routes:
-            default = self._translations.default(ClusterRef(service.host, port), place)
+            default = self.translations.default(ClusterRef(service.host, port), place)
             translated = replace(default, findings=translated.findings) if translated.findings else default
         domains = aliases(
             service.host, namespace=service.namespace, proxy_namespace=viewer.namespace, domain=self._index.domain
         )
         addresses = (item for item in service.addresses if is_address(item))
-        spelled = _spelled((*domains, *addresses), port, listener)
-        return _Host(
+        written = spelled((*domains, *addresses), port, proxying=listener.proxying)
+        return Host(
             name=names.virtual_host(service.host, port),
-            domains=tuple(dict.fromkeys(spelled)),
+            domains=tuple(dict.fromkeys(written)),
             translated=translated,
             policies=tuple(policy.key for policy in policies),
             again=lambda other: other.of_service(service, port, listener, viewer),
         )
 
-    def _unknown_hosts(self, listener: Outbound, viewer: Viewer) -> Iterator[_Host]:
+    def _unknown_hosts(self, listener: Outbound, viewer: Viewer) -> Iterator[Host]:
         """Hosts of VirtualServices that no service has; Istio has them on port 80 only."""
         for host, candidates in self._index.mesh_routes:
             if host not in self._index.services:
@@ -231,24 +226,22 @@ class Configurations:
                 if policies:
                     yield self.of_unknown(host, tuple(policy.key for policy in policies), listener, viewer)
 
-    def of_unknown(self, host: str, keys: tuple[Key, ...], listener: Outbound, viewer: Viewer) -> _Host:
+    def of_unknown(self, host: str, keys: tuple[Key, ...], listener: Outbound, viewer: Viewer) -> Host:
         """A host that no service has, with the rules of these VirtualServices."""
-        place = Place(viewer=viewer, port=_DEFAULT_PORT)
+        place = Place(viewer=viewer, port=DEFAULT_PORT)
         domains = aliases(
             host, namespace=keys[0].namespace, proxy_namespace=viewer.namespace, domain=self._index.domain
         )
-        return _Host(
+        return Host(
             name=names.virtual_host(host, place.port),
-            domains=_spelled(domains, place.port, listener),
+            domains=spelled(domains, place.port, proxying=listener.proxying),
             translated=self._equals(host, [self._index.virtual_services[key] for key in keys], place),
             policies=keys,
             again=lambda other: other.of_unknown(host, keys, listener, viewer),
         )
 
     def _equals(self, host: str, policies: Sequence[Policy[VirtualService]], place: Place) -> Translated:
-        return (
-            self._translations.together(host, [(0, policy) for policy in policies], place) if policies else _NO_ROUTES
-        )
+        return self.translations.together(host, [(0, policy) for policy in policies], place) if policies else _NO_ROUTES
 
     def _virtual_services(self, host: str, scope: Scope, viewer: Viewer) -> tuple[Policy[VirtualService], ...]:
         """The visible VirtualServices with the most specific host, sorted by key."""
@@ -283,11 +276,11 @@ class Configurations:
         message.name = name
         return message
 
-    def _piece(self, host: _Host) -> Piece:
+    def _piece(self, host: Host) -> Piece:
         """A virtual host, encoded once for all configurations that have the same one."""
         key = (host.name, host.domains, host.redirected, *map(id, host.translated.routes))
-        body = self._hosts.get(key)
-        if body is None:
+        found = self._hosts.get(key) or self._known.get(key)
+        if found is None:
             message = VirtualHost()
             message.CopyFrom(self._prototypes.virtual_host)
             message.name = host.name
@@ -295,7 +288,11 @@ class Configurations:
             message.routes.extend(host.translated.routes)
             if host.redirected:
                 message.require_tls = VirtualHost.ALL
-            body = self._hosts[key] = encoded(message)
+            found = (
+                host.translated.routes,
+                encoded(message),
+            )  # the routes too: they keep the identity that the key has
+        _, body = self._hosts[key] = found
         return Piece(body, host.translated.clusters, host.translated.findings, host.policies, host)
 
     def _rest(self, unknown: Unknown) -> Any:
@@ -314,36 +311,3 @@ class Configurations:
         message.name = names.BLOCK_ALL
         message.domains.append("*")
         return message
-
-
-def _by_name(host: _Host) -> str:
-    return host.name
-
-
-def _spelled(domains: Iterable[str], port: int, listener: Outbound) -> tuple[str, ...]:
-    """Domains as `Host` headers have them: on an HTTP_PROXY with the port, which clients leave out if it is 80."""
-    bare = [_in_header(domain) for domain in domains]
-    if not listener.proxying:
-        return tuple(bare)
-    with_port = [f"{domain}:{port}" if domain != "*" else domain for domain in bare]
-    return tuple(dict.fromkeys([*bare, *with_port] if port == _DEFAULT_PORT else with_port))
-
-
-def _in_header(domain: str) -> str:
-    """A domain as a `Host` header has it: IPv6 addresses stand in brackets."""
-    return f"[{domain}]" if ":" in domain else domain
-
-
-def _claims(hosts: Iterable[_Host]) -> list[tuple[_Host, tuple[str, ...]]]:
-    """Each virtual host with the domains that are its own: Envoy refuses a domain that two virtual hosts have.
-
-    Full names go first, so that a service never loses its name to another's short form; then the first by name wins.
-    """
-    ordered = list(hosts)
-    owner: dict[str, str] = {}
-    for host in ordered:
-        owner.setdefault(host.domains[0].lower(), host.name)
-    for host in ordered:
-        for domain in host.domains:
-            owner.setdefault(domain.lower(), host.name)
-    return [(host, tuple(item for item in host.domains if owner[item.lower()] == host.name)) for host in ordered]

@@ -1,8 +1,9 @@
 """Compiling one mesh after another: what a change does not concern is not compiled again.
 
 The change that this product is for, other `http` rules in a VirtualService (a weight), redoes the virtual hosts that have these
-rules, and nothing else. Every other change compiles anew. What comes out never depends on what was compiled before: the laws
-in `tests/compile` hold one against the other.
+rules, and nothing else. After any other change the mesh is arranged anew, and clusters, endpoints, routes and virtual hosts
+whose documents are the same are taken over. What comes out never depends on what was compiled before: the laws in
+`tests/compile` hold one against the other.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class MeshCompiler:
                 compilation = last.compilation.edited(mesh, edited)
                 if compilation is not None:
                     return self._keep(mesh, services, compilation)
-        return self._keep(mesh, services, Compilation.of(mesh, services, self._prototypes))
+        before = last.compilation if last is not None else None
+        return self._keep(mesh, services, Compilation.of(mesh, services, self._prototypes, before=before))
 
     def _keep(self, mesh: Mesh, services: Sequence[Service], compilation: Compilation) -> Compiled:
         compiled = compilation.compiled()

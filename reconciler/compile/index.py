@@ -61,6 +61,11 @@ class Rules:
         self._policies = [(policy, exported(policy.spec.export_to, policy.key.namespace)) for policy in policies]
         self._merged: dict[tuple[Key, ...], Rule] = {}
 
+    def is_of(self, policies: tuple[Policy[DestinationRule], ...]) -> bool:
+        """Whether these are the very documents that it was made from."""
+        mine = [policy for policy, _ in self._policies]
+        return len(mine) == len(policies) and all(one is other for one, other in zip(mine, policies, strict=True))
+
     def seen_by(self, viewer: Viewer) -> Rule | None:
         """What a proxy sees of them: those that select its workload in its own namespace, else those that select nobody.
 
@@ -155,8 +160,11 @@ class Index:
     limits: Limits
 
     @classmethod
-    def of(cls, mesh: Mesh, services: Sequence[Service]) -> Self:
-        """Arrange a mesh; of two services with one host the first by namespace and origin is kept."""
+    def of(cls, mesh: Mesh, services: Sequence[Service], *, before: Index | None = None) -> Self:
+        """Arrange a mesh; of two services with one host the first by namespace and origin is kept.
+
+        What DestinationRules come to is taken over from an index of another mesh where the documents are the very same.
+        """
         domain = mesh.settings.domain
         found: dict[str, Service] = {}
         for service in sorted(services, key=_service_order):
@@ -175,7 +183,7 @@ class Index:
             workloads={policy.key: policy for policy in _ordered(mesh.workload_entries)},
             memberships=_memberships(found.values()),
             sidecars=_grouped((policy.key.namespace, policy) for policy in _ordered(mesh.sidecars)),
-            rules=_rules(_ordered(mesh.destination_rules), domain),
+            rules=_rules(_ordered(mesh.destination_rules), domain, before.rules if before else {}),
             virtual_services={policy.key: policy for policy in reversed(virtual_services)},
             mesh_routes=_mesh_routes(virtual_services, domain),
             gateway_routes=_grouped(
@@ -261,14 +269,18 @@ def _memberships(services: Iterable[Service]) -> dict[Key, tuple[tuple[Service, 
     )
 
 
-def _rules(policies: Iterable[Policy[DestinationRule]], domain: str) -> dict[str, HostTable[Rules]]:
-    groups = _grouped((policy.key.namespace, policy) for policy in policies)
-    return {
-        namespace: HostTable.of(
-            {host: Rules(items) for host, items in _grouped((_host(item, domain), item) for item in group).items()}
-        )
-        for namespace, group in groups.items()
-    }
+def _rules(
+    policies: Iterable[Policy[DestinationRule]], domain: str, before: Mapping[str, HostTable[Rules]]
+) -> dict[str, HostTable[Rules]]:
+    out: dict[str, HostTable[Rules]] = {}
+    for namespace, group in _grouped((policy.key.namespace, policy) for policy in policies).items():
+        known = dict(before[namespace]) if namespace in before else {}
+        found: dict[str, Rules] = {}
+        for host, items in _grouped((_host(item, domain), item) for item in group).items():
+            last = known.get(host)
+            found[host] = last if last is not None and last.is_of(items) else Rules(items)
+        out[namespace] = HostTable.of(found)
+    return out
 
 
 def _host(policy: Policy[DestinationRule], domain: str) -> str:

@@ -43,15 +43,34 @@ class Views:
         sockets: By proxy, what its view binds.
         places: The address at which a proxy certainly is.
         behind: By proxy, the keys of its route configurations.
+
+    Args:
+        mesh: What is compiled.
+        index: The same, arranged.
+        prototypes: The templates in force.
+        last: The clusters of another mesh with the same settings, to take over what is the same.
+        configurations: And its route configurations; its RateLimits are the same too.
     """
 
-    def __init__(self, mesh: Mesh, index: Index, prototypes: Prototypes) -> None:
+    def __init__(
+        self,
+        mesh: Mesh,
+        index: Index,
+        prototypes: Prototypes,
+        *,
+        last: Clusters | None = None,
+        configurations: Configurations | None = None,
+    ) -> None:
         self._mesh = mesh
         self._index = index
         self._prototypes = prototypes
-        self._clusters = Clusters(index, prototypes, interception=mesh.settings.interception)
-        self.configurations = Configurations(index=index, prototypes=prototypes, clusters=self._clusters)
-        self._outbounds = Outbounds(index, mesh.settings, self._clusters)
+        self.clusters = Clusters(index, prototypes, interception=mesh.settings.interception)
+        self.configurations = Configurations(
+            index=index, prototypes=prototypes, clusters=self.clusters, last=configurations
+        )
+        if last is not None:
+            self.clusters.after(last)
+        self._outbounds = Outbounds(index, mesh.settings, self.clusters)
         self._filters: dict[Viewer, tuple[Any, ...]] = {}
         self.findings: list[Finding] = []
         self.behind: dict[Key, tuple[object, ...]] = {}
@@ -146,7 +165,7 @@ class Views:
                 if "*" in service.host and visible(service.export_to, viewer.namespace)
                 for port in service.ports
             ]
-            self._filters[viewer] = (*limiting, *self._clusters.http_filters(wild, viewer=viewer))
+            self._filters[viewer] = (*limiting, *self.clusters.http_filters(wild, viewer=viewer))
         return self._filters[viewer]
 
     def _gateway(self, proxy: Policy[Proxy], site: Site) -> list[Resource]:
@@ -208,7 +227,7 @@ class Views:
         keys = self.behind[proxy.key] = tuple(routed)
         items = [self.configurations[key] for key in keys]
         refs = sorted({*clusters, *(ref for item in items for ref in item.clusters)}, key=lambda ref: ref.name)
-        built = [self._clusters.resources(ref, site, viewer=viewer) for ref in refs]
+        built = [self.clusters.resources(ref, site, viewer=viewer) for ref in refs]
         self.findings.extend(finding for item in built for finding in item.findings)
         yield from map(secret_resource, {secret for item in built for secret in item.secrets})
         yield from (item.cluster for item in built)

@@ -118,6 +118,35 @@ def test_a_changed_weight_makes_new_routes_and_nothing_else() -> None:
         assert {id_.name for id_ in changed} <= {"80", "http.8080"}
 
 
+def test_another_service_leaves_the_clusters_of_the_others_alone() -> None:
+    """After any change, resources whose documents are the same are the very same objects, in every view."""
+    compiler, before = _compiler()
+    services = tuple(replace(item, endpoints=()) if item.host.startswith("b.") else item for item in _SERVICES)
+    after = compiler.compile(_MESH, services)
+    assert _same(after, compile_mesh(_MESH, services, PROTOTYPES))
+    fresh = [
+        item.id.name
+        for key, view in after.views.items()
+        for item in view.of_type(ResourceType.CLUSTER)
+        if item is not before.views[key].resources.get(item.id) and item.id.name.startswith("outbound|")
+    ]
+    assert fresh
+    assert all(name.endswith("|b.default.svc.cluster.local") for name in fresh)
+
+
+def test_another_destination_rule_makes_the_clusters_of_its_host_anew() -> None:
+    """Subsets and policies of one host are no matter of the others."""
+    compiler, before = _compiler()
+    text = documents(*_BASE[:2], _SUBSETS.replace("{name: v2}", "{name: v2, labels: {version: v2}}"))
+    mesh = replace(_MESH, destination_rules=mesh_of(text).destination_rules)
+    after = compiler.compile(mesh, _SERVICES)
+    assert _same(after, compile_mesh(mesh, _SERVICES, PROTOTYPES))
+    for key, view in after.views.items():
+        for item in view.of_type(ResourceType.CLUSTER):
+            if item.id.name.endswith("|b.default.svc.cluster.local"):
+                assert item is before.views[key].resources[item.id]
+
+
 def test_rules_that_begin_to_hold_make_a_new_virtual_host() -> None:
     """A host that no service has, and whose rules held nowhere, appears once they do."""
     silent = _edited(_MESH, 2, _EDITS[3])

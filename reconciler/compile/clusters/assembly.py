@@ -59,8 +59,12 @@ class _Shared:
     Attributes:
         message: The cluster; shared, not to be filled.
         whole: The finished cluster, if proxies differ in nothing.
+        service: What it was made from; None if nobody declares it.
+        rule: What it was made from. Kept so that its identity, by which it is looked up, is given to no other.
     """
 
+    service: Service | None
+    rule: Rule | None
     message: Any
     whole: Built | None
     endpoints: Resource | None
@@ -83,7 +87,16 @@ class Clusters:
         self._rules: dict[tuple[str, Viewer], Rule | None] = {}
         self._local: dict[int, bool] = {}
         self._shared: dict[tuple[ClusterRef, _Facets], _Shared] = {}
-        self._built: dict[tuple[ClusterRef, _Facets, Site], Built] = {}
+        self._built: dict[tuple[ClusterRef, _Facets, Site], tuple[_Shared, Built]] = {}
+        self._last: Clusters | None = None
+
+    def after(self, last: Clusters) -> None:
+        """Take over what another mesh has of the same, until `forget`: it has the same settings and templates."""
+        self._last = last
+
+    def forget(self) -> None:
+        """Let go of what was there to be taken over."""
+        self._last = None
 
     def of_service(self, service: Service, port: int, *, viewer: Viewer) -> list[ClusterRef]:
         """The clusters of a service port, as a proxy has them: itself and each subset; none if it doesn't see the service."""
@@ -103,13 +116,29 @@ class Clusters:
         facets = self._facets(ref, rule, viewer)
         shared = self._shared.get((ref, facets))
         if shared is None:
-            shared = self._shared[ref, facets] = self._share(self._subject(ref, rule, viewer))
+            shared = self._known(ref, facets) or self._share(self._subject(ref, rule, viewer))
+            self._shared[ref, facets] = shared
         if shared.whole is not None:
             return shared.whole
         key = (ref, facets, site)
         if key not in self._built:
-            self._built[key] = _placed(ref, shared, site)
-        return self._built[key]
+            last = self._last.placed(key) if self._last else None
+            same = last is not None and last[0] is shared
+            self._built[key] = last if last and same else (shared, _placed(ref, shared, site))
+        return self._built[key][1]
+
+    def made(self, ref: ClusterRef, facets: _Facets) -> _Shared | None:
+        """A cluster without its place, if it was made here."""
+        return self._shared.get((ref, facets))
+
+    def placed(self, key: tuple[ClusterRef, _Facets, Site]) -> tuple[_Shared, Built] | None:
+        """A cluster in its place, if it was made here, and what it was made from."""
+        return self._built.get(key)
+
+    def _known(self, ref: ClusterRef, facets: _Facets) -> _Shared | None:
+        """What the last mesh had of it, if it was made from the same service; that the rule is the same is in the facets."""
+        found = self._last.made(ref, facets) if self._last else None
+        return found if found is not None and found.service is self._index.services.get(ref.host) else None
 
     def http_filters(self, refs: Iterable[ClusterRef], *, viewer: Viewer) -> tuple[Any, ...]:
         """The `HttpFilter`s that a listener needs, before its router, to reach these clusters."""
@@ -173,7 +202,15 @@ class Clusters:
         whole = None
         if found is not Discovery.PUSHED and wanted is None:
             whole = Built(cluster=resource(ResourceType.CLUSTER, message), endpoints=None, findings=findings)
-        return _Shared(message=message, whole=whole, endpoints=endpoints, security=wanted, findings=findings)
+        return _Shared(
+            service=self._index.services.get(subject.ref.host),
+            rule=subject.rule,
+            message=message,
+            whole=whole,
+            endpoints=endpoints,
+            security=wanted,
+            findings=findings,
+        )
 
     def _cluster(self, subject: Subject, found: Discovery, near: Spread | None) -> Any:
         """A cluster as the template and the policy have it, but for its endpoints and certificates."""

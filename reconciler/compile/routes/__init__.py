@@ -7,7 +7,7 @@ module here; what a rule can't say is a finding, and its requests get an answer 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from envoy.config.route.v3.route_components_pb2 import Route
@@ -35,6 +35,7 @@ from reconciler.errors import Severity
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import Finding
+from reconciler.model.services import Service
 from reconciler.model.virtualservice import HTTPMatch, VirtualService
 
 __all__ = ["Translated", "Translations", "UntranslatableError", "is_catch_all", "translate"]
@@ -59,15 +60,46 @@ class Translated:
     everything: RouteRule | None = None
 
 
-class Translations:
-    """The routes of one mesh, each translated when it is first asked for and shared by all places where it is the same."""
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A translation, and what it was made from: kept, so that what is looked up by identity keeps its identity."""
 
-    def __init__(self, index: Index, prototypes: Prototypes) -> None:
+    policy: Policy[VirtualService]
+    rules: tuple[object, ...]
+    services: tuple[Service | None, ...]
+    translated: Translated
+
+    @property
+    def hosts(self) -> list[str]:
+        """Of the services."""
+        return sorted({ref.host for ref in self.translated.clusters})
+
+
+class Translations:
+    """The routes of one mesh, each translated when it is first asked for and shared by all places where it is the same.
+
+    Args:
+        index: The mesh.
+        prototypes: The templates in force.
+        last: Those of another mesh with the same settings, templates and RateLimits, to take over what is the same.
+    """
+
+    def __init__(self, index: Index, prototypes: Prototypes, *, last: Translations | None = None) -> None:
         self._index = index
         self._prototypes = prototypes
         self._rules: dict[Key, Rules] = {}
-        self._built: dict[tuple[object, ...], Translated] = {}
-        self._merged: dict[tuple[object, ...], Translated] = {}
+        self._built: dict[tuple[object, ...], _Made] = {}
+        self._defaults: dict[tuple[object, ...], Translated] = {}
+        self._merged: dict[tuple[object, ...], tuple[tuple[Translated, ...], Translated]] = {}
+        self._known = last.made() if last else {}
+
+    def made(self) -> dict[tuple[object, ...], _Made]:
+        """Translations by what they are looked up by."""
+        return {**self._known, **self._built}
+
+    def forget(self) -> None:
+        """Let go of what was there to be taken over."""
+        self._known = {}
 
     def of(self, policy: Policy[VirtualService], place: Place) -> Translated:
         """The routes of a VirtualService in a place."""
@@ -75,11 +107,23 @@ class Translations:
         if rules is None:
             rules = self._rules[policy.key] = rules_of(policy, self._index)
         # The index merges DestinationRules once, so a rule is known by its identity.
-        seen = tuple(id(self._index.rule(host, place.viewer)) for host in rules.hosts)
-        key = (policy.key, rules.facets(place), seen)
+        seen = tuple(self._index.rule(host, place.viewer) for host in rules.hosts)
+        key = (policy.key, rules.facets(place), tuple(map(id, seen)))
         if key not in self._built:
-            self._built[key] = translate(rules, place=place, index=self._index, prototypes=self._prototypes)
-        return self._built[key]
+            known = self._known.get(key)
+            if known is None or not self._holds(known, policy):
+                translated = translate(rules, place=place, index=self._index, prototypes=self._prototypes)
+                made = _Made(policy, seen, (), translated)
+                known = replace(made, services=tuple(map(self._index.services.get, made.hosts)))
+            self._built[key] = known
+        return self._built[key].translated
+
+    def _holds(self, known: _Made, policy: Policy[VirtualService]) -> bool:
+        """Whether a translation of another mesh is the one of this: same document, without delegates, and same services."""
+        if known.policy is not policy or any(rule.delegate for rule in policy.spec.http):
+            return False
+        now = map(self._index.services.get, known.hosts)
+        return all(one is other for one, other in zip(known.services, now, strict=True))
 
     def together(self, host: str, ranked: Sequence[tuple[int, Policy[VirtualService]]], place: Place) -> Translated:
         """The routes of several VirtualServices for one host, in this order; a route that matches everything goes last.
@@ -92,14 +136,14 @@ class Translations:
             return parts[0][1]
         key = (host, *((rank, id(part)) for rank, part in parts))
         if key not in self._merged:
-            self._merged[key] = _together(host, parts)
-        return self._merged[key]
+            self._merged[key] = (tuple(part for _, part in parts), _together(host, parts))
+        return self._merged[key][1]
 
     def default(self, cluster: ClusterRef, place: Place) -> Translated:
         """The one route of a service that no VirtualService speaks of."""
         key = hash_key(self._index, place, cluster)
         known = (cluster, key and key.model_dump_json())
-        if known not in self._built:
+        if known not in self._defaults:
             route = Route()
             route.CopyFrom(self._prototypes.route)
             route.name = "default"
@@ -107,8 +151,8 @@ class Translations:
             route.route.cluster = cluster.name
             route.route.hash_policy.extend(hash_policies([key]))
             fill_retries(route.route, None, pinned=bool(route.route.hash_policy))
-            self._built[known] = Translated((route,), frozenset({cluster}))
-        return self._built[known]
+            self._defaults[known] = Translated((route,), frozenset({cluster}))
+        return self._defaults[known]
 
 
 def translate(rules: Rules, *, place: Place, index: Index, prototypes: Prototypes) -> Translated:
