@@ -66,8 +66,10 @@ def _answers() -> st.SearchStrategy[dict[str, Any]]:
             redirectCode=st.sampled_from([301, 302, 303, 307, 308]),
         ).filter(lambda found: found.keys() - {"redirectCode"}),
         st.fixed_dictionaries(
-            {"prefixRewrite": st.just("/p")},
-            optional={"derivePort": st.sampled_from(["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"])},
+            {
+                "prefixRewrite": st.just("/p"),
+                "derivePort": st.sampled_from(["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"]),
+            }
         ),
     )
     response = st.fixed_dictionaries(

@@ -16,6 +16,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
 from reconciler.clock import Clock
 from reconciler.envoy import Admin
 from reconciler.model import protos
+from reconciler.model.files import SUFFIX, file_name
 from reconciler.model.observation import Proof
 from reconciler.model.receipt import OutcomeKind
 from reconciler.model.resource import Resource, ResourceType
@@ -285,7 +286,7 @@ def test_a_secret_goes_with_the_last_that_needs_it(site: Site) -> None:
     assert apply(site.lab, both).proof is Proof.EXACT
     assert len(list(secrets.iterdir())) == 2
     assert apply(site.lab, site.serving(mine)).proof is Proof.EXACT
-    assert [mine.name.replace("/", "%2F") + ".pb"] == [path.name for path in secrets.iterdir()]
+    assert [f"{file_name(mine.name)}{SUFFIX}"] == [path.name for path in secrets.iterdir()]
     assert apply(site.lab, []).proof is Proof.EXACT
     assert not list(secrets.iterdir())
     assert not site.lab.observe().resources
