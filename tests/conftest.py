@@ -10,11 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--full` runs the long form of tests that have one; a normal run takes a seeded sample of them."""
     parser.addoption("--full", action="store_true", help="run long tests at their full length")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Laws draw the same examples in every normal run, and new ones in a full run; on a busy machine an example may take long."""
+    settings.register_profile("house", deadline=None, derandomize=not config.getoption("--full"))
+    settings.load_profile("house")
 
 
 @pytest.fixture(scope="session", autouse=True)
