@@ -18,7 +18,6 @@ import base64
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import envoy.extensions.access_loggers.file.v3.file_pb2
@@ -29,9 +28,8 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
     HttpConnectionManager,
 )
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.message import Message
 
-from reconciler.model.protos import decode, encode
+from reconciler.model.protos import children, decode, encode, may_hold_any
 from reconciler.model.resource import ResourceType, View
 
 _ANY = "google.protobuf.Any"
@@ -138,31 +136,11 @@ def without_files(message: Any) -> Any:
         _certificates(message)
     else:
         for field, value in message.ListFields():
-            if field.message_type is None or not _may_hold_any(field.message_type):
+            if field.message_type is None or not may_hold_any(field.message_type):
                 continue
-            for child in _children(field, value):
+            for child in children(field, value):
                 without_files(child)
     return message
-
-
-@cache
-def _may_hold_any(root: Any) -> bool:
-    """Whether an `Any` can stand somewhere inside: all that is replaced does, and most messages hold none."""
-    seen, waiting = {root.full_name}, [root]
-    while waiting:
-        for field in waiting.pop().fields:
-            inner = field.message_type
-            if inner is not None and inner.full_name not in seen:
-                seen.add(inner.full_name)
-                waiting.append(inner)
-    return _ANY in seen
-
-
-def _children(field: Any, value: Any) -> tuple[Any, ...]:
-    if field.message_type.GetOptions().map_entry:
-        held = field.message_type.fields_by_name["value"].message_type
-        return tuple(value.values()) if held is not None else ()
-    return (value,) if isinstance(value, Message) else tuple(value)
 
 
 def _unpacked(packed: Any) -> None:

@@ -119,14 +119,15 @@ def canonical(message: M) -> M:
         inner = _message_class(packed.TypeName())()
         inner.ParseFromString(packed.value)
         packed.value = encode(canonical(inner))
-    elif _may_hold_any(message.DESCRIPTOR):
+    elif may_hold_any(message.DESCRIPTOR):
         for field, value in message.ListFields():
-            for child in _children(field, value):
+            for child in children(field, value):
                 canonical(child)
     return message
 
 
-def _children(field: FieldDescriptor, value: Any) -> Iterable[Message]:
+def children(field: FieldDescriptor, value: Any) -> Iterable[Message]:
+    """The messages in a field that is set: one, the items of a list, the values of a map; none in a field of scalars."""
     if field.message_type is None:
         return ()
     if field.message_type.GetOptions().map_entry:
@@ -141,7 +142,7 @@ def _message_class(full_name: str) -> type[Message]:
 
 
 @cache
-def _may_hold_any(root: Descriptor) -> bool:
+def may_hold_any(root: Descriptor) -> bool:
     """Whether an `Any` can stand somewhere inside: most of a dump can't, and need not be walked."""
     seen, waiting = {root.full_name}, [root]
     while waiting:
