@@ -22,7 +22,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 
 from reconciler.compile import names
 from reconciler.compile.prototypes import Prototypes
-from reconciler.compile.sources import FilesSource
+from reconciler.compile.sources import Source
 from reconciler.model.protos import resource
 from reconciler.model.resource import Resource, ResourceType
 
@@ -83,7 +83,7 @@ class Chain:
         return bool(self.server_names or self.transport or self.applications)
 
 
-def rds(source: FilesSource, name: str) -> Rds:
+def rds(source: Source, name: str) -> Rds:
     """A reference to a route configuration that is pushed by itself."""
     return Rds(route_config_name=name, config_source=source.of(ResourceType.ROUTE, name))
 

@@ -19,7 +19,7 @@ from reconciler.compile.names import ClusterRef
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.scope import Scope
 from reconciler.compile.sockets import Fixed, Socket
-from reconciler.compile.sources import FilesSource
+from reconciler.compile.sources import Source
 from reconciler.compile.viewer import Viewer
 from reconciler.model.hosts import fqdn
 from reconciler.model.key import DEFAULT_NAMESPACE
@@ -120,9 +120,7 @@ def passed_on(cluster: str, *, name: str = "", port: int = 0) -> Chain:
     return Chain(name=name, port=port, tcp=TcpProxy(stat_prefix=cluster, cluster=cluster))
 
 
-def listener(
-    item: Outbound, prototypes: Prototypes, *, source: FilesSource, http_filters: Iterable[Any] = ()
-) -> Resource:
+def listener(item: Outbound, prototypes: Prototypes, *, source: Source, http_filters: Iterable[Any] = ()) -> Resource:
     """An outbound listener as a resource.
 
     Plain HTTP has a chain by itself; beside TLS that is told apart by what the connection begins with. What nothing takes goes

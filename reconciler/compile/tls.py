@@ -18,7 +18,7 @@ from envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
 )
 from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext, UpstreamTlsContext
 
-from reconciler.compile.sources import FilesSource
+from reconciler.compile.sources import Source
 from reconciler.model.gateway import ServerTLS, ServerTLSMode, TLSProtocol
 from reconciler.model.hosts import is_address
 from reconciler.model.proxy import Certificates
@@ -50,7 +50,7 @@ class Site:
         certificates: What the Proxy names, and else the Mesh, field by field.
     """
 
-    source: FilesSource
+    source: Source
     certificates: Certificates
 
     @property

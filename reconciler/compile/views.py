@@ -20,7 +20,7 @@ from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.runtime import runtime_view
 from reconciler.compile.sidecars import applying
 from reconciler.compile.sockets import Socket
-from reconciler.compile.sources import FilesSource
+from reconciler.compile.sources import AdsSource, FilesSource, Source
 from reconciler.compile.tls import Site, certificates
 from reconciler.compile.viewer import Viewer
 from reconciler.errors import BugError
@@ -82,9 +82,13 @@ class Views:
         push = proxy.spec.push
         if push.runtime is not None:
             return runtime_view(proxy, push.runtime, self._mesh)
-        if push.files is None:
+        source: Source
+        if push.files is not None:
+            source = FilesSource(push.files.directory)
+        elif push.ads is not None:
+            source = AdsSource()
+        else:
             raise BugError(f"proxy {proxy.key} has no way to be pushed to")
-        source = FilesSource(push.files.directory)
         site = Site(source, certificates(proxy.spec.certificates, self._mesh.settings.certificates))
         resources = self._sidecar(proxy, site) if proxy.spec.workload else self._gateway(proxy, site)
         return View.of(proxy.key, resources)

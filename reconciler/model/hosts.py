@@ -20,6 +20,15 @@ def is_address(host: str) -> bool:
     return "%" not in host
 
 
+def is_network(text: str) -> bool:
+    """Whether this is an IP address, or a network as `10.0.0.0/8`, whose host bits are 0."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
 def fqdn(host: str, *, namespace: str, domain: str) -> str:
     """The full name of a host written in a policy of this namespace.
 

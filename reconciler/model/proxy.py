@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
@@ -49,18 +49,40 @@ class RuntimePush(Spec):
     routes: tuple[RuntimeRoute, ...] = ()
 
 
+class Client(StrEnum):
+    """What speaks xDS at the other end of a stream. GRPC: a gRPC application that is its own proxy (`xds:///`)."""
+
+    ENVOY = "envoy"
+    GRPC = "grpc"
+
+
+class AdsPush(Spec):
+    """Aggregated discovery: the proxy holds a stream to the daemon, and is sent what changes for it.
+
+    Attributes:
+        client: `envoy`, or `grpc` for a gRPC application without a proxy.
+    """
+
+    client: Client = Client.ENVOY
+
+
 class Push(Spec):
     """How a proxy gets its configuration: exactly one.
 
     Attributes:
+        ads: A stream to the daemon, from any host.
         files: Envoy's filesystem xDS, on this host.
         runtime: Weights only, for an Envoy that someone else configures.
     """
 
-    refused: ClassVar[Mapping[str, str]] = {"ads": "pushing by ADS is not supported yet; use files or runtime"}
-
+    ads: AdsPush | None = None
     files: FilesPush | None = None
     runtime: RuntimePush | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is an Envoy, all of whose configuration is ours."""
+        return self.files is not None or (self.ads is not None and self.ads.client is Client.ENVOY)
 
 
 class Certificates(Spec):
@@ -88,8 +110,9 @@ class Proxy(Spec):
     Attributes:
         workload: Name of the WorkloadEntry (same namespace) this sidecar belongs to; "" on a gateway.
         labels: A gateway's labels, matched by `Gateway.spec.selector`.
-        admin: `http://host:port` or `unix:///path/admin.sock`.
-        push: How it gets its configuration: exactly one of `files` and `runtime`.
+        admin: `http://host:port` or `unix:///path/admin.sock`; `https://host:port` for a read-only listener in front of it, with
+            mutual TLS. A proxy on `ads` may have none: then its own word (`acked`) is all that is known of it.
+        push: How it gets its configuration: exactly one of `ads`, `files` and `runtime`.
         locality: A gateway's `region/zone/subzone`; a sidecar has its workload's.
         certificates: Where its certificates are, field by field before what `Mesh` says.
     """
@@ -98,7 +121,7 @@ class Proxy(Spec):
     labels: Labels = {}
     locality: str = ""
     certificates: Certificates = Certificates()
-    admin: Annotated[str, Field(min_length=1)]
+    admin: str = ""
     push: Push
 
 
@@ -138,6 +161,17 @@ class RecordSettings(Spec):
     mode: RecordMode = RecordMode.COMMIT
 
 
+class OnReject(StrEnum):
+    """What is done when a proxy refuses something.
+
+    HOLD: that one resource stays as it was; everything else goes on. REVERT: in addition, the commit that brought it is reverted
+    on the policy branch.
+    """
+
+    HOLD = "hold"
+    REVERT = "revert"
+
+
 class Guards(Spec):
     """Limits on what one pass may do without acknowledgement.
 
@@ -162,6 +196,9 @@ class MeshSpec(Spec):
         record: Where receipts go.
         guards: Limits on what one pass may do without acknowledgement.
         verify_deadline: How long a pass waits for each phase of a push to be confirmed.
+        on_reject: When a proxy refuses something: `hold` that resource as it was, or also `revert` the commit that brought it.
+        admin_allow: Admin addresses that proxies may announce beside one on their own address: IP addresses or networks
+            (`10.0.0.0/8`).
     """
 
     domain: Annotated[str, Field(min_length=1)] = "cluster.local"
@@ -172,3 +209,5 @@ class MeshSpec(Spec):
     record: RecordSettings = RecordSettings()
     verify_deadline: Duration = timedelta(seconds=10)
     guards: Guards = Guards()
+    on_reject: OnReject = OnReject.HOLD
+    admin_allow: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.key import Key
 from reconciler.model.observation import Proof
+from reconciler.model.resource import ResourceId
 
 
 class OutcomeKind(StrEnum):
@@ -38,6 +39,7 @@ class Outcome:
         detail: Envoy's words, or why.
         pushed: Whether anything was sent.
         seconds: From the pass's first push to this proxy's proof.
+        rejected: What it refused, as far as that is known by name.
     """
 
     proxy: Key
@@ -47,6 +49,7 @@ class Outcome:
     detail: str = ""
     pushed: bool = False
     seconds: float = 0.0
+    rejected: tuple[ResourceId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ class World:
     """
 
     def __init__(self, mesh: Mesh, templates: Mapping[str, str]) -> None:
-        proxies = tuple(proxy for proxy in mesh.proxies if proxy.spec.push.runtime is None)
+        proxies = tuple(proxy for proxy in mesh.proxies if proxy.spec.push.whole)
         prototypes = Prototypes.parse(templates)
         views = compile_mesh(replace(mesh, proxies=proxies), declared(mesh), prototypes).views
         self.bootstrap: Any = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from reconciler.model.proxy import Certificates, MeshSpec, Proxy, RuntimePush
+from reconciler.model.hosts import is_network
+from reconciler.model.proxy import Certificates, Client, MeshSpec, Proxy, RuntimePush
 from reconciler.policy.checks.formats import (
     NAME_HINT,
     endpoint,
@@ -20,6 +21,9 @@ from reconciler.policy.findings import Report
 
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|\Z)|/\.|\.(?:/|\Z)))(?![-./])[^\x00-\x20\x7f~^:?*\[\\]+(?<!/)\Z")
 
+_WAYS = ("ads", "files", "runtime")
+_SCHEMES = ("http://", "https://")
+
 _CERTIFICATES = {
     "directory": "directory",
     "certificate_chain": "certificateChain",
@@ -32,21 +36,17 @@ _CERTIFICATES = {
 def check_proxy(spec: Proxy, report: Report) -> None:
     """Exactly one way to push; an admin address; a workload (sidecar) or labels (gateway).
 
-    An Envoy that someone else configures (`runtime`) may be neither to us.
+    An Envoy that someone else configures (`runtime`) and a gRPC application may be neither to us.
     """
     _check_role(spec, report)
     if spec.workload and not is_name(spec.workload):
         report.error("name", f"{spec.workload!r} is not a valid name", "workload", hint=NAME_HINT)
     check_labels(spec.labels, report, "labels")
-    if not is_admin_address(spec.admin):
-        message = f"{spec.admin!r} is not an admin address"
-        report.error("address", message, "admin", hint="write http://127.0.0.1:9901 or unix:///run/envoy/admin.sock")
-    elif spec.admin.startswith("unix://") and not fits_socket(spec.admin.removeprefix("unix://")):
-        message = "the path of the admin socket has more than 107 bytes, which no system takes"
-        report.error("address", message, "admin", hint="move the socket to a shorter path")
-    if (spec.push.files is None) == (spec.push.runtime is None):
-        what = "no way" if spec.push.files is None else "two ways"
-        hint = "write `push: {files: {directory: /var/lib/envoy/NAME}}` or `push: {runtime: {routes: [...]}}`"
+    _check_admin(spec, report)
+    given = [name for name in _WAYS if getattr(spec.push, name) is not None]
+    if len(given) != 1:
+        what = f"{len(given)} ways" if given else "no way"
+        hint = "write one of `push: {ads: {}}`, `push: {files: {directory: /var/lib/envoy/NAME}}`, `push: {runtime: {routes: [...]}}`"
         report.error("one-of", f"the proxy has {what} to be pushed to", "push", hint=hint, key=True)
     if spec.push.files is not None and not is_plain_path(spec.push.files.directory):
         message = f"{spec.push.files.directory!r} is not an absolute path without `.` and `..`"
@@ -57,11 +57,26 @@ def check_proxy(spec: Proxy, report: Report) -> None:
     _check_locality(spec, report)
 
 
+def _check_admin(spec: Proxy, report: Report) -> None:
+    """An address, unless the proxy tells by its stream what it has."""
+    hint = "write http://127.0.0.1:9901 or unix:///run/envoy/admin.sock"
+    if not spec.admin:
+        if spec.push.ads is None:
+            report.error("missing-field", "the proxy has no admin address", "admin", hint=hint)
+    elif spec.push.ads is not None and spec.push.ads.client is Client.GRPC:
+        report.error("one-of", "a gRPC application has no admin endpoint", "admin", hint="leave it out", key=True)
+    elif not is_admin_address(spec.admin):
+        report.error("address", f"{spec.admin!r} is not an admin address", "admin", hint=hint)
+    elif spec.admin.startswith("unix://") and not fits_socket(spec.admin.removeprefix("unix://")):
+        message = "the path of the admin socket has more than 107 bytes, which no system takes"
+        report.error("address", message, "admin", hint="move the socket to a shorter path")
+
+
 def _check_role(spec: Proxy, report: Report) -> None:
     if spec.workload and spec.labels:
         hint = "a sidecar has `workload: NAME` (a WorkloadEntry), a gateway has `labels: {...}`"
         report.error("one-of", "the proxy has both workload and labels", "labels", hint=hint, key=True)
-    if not spec.workload and not spec.labels and spec.push.runtime is None:
+    if not spec.workload and not spec.labels and spec.push.whole:
         hint = "give a sidecar `workload: NAME` (a WorkloadEntry), and a gateway `labels: {...}`"
         report.error("one-of", "the proxy has neither workload nor labels", "workload", hint=hint, key=True)
 
@@ -75,14 +90,12 @@ def _check_locality(spec: Proxy, report: Report) -> None:
 
 
 def is_admin_address(text: str) -> bool:
-    """`http://host:port` or `unix:///path`."""
+    """`http://host:port`, `https://host:port` or `unix:///path`."""
     if text.startswith("unix://"):
         path = text.removeprefix("unix://")
         return is_plain_path(path) and not path.endswith("/")
-    if not text.startswith("http://"):
-        return False
-    found = endpoint(text.removeprefix("http://").removesuffix("/"))
-    return found is not None
+    scheme = next((item for item in _SCHEMES if text.startswith(item)), None)
+    return scheme is not None and endpoint(text.removeprefix(scheme).removesuffix("/")) is not None
 
 
 def check_mesh(spec: MeshSpec, report: Report) -> None:
@@ -95,6 +108,10 @@ def check_mesh(spec: MeshSpec, report: Report) -> None:
         report.error("value", message, "record", "branch", hint="write it like reconciler/record")
     if not spec.verify_deadline:
         report.error("duration", "verifyDeadline must be more than 0s", "verifyDeadline", hint="the default is 10s")
+    for index, text in enumerate(spec.admin_allow):
+        if not is_network(text):
+            message = f"{text!r} is neither an IP address nor a network"
+            report.error("address", message, "adminAllow", index, hint="write it like 10.1.2.3 or 10.0.0.0/8")
     _check_certificates(spec.certificates, report)
     check_outbound_policy(spec.outbound_traffic_policy, report.below("outboundTrafficPolicy"))
 

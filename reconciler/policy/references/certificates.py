@@ -28,7 +28,7 @@ def check_certificates(index: Index) -> Iterator[Finding]:
     """The proxies' own certificates (ISTIO_MUTUAL), and the folder that credentialName is looked up in."""
     if index.failed("Proxy"):
         return
-    proxies = [proxy for proxy in index.mesh.proxies if proxy.spec.push.files is not None]
+    proxies = [proxy for proxy in index.mesh.proxies if proxy.spec.push.whole]
     own = _has_own(index.mesh.settings.certificates)
     yield from () if own or proxies else _mutual(index)
     for rule in index.mesh.destination_rules:

@@ -61,7 +61,8 @@ def _claims(policy: Policy[Any]) -> Iterator[Claim]:
 def _proxy(policy: Policy[Any]) -> Iterator[Claim]:
     address = policy.spec.admin.removesuffix("/").lower()
     words = "another proxy has this admin address:"
-    yield "ref-duplicate-proxy", ("admin", address), policy, ("spec", "admin"), words
+    if address:
+        yield "ref-duplicate-proxy", ("admin", address), policy, ("spec", "admin"), words
     if policy.spec.push.files is not None:
         directory = "/".join(part for part in policy.spec.push.files.directory.split("/") if part)
         path = ("spec", "push", "files", "directory")

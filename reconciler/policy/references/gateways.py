@@ -41,7 +41,7 @@ def _selectors(index: Index) -> Iterator[Finding]:
 def _unused(index: Index) -> Iterator[Finding]:
     """Proxies that are configured as gateways, and that no Gateway gives a port."""
     for proxy in index.mesh.proxies:
-        if proxy.spec.workload or proxy.spec.push.files is None:
+        if proxy.spec.workload or not proxy.spec.push.whole:
             continue
         if not any(selected(proxy.spec.labels, policy.spec.selector) for policy in index.mesh.gateways):
             report = Report(proxy.origin)

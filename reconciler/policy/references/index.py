@@ -50,7 +50,7 @@ class Index:
         for policy in mesh.virtual_services:
             for target in {delegated(rule.delegate, policy) for rule in policy.spec.http if rule.delegate}:
                 self.roots.setdefault(target, []).append(policy)
-        self.compiled = any(proxy.spec.push.files for proxy in mesh.proxies)
+        self.compiled = any(proxy.spec.push.whole for proxy in mesh.proxies)
         self._wildcards = [service for service in self.services.values() if service.host.startswith("*")]
         self._failed = failed
         self._failed_hosts = frozenset(self._hosts_of("ServiceEntry", "hosts"))
@@ -77,7 +77,7 @@ class Index:
         self._subsets: dict[tuple[str, ...], dict[str, Subset]] = {}
         self._client_subsets: dict[tuple[str, str], set[str]] = {}
         self._sidecars = {
-            proxy.key.namespace for proxy in mesh.proxies if proxy.spec.workload and proxy.spec.push.files
+            proxy.key.namespace for proxy in mesh.proxies if proxy.spec.workload and proxy.spec.push.whole
         }
         edges = [proxy for proxy in mesh.proxies if _is_gateway(proxy)]
         self._gateway_clients = {
@@ -246,7 +246,7 @@ def _namespaces(mesh: Mesh, failed: Sequence[Failed]) -> frozenset[str] | None:
 
 
 def _is_gateway(proxy: Policy[Proxy]) -> bool:
-    return not proxy.spec.workload and proxy.spec.push.files is not None
+    return not proxy.spec.workload and proxy.spec.push.whole
 
 
 def _texts(value: Any) -> list[str]:
