@@ -19,6 +19,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.observation import Versions
 from reconciler.model.plan import Action
 from reconciler.model.resource import ResourceId, ResourceType
+from reconciler.push.blame import blamed
 from reconciler.push.credentials import arriving, awaited, check_files, demand, lacking, read_again, reason
 from reconciler.push.disk import Disk, WriteError
 from reconciler.push.layout import SETS, Content, contents
@@ -104,7 +105,7 @@ class FilesWay:
             look = self._look if step is self._steps[-1] and not self._overrides else None
             seen = self._watch.confirm(expectation, until=until, look=look)
             if seen.verdict is Verdict.REFUSED or (seen.verdict is Verdict.LATE and _secrets(seen)):
-                raise self._refused(seen, phase, moves[0], written)
+                raise self._refused(seen, step, moves[0], written)
             if seen.verdict is Verdict.LATE:
                 raise NotConfirmedError(self._lateness(seen, step, phase), hint=_unread(seen))
         if phase is Phase.REPOINT:
@@ -188,16 +189,18 @@ class FilesWay:
             what = named(f"secret {name}" for name in late)
             raise NotConfirmedError(f"everything is sent, but {what} is not in force: {reason(late)}")
 
-    def _refused(
-        self, seen: Confirmation, phase: Phase, first: Step, written: dict[str, Content]
-    ) -> RefusedByEnvoyError:
+    def _refused(self, seen: Confirmation, step: Step, first: Step, written: dict[str, Content]) -> RefusedByEnvoyError:
         secrets = _secrets(seen) if ResourceType.SECRET in seen.refused or not seen.refused else []
         others = seen.refused - ({ResourceType.SECRET} if secrets else set())
         files = [path for path, content in written.items() if content.type in others]
         words = "; ".join(filter(None, (reason(secrets) if secrets else "", self._words(others) if others else "")))
+        proxy = self._target.proxy
+        resources = {ResourceId(ResourceType.SECRET, name) for name in secrets}
+        resources |= blamed(step, others, proxy=proxy, admin=self._admin, clock=self._clock)
         back = self._take_back(first, written)
         what = named([*(f"secret {name}" for name in secrets), *files])
-        return RefusedByEnvoyError(f"in phase {phase} envoy refused {what}: {words}; {back}")
+        said = f"in phase {step.phase} envoy refused {what}: {words}; {back}"
+        return RefusedByEnvoyError(said, resources=resources)
 
     def _words(self, refused: frozenset[ResourceType]) -> str:
         """Envoy's own, which it keeps for listeners only."""

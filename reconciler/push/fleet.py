@@ -18,13 +18,14 @@ from reconciler.errors import BugError, ReconcilerError
 from reconciler.model.key import Key
 from reconciler.model.observation import Observation, Proof
 from reconciler.model.receipt import Outcome, OutcomeKind
+from reconciler.model.resource import ResourceId
 from reconciler.push.disk import Disk
 from reconciler.push.files import FilesWay
 from reconciler.push.phases import Phase
 from reconciler.push.runtime import RuntimeWay
 from reconciler.push.verify import judge
 from reconciler.push.watches import Watches
-from reconciler.push.ways import Proven, Target, Way, kind_of
+from reconciler.push.ways import Proven, RefusedByEnvoyError, Target, Way, kind_of
 
 Ways = Callable[[Target, Admin, Clock], Way]
 """Chooses how a proxy is pushed to."""
@@ -112,6 +113,7 @@ class _Member:
     phases: frozenset[Phase] = frozenset()
     outcome: Outcome | None = None
     failure: tuple[OutcomeKind, str] | None = None
+    rejected: tuple[ResourceId, ...] = ()
     held: str = ""
     proven: Proven | None = None
 
@@ -146,7 +148,7 @@ class _Member:
         else:
             self._end(OutcomeKind.APPLIED, proof, detail)
         pushed = self.way is not None and self.way.sent > 0
-        self.outcome = replace(self.result(), pushed=pushed, seconds=seconds)
+        self.outcome = replace(self.result(), pushed=pushed, seconds=seconds, rejected=self.rejected)
 
     def result(self) -> Outcome:
         if self.outcome is None:
@@ -223,6 +225,7 @@ class _Push:
             action()
         except ReconcilerError as error:
             member.failure = kind_of(error), _said(error)
+            member.rejected = error.resources if isinstance(error, RefusedByEnvoyError) else member.rejected
         except Exception as error:  # noqa: BLE001 -- a fault in what one proxy answers must not stop the others
             member.failure = OutcomeKind.FAILED, f"fault of the reconciler, please report it: {error!r}"
 

@@ -6,6 +6,7 @@ talks about its own proxy only: waiting for the others is the fleet's business.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from reconciler.model.observation import Observation, Proof
 from reconciler.model.plan import Change
 from reconciler.model.proxy import Proxy
 from reconciler.model.receipt import OutcomeKind
-from reconciler.model.resource import View
+from reconciler.model.resource import ResourceId, View
 from reconciler.push.phases import Phase
 
 
@@ -37,9 +38,17 @@ class Target:
 
 
 class RefusedByEnvoyError(PermanentError):
-    """Envoy refused what it was sent, or can't take it; it serves what it served."""
+    """Envoy refused what it was sent, or can't take it; it serves what it served.
+
+    Attributes:
+        resources: What it refused, by id, as far as that is known for sure; nothing that only came along.
+    """
 
     default_code = "push-rejected"
+
+    def __init__(self, message: str, *, hint: str = "", resources: Iterable[ResourceId] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.resources = tuple(sorted(resources))
 
 
 class NotConfirmedError(TransientError):

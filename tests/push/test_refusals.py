@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.model.observation import Proof
 from reconciler.model.receipt import OutcomeKind
-from reconciler.model.resource import Resource, ResourceType
+from reconciler.model.resource import Resource, ResourceId, ResourceType
 from tests.push.conftest import Ports
 from tests.push.lab import Lab, SplitLab, apply, made
 from tests.push.traffic import Load, ask
@@ -27,6 +27,7 @@ def test_a_refused_cluster_is_taken_back(split_lab: SplitLab) -> None:
         load.wait(20)
     assert (outcome.kind, outcome.proof) == (OutcomeKind.REJECTED, Proof.NONE)
     assert "cds.pb" in outcome.detail
+    assert outcome.rejected == (ResourceId(ResourceType.CLUSTER, "bad"),)  # not `later`, which is good
     assert outcome.view == lab.view(at(0)).version
     assert set(load.answers) == {"v1"}
     assert lab.bytes_on_disk() == before
@@ -53,10 +54,12 @@ def test_a_refused_listener_is_told_in_envoys_words(split_lab: SplitLab, make_po
             {"name": "a", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "no"}}]}
         ]
     }
-    outcome = apply(lab, [*at(0), lab.shelf.listener("bad", make_port(), inline)])
+    good = lab.shelf.listener("good", make_port(), "web")
+    outcome = apply(lab, [*at(0), lab.shelf.listener("bad", make_port(), inline), good])
     assert outcome.kind is OutcomeKind.REJECTED
     assert "lds.pb" in outcome.detail
     assert "unknown cluster 'no'" in outcome.detail
+    assert outcome.rejected == (ResourceId(ResourceType.LISTENER, "bad"),)
     assert lab.bytes_on_disk() == lab.rendered(at(0))
     assert ask(port) == "v1"
 
@@ -69,10 +72,26 @@ def test_a_refused_route_is_taken_back(split_lab: SplitLab) -> None:
     outcome = apply(lab, [*(item for item in at(0) if item.id != bad.id), bad])
     assert outcome.kind is OutcomeKind.REJECTED
     assert "routes/web.pb" in outcome.detail
+    assert outcome.rejected == (bad.id,)
     assert lab.bytes_on_disk() == lab.rendered(at(0))
     lab.process.kill()
     lab.process.start()
     assert ask(port) == "v1"
+
+
+def test_of_several_routes_only_the_refused_one_is_named(split_lab: SplitLab, make_port: Ports) -> None:
+    """Envoy counts refusals by type; a good route that was sent at the same time is not blamed, whichever it reads first."""
+    lab, at, _ = split_lab
+    names = [f"{letter}-route" for letter in "abcdef"]
+    listeners = [lab.shelf.listener(name, make_port(), name) for name in names]
+    first = [lab.shelf.route(name, v1=100) for name in names]
+    assert apply(lab, [*at(0), *listeners, *first]).proof is Proof.EXACT
+    twice = [{"name": name, "domains": ["*"]} for name in "ab"]
+    bad = made(ResourceType.ROUTE, name="c-route", virtual_hosts=twice)
+    second = [bad if name == "c-route" else lab.shelf.route(name, v1=50, v2=50) for name in names]
+    outcome = apply(lab, [*at(0), *listeners, *second])
+    assert outcome.kind is OutcomeKind.REJECTED
+    assert outcome.rejected == (bad.id,)
 
 
 def test_a_crash_after_a_refusal_is_mended(split_lab: SplitLab) -> None:
