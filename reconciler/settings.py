@@ -68,12 +68,16 @@ class GitSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminSettings:
-    """How patient the calls to Envoys' admin endpoints are.
+    """How Envoys' admin endpoints are called: how patiently, and with which certificates where they are `https://`.
 
     Attributes:
         connect_timeout: Seconds to connect.
         read_timeout: Seconds of silence in an answer.
         max_body: Bytes of an answer after which it is refused; a dump of 5,000 clusters has 15 MB.
+        certificate: Path of what is shown to an `https://` endpoint: PEM, the certificate first; "" for none. This file and
+            the next two are read at every new connection, so replacing them renews them.
+        key: Path of its private key, PEM; "" if it is in the same file.
+        ca: Path of the authorities, PEM, that `https://` endpoints are checked against; "" for the ones this system trusts.
         workers: Proxies that are talked to at the same time. More than a few only compete for the interpreter; a proxy that
             hangs takes one of them for as long as its time limits last.
     """
@@ -81,6 +85,9 @@ class AdminSettings:
     connect_timeout: float = 1.0
     read_timeout: float = 5.0
     max_body: int = 256 * 1024 * 1024
+    certificate: str = ""
+    key: str = ""
+    ca: str = ""
     workers: int = 8
 
 

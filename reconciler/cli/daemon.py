@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli.options import (
+    AdminCa,
+    AdminCert,
+    AdminKey,
     AdminTimeout,
     Author,
     Cache,
@@ -36,6 +39,9 @@ def daemon(
     signing_key: SigningKey = None,
     signing_format: SigningFormat = "ssh",
     admin_timeout: AdminTimeout = "5s",
+    admin_cert: AdminCert = "",
+    admin_key: AdminKey = "",
+    admin_ca: AdminCa = "",
     cache: Cache = None,
 ) -> int:
     """Keep the fleet at what Git says, until SIGTERM. One daemon per repository."""
@@ -53,6 +59,7 @@ def daemon(
     chosen = settings(
         repo=repo, ref=ref, author=author, committer=committer, signing_key=signing_key,
         signing_format=signing_format, admin_timeout=admin_timeout, cache=cache,
+        admin_cert=admin_cert, admin_key=admin_key, admin_ca=admin_ca,
     )  # fmt: skip
     logging.basicConfig(
         stream=sys.stderr,

@@ -48,6 +48,22 @@ AdminTimeout = Annotated[
     str,
     typer.Option("--admin-timeout", envvar="RECONCILE_ADMIN_TIMEOUT", help="Patience with a silent admin endpoint."),
 ]
+AdminCert = Annotated[
+    str,
+    typer.Option(
+        "--admin-cert", envvar="RECONCILE_ADMIN_CERT", metavar="FILE", help="Shown to https:// admin endpoints."
+    ),
+]
+AdminKey = Annotated[
+    str,
+    typer.Option("--admin-key", envvar="RECONCILE_ADMIN_KEY", metavar="FILE", help="The private key of --admin-cert."),
+]
+AdminCa = Annotated[
+    str,
+    typer.Option(
+        "--admin-ca", envvar="RECONCILE_ADMIN_CA", metavar="FILE", help="Whom https:// admin endpoints are signed by."
+    ),
+]
 Cache = Annotated[
     Path | None,
     typer.Option("--cache", envvar="RECONCILE_CACHE", help="Where repositories given by URL are mirrored."),
@@ -63,6 +79,9 @@ def settings(
     signing_key: str | None = None,
     signing_format: str = "ssh",
     admin_timeout: str = "5s",
+    admin_cert: str = "",
+    admin_key: str = "",
+    admin_ca: str = "",
     cache: Path | None = None,
 ) -> Settings:
     """The settings that these options ask for.
@@ -80,8 +99,12 @@ def settings(
         signing=Signing(format=signing_format, key=signing_key) if signing_key else None,
         cache=cache or defaults.cache,
     )
-    patience = duration(admin_timeout, "--admin-timeout")
-    return Settings(repo=repo, ref=ref, git=git, admin=AdminSettings(read_timeout=patience))
+    if admin_key and not admin_cert:
+        raise UsageError("--admin-key without --admin-cert", hint="name the certificate that the key belongs to")
+    admin = AdminSettings(
+        read_timeout=duration(admin_timeout, "--admin-timeout"), certificate=admin_cert, key=admin_key, ca=admin_ca
+    )
+    return Settings(repo=repo, ref=ref, git=git, admin=admin)
 
 
 def identity(text: str) -> Identity:

@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 from reconciler.cli.options import (
+    AdminCa,
+    AdminCert,
+    AdminKey,
     AdminTimeout,
     Author,
     Cache,
@@ -49,6 +52,9 @@ def reconcile(
     signing_key: SigningKey = None,
     signing_format: SigningFormat = "ssh",
     admin_timeout: AdminTimeout = "5s",
+    admin_cert: AdminCert = "",
+    admin_key: AdminKey = "",
+    admin_ca: AdminCa = "",
     cache: Cache = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> int:
@@ -74,6 +80,7 @@ def reconcile(
     chosen = settings(
         repo=repo, ref=ref, author=author, committer=committer, signing_key=signing_key,
         signing_format=signing_format, admin_timeout=admin_timeout, cache=cache,
+        admin_cert=admin_cert, admin_key=admin_key, admin_ca=admin_ca,
     )  # fmt: skip
     with Session(chosen) as session:
         ask = Ask(

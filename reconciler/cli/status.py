@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli.options import AdminTimeout, Cache, Output, OutputOption, Ref, Repo, settings
+from reconciler.cli.options import (
+    AdminCa,
+    AdminCert,
+    AdminKey,
+    AdminTimeout,
+    Cache,
+    Output,
+    OutputOption,
+    Ref,
+    Repo,
+    settings,
+)
 
 if TYPE_CHECKING:
     from reconciler.cycle import Report
@@ -17,6 +28,9 @@ def status(
     ref: Ref = "main",
     output: OutputOption = Output.TEXT,
     admin_timeout: AdminTimeout = "5s",
+    admin_cert: AdminCert = "",
+    admin_key: AdminKey = "",
+    admin_ca: AdminCa = "",
     cache: Cache = None,
 ) -> int:
     """Show the fleet: revisions, drift, and who could not be reached. Touches nothing."""
@@ -24,7 +38,11 @@ def status(
     from reconciler.cli.session import Session
     from reconciler.cycle import Ask
 
-    with Session(settings(repo=repo, ref=ref, admin_timeout=admin_timeout, cache=cache)) as session:
+    chosen = settings(
+        repo=repo, ref=ref, admin_timeout=admin_timeout, cache=cache,
+        admin_cert=admin_cert, admin_key=admin_key, admin_ca=admin_ca,
+    )  # fmt: skip
+    with Session(chosen) as session:
         report = session.reconciler().run(Ask(ref=ref, dry_run=True, last_good=True))
         print_status(_document(report, report.last), output)
     return report.exit_code()

@@ -44,6 +44,7 @@ def test_options_that_contradict_each_other_are_refused(capsys: pytest.CaptureFi
         ["--author", "nobody"],
         ["--signing-format", "x"],
         ["--admin-timeout", "0s"],
+        ["--admin-key", "key.pem"],
         ["--repo", "elsewhere", "status"],
         ["--dry-run", "daemon"],
     ):
