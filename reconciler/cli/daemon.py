@@ -24,7 +24,7 @@ from reconciler.cli.options import (
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
-    from reconciler.cycle import Report
+    from reconciler.cycle import Ask, Report
 
 
 def daemon(
@@ -105,3 +105,6 @@ class _Passes:
         from reconciler.cycle import Ask
 
         return self._reconciler.run(Ask(ref=self._ref, exact=exact, fetched=True))
+
+    def asked(self, ask: Ask) -> Report:
+        return self._reconciler.run(ask)

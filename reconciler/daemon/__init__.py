@@ -1,6 +1,24 @@
-"""Passes on a schedule, one at a time, until a signal says stop. The only room that knows APScheduler."""
+"""Passes on a schedule and on demand, one at a time, until a signal says stop. The only room that knows APScheduler.
 
-from reconciler.daemon.loop import Daemon, Passes, Schedule
+TransientError
+├── DaemonStoppingError   a pass was asked for and will not begin
+└── AskTimeoutError       it did not end within the asker's patience
+"""
+
+from reconciler.daemon.asking import AskTimeoutError, DaemonStoppingError
+from reconciler.daemon.loop import Daemon, Passes, Schedule, Trigger
 from reconciler.daemon.signals import stop_on_signals
+from reconciler.daemon.state import LastPass, State, Verified
 
-__all__ = ["Daemon", "Passes", "Schedule", "stop_on_signals"]
+__all__ = [
+    "AskTimeoutError",
+    "Daemon",
+    "DaemonStoppingError",
+    "LastPass",
+    "Passes",
+    "Schedule",
+    "State",
+    "Trigger",
+    "Verified",
+    "stop_on_signals",
+]

@@ -14,6 +14,11 @@ from reconciler.model.receipt import OutcomeKind
 from reconciler.plan import diagnostic_text, subject_of, visible
 
 
+def fault(error: Exception) -> BugError:
+    """A pass that ended by an exception nobody expects, as users read it."""
+    return BugError(f"a pass ended by {type(error).__name__}: {error}")
+
+
 class PassLog:
     """Writes one line per event to a logger. Repeated complaints are said again only after they were gone."""
 
@@ -27,7 +32,7 @@ class PassLog:
 
     def broken(self, error: Exception) -> None:
         """A pass ended by a fault of our own; where it was is logged at the level of debugging."""
-        self._complain(BugError(f"a pass ended by {type(error).__name__}: {error}").diagnostics)
+        self._complain(fault(error).diagnostics)
         self._logger.debug("the fault was here", exc_info=error)
 
     def passed(self, report: Report, *, reasons: Sequence[str]) -> None:
@@ -39,12 +44,20 @@ class PassLog:
         ]
         plan = report.plan
         self._complain((*report.errors, *(plan.refused if plan else ()), *(plan.warnings if plan else ()), *laggards))
+        self._done(report, "+".join(reasons))
+
+    def asked(self, report: Report) -> None:
+        """A pass ended that somebody waited for. What is wrong is theirs to read, and no news of the fleet."""
+        self._done(report, "asked")
+
+    def _done(self, report: Report, why: str) -> None:
+        plan = report.plan
         if plan is not None and not plan.empty and report.outcomes:
             self._logger.info("%s: %s", report.applied[:10], subject_of(plan))
         if report.receipt is not None:
             self._logger.info("%s: %s", report.receipt.commit[:10], visible(report.receipt.subject))
         spent = " ".join(f"{stage}={seconds * 1000:.0f}ms" for stage, seconds in report.seconds.items())
-        self._logger.debug("pass for %s (%s): %s", report.head[:10], "+".join(reasons), spent)
+        self._logger.debug("pass for %s (%s): %s", report.head[:10], why, spent)
 
     def _complain(self, diagnostics: Sequence[Diagnostic]) -> None:
         current = frozenset(str(item) for item in diagnostics)

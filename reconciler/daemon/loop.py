@@ -6,6 +6,8 @@ finish is tried again with growing patience; what a person has to mend is not tr
 
 The scheduler counts in wall time: when the clock is set back, it would rest for as long. So the loop, which counts in
 seconds that only grow, takes a trigger that is long overdue as given.
+
+Somebody who waits for a pass of their own (`Daemon.ask`) gets it between two others, on the same thread.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -22,9 +24,11 @@ from typing import Protocol
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from reconciler.clock import Clock
-from reconciler.cycle import Report
+from reconciler.cycle import Ask, Report
 from reconciler.cycle.report import ExitCode
-from reconciler.daemon.log import PassLog
+from reconciler.daemon.asking import Asked, Asks, stopping
+from reconciler.daemon.log import PassLog, fault
+from reconciler.daemon.state import Journal, State
 from reconciler.errors import ReconcilerError
 
 _JITTER = 0.1
@@ -35,12 +39,24 @@ _OVERDUE = 2.0
 
 
 class Trigger(StrEnum):
-    """Why a pass runs."""
+    """Why a pass runs.
+
+    START: the daemon begins. POLL: it is time to look at Git. DRIFT: it is time to read every proxy's content. RETRY: the last
+    pass was not finished. CONNECT: a proxy connected to the daemon, or went.
+    """
 
     START = "start"
     POLL = "poll"
     DRIFT = "drift"
     RETRY = "retry"
+    CONNECT = "connect"
+
+
+_ASKED = "asked"
+_EXACT = frozenset({Trigger.START, Trigger.DRIFT})
+"""Triggers after which the content of every proxy is read."""
+_WITHOUT_NEWS = _EXACT | {Trigger.RETRY, Trigger.CONNECT}
+"""Triggers that run a pass although Git has not moved."""
 
 
 class Passes(Protocol):
@@ -55,6 +71,9 @@ class Passes(Protocol):
 
     def run(self, *, exact: bool) -> Report:
         """One pass for the commit that `head` said last; `exact` reads every proxy's content."""
+
+    def asked(self, ask: Ask) -> Report:
+        """One pass as somebody asks for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +113,8 @@ class Daemon:
         self._on_ready = on_ready
         self._wanted: set[Trigger] = {Trigger.START}
         self._changed = threading.Condition()
+        self._asks = Asks(self._changed)
+        self._journal = Journal(clock)
         self._stopping = False
         self._every = {
             Trigger.POLL: schedule.interval.total_seconds(),
@@ -111,6 +132,28 @@ class Daemon:
             self._wanted.add(trigger)
             self._woken[trigger] = self._clock.monotonic()
             self._changed.notify_all()
+
+    def ask(self, ask: Ask, *, timeout: float, wanted: Callable[[], bool] = lambda: True) -> Report:
+        """Have one pass carried out on the loop's thread, and wait for it. Safe to call from any other thread.
+
+        It is a pass of its own, with its own select, overrides and digest; those who ask are served in turn.
+
+        Args:
+            ask: What the pass has to do.
+            timeout: Seconds until the asker gives up.
+            wanted: Asked just before the pass begins; it is left out if nobody waits for it any more.
+
+        Raises:
+            DaemonStoppingError: The daemon ends before the pass could begin.
+            AskTimeoutError: It did not end in time.
+            BugError: It ended by a fault of our own.
+        """
+        return self._asks.put(ask, timeout=timeout, wanted=wanted)
+
+    @property
+    def state(self) -> State:
+        """What the daemon knows, at this instant. Safe to read from any thread."""
+        return replace(self._journal.state, stopping=self._stopping)
 
     def stop(self) -> None:
         """End after the pass that is running. Safe to call from a signal handler's thread and more than once."""
@@ -135,20 +178,21 @@ class Daemon:
         scheduler.start()
         try:
             first = True
-            while wanted := self._next():
-                self._serve(wanted)
+            while self._await():
+                self._serve()
                 if first:
                     first = False
                     self._on_ready()
         finally:
             scheduler.shutdown(wait=False)
+            with self._changed:
+                self._stopping = True
+                self._asks.close()
 
-    def _next(self) -> set[Trigger]:
-        """Wait for triggers; empty when it is time to end."""
+    def _await(self) -> bool:
+        """Wait for something to do; False when it is time to end."""
         with self._changed:
-            while True:
-                if self._stopping:
-                    return set()
+            while not self._stopping:
                 now = self._clock.monotonic()
                 due = {trigger: self._woken[trigger] + _OVERDUE * every for trigger, every in self._every.items()}
                 if self._retry_at is not None:
@@ -157,32 +201,65 @@ class Daemon:
                     if at <= now:
                         self._wanted.add(trigger)
                         self._woken[trigger] = now
-                if self._wanted:
-                    if Trigger.RETRY in self._wanted:
-                        self._retry_at = None
-                    wanted, self._wanted = self._wanted, set()
-                    return wanted
+                if self._wanted or self._asks:
+                    return True
                 self._changed.wait(min(due.values()) - now)
+            return False
 
-    def _serve(self, wanted: set[Trigger]) -> None:
+    def _serve(self) -> None:
+        """The triggers there are, in one pass; then one asker, so that neither keeps the other waiting."""
+        with self._changed:
+            wanted, self._wanted = self._wanted, set()
+            asked = self._asks.take()
+            if Trigger.RETRY in wanted:
+                self._retry_at = None
+        self._journal.begin()
+        try:
+            if wanted:
+                self._react(wanted)
+            if asked is not None:
+                self._answer(asked)
+        finally:
+            self._journal.rest()
+
+    def _react(self, wanted: set[Trigger]) -> None:
         try:
             self._look(wanted)
         except Exception as error:  # noqa: BLE001 -- a fault of ours in one pass must not end the care for the fleet
             self._log.broken(error)
             self._try_later()
 
+    def _answer(self, asked: Asked) -> None:
+        if not asked.taken():
+            return
+        if self._stopping:
+            asked.answer.set_exception(stopping())
+            return
+        try:
+            report = self._passes.asked(asked.ask)
+            self._log.asked(report)
+            self._journal.passed(report, reasons=[_ASKED], whole=not asked.ask.select)
+        except ReconcilerError as error:
+            asked.answer.set_exception(error)
+        except Exception as error:  # noqa: BLE001 -- as above; whoever asked is told
+            self._log.broken(error)
+            asked.answer.set_exception(fault(error))
+        else:
+            asked.answer.set_result(report)
+
     def _look(self, wanted: set[Trigger]) -> None:
-        self._exact = self._exact or bool(wanted & {Trigger.START, Trigger.DRIFT})
+        self._exact = self._exact or bool(wanted & _EXACT)
         try:
             head = self._passes.head()
         except ReconcilerError as error:
             self._log.git_failed(error)
             self._try_later()
             return
-        if head == self._head and not wanted & {Trigger.START, Trigger.DRIFT, Trigger.RETRY}:
+        if head == self._head and not wanted & _WITHOUT_NEWS:
             return
         report = self._passes.run(exact=self._exact)
         self._log.passed(report, reasons=sorted(wanted))
+        self._journal.passed(report, reasons=sorted(wanted), whole=True)
         # The branch may have moved since we looked; what the pass has seen is what the next look is compared with.
         self._head = report.head or head
         self._exact = self._exact and report.transient  # a reading that did not come about is still owed

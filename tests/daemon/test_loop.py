@@ -2,86 +2,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
-from reconciler.clock import SystemClock
 from reconciler.cycle import Report
-from reconciler.daemon import Daemon, Schedule
-from reconciler.daemon.loop import Trigger
+from reconciler.daemon import Schedule, Trigger
 from reconciler.errors import Diagnostic, TransientError
-from reconciler.model.key import Key
 from reconciler.model.observation import Proof
 from reconciler.model.plan import Plan, ProxyPlan
 from reconciler.model.receipt import Outcome, OutcomeKind, Receipt
-
-QUIET = Schedule(interval=timedelta(hours=1), drift_interval=timedelta(hours=1))
-PATIENCE = 20.0
-PROXY = Key("default", "a")
-
-
-class Fleet:
-    """A world to reconcile: a head that moves, and passes that can be slow or fail. Counts what was asked of it."""
-
-    def __init__(self) -> None:
-        self.commit = "c1"
-        self.git_failures = 0
-        self.faults = 0
-        self.locked = 0
-        self.meanwhile: Callable[[], None] = lambda: None
-        self.outcome = OutcomeKind.APPLIED
-        self.passes: list[tuple[str, bool]] = []
-        self.gate: threading.Event | None = None
-        self.entered = threading.Event()
-        self.changed = threading.Condition()
-
-    def head(self) -> str:
-        if self.git_failures:
-            self.git_failures -= 1
-            raise TransientError("the remote does not answer", code="git-unavailable")
-        return self.commit
-
-    def run(self, *, exact: bool) -> Report:
-        self.entered.set()
-        if self.faults:
-            self.faults -= 1
-            raise ZeroDivisionError("by\x1b[31m nought")
-        if self.gate is not None:
-            assert self.gate.wait(PATIENCE)
-        with self.changed:
-            self.passes.append((self.commit, exact))
-            self.changed.notify_all()
-        outcome = Outcome(proxy=PROXY, kind=self.outcome, proof=Proof.NONE, detail="no answer")
-        if self.locked:
-            self.locked -= 1
-            return Report(errors=TransientError("locked", code="git-locked").diagnostics, transient=True)
-        self.meanwhile()
-        return Report(head=self.commit, applied=self.commit, outcomes={PROXY: outcome})
-
-    def wait(self, condition: Callable[[list[tuple[str, bool]]], bool]) -> None:
-        with self.changed:
-            assert self.changed.wait_for(lambda: condition(self.passes), PATIENCE), self.passes
-
-
-@contextmanager
-def running(fleet: Fleet, schedule: Schedule = QUIET, **options: float) -> Iterator[Daemon]:
-    ready = threading.Event()
-    daemon = Daemon(
-        fleet, schedule=schedule, clock=SystemClock(), logger=logging.getLogger("test"), on_ready=ready.set, **options
-    )
-    thread = threading.Thread(target=daemon.run)
-    thread.start()
-    try:
-        if fleet.gate is None and not fleet.git_failures:
-            assert ready.wait(PATIENCE)
-        yield daemon
-    finally:
-        daemon.stop()
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
+from tests.daemon.world import PATIENCE, PROXY, Fleet, running
 
 
 def test_the_first_pass_reads_everything() -> None:
@@ -277,3 +208,12 @@ def test_a_clock_that_is_set_back_stops_nothing(monkeypatch: pytest.MonkeyPatch)
         fleet.wait(lambda passes: len(passes) >= count + 5)
         fleet.commit = "c2"
         fleet.wait(lambda passes: passes[-1][0] == "c2")
+
+
+def test_a_proxy_that_connects_is_served_although_git_is_quiet() -> None:
+    """A connection forces a pass for the same head, and no reading of everybody's content."""
+    fleet = Fleet()
+    with running(fleet) as daemon:
+        daemon.wake(Trigger.CONNECT)
+        fleet.wait(lambda passes: len(passes) == 2)
+        assert fleet.passes[1] == ("c1", False)
