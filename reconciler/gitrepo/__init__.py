@@ -10,6 +10,7 @@ from reconciler.gitrepo.errors import (
     DirtyWorkTreeError,
     EmptyRepositoryError,
     GitNotFoundError,
+    GitTooOldError,
     GitUnavailableError,
     GitWriteError,
     LockedError,
@@ -22,6 +23,7 @@ from reconciler.gitrepo.errors import (
 )
 from reconciler.gitrepo.history import CommitInfo
 from reconciler.gitrepo.repository import Repository, open_repository
+from reconciler.gitrepo.reversal import Reversal
 from reconciler.gitrepo.tree import CommitTree
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "DirtyWorkTreeError",
     "EmptyRepositoryError",
     "GitNotFoundError",
+    "GitTooOldError",
     "GitUnavailableError",
     "GitWriteError",
     "LockedError",
@@ -41,6 +44,7 @@ __all__ = [
     "RaceLostError",
     "RefNotFoundError",
     "Repository",
+    "Reversal",
     "SigningError",
     "UnsupportedRepositoryError",
     "open_repository",

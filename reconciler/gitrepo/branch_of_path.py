@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from reconciler.gitrepo.checkouts import Checkout, checkouts, move, recover, require_clean, require_free
 from reconciler.gitrepo.command import run
 from reconciler.gitrepo.complaints import sounds_like_a_race, sounds_like_policy, write_error
 from reconciler.gitrepo.errors import DirtyWorkTreeError, PushRefusedError, RaceLostError
-from reconciler.gitrepo.graft import EMPTY_TREE
+from reconciler.gitrepo.graft import EMPTY_TREE, Grafted
 from reconciler.gitrepo.locks import file_lock
 from reconciler.gitrepo.objects import Objects
 from reconciler.gitrepo.writing import grafted, identity, write_commit
@@ -50,7 +51,14 @@ class PathBranches:
         self, branch: str, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime
     ) -> str:
         """One commit on top of `expect`; see `Repository.commit`."""
-        new = self._commit(branch, expect=expect, files=files, message=message, at=at)
+        tree = partial(grafted, self._objects, expect, files)
+        return self.commit_tree(branch, expect=expect, tree=tree, message=message, at=at)
+
+    def commit_tree(
+        self, branch: str, *, expect: str | None, tree: Callable[[], Grafted], message: str, at: datetime
+    ) -> str:
+        """One commit of a tree, which is asked for only if the branch is where it is expected."""
+        new = self._commit(branch, expect=expect, tree=tree, message=message, at=at)
         self._commits += 1
         if self._commits % self._tidy_every == 0:
             run([f"--git-dir={self._git_dir}", "gc", "--auto", "--quiet"])
@@ -76,33 +84,32 @@ class PathBranches:
         return file_lock(lock, wait=self._settings.timeout, what=f"the work tree of {branch}")
 
     def _commit(
-        self, branch: str, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime
+        self, branch: str, *, expect: str | None, tree: Callable[[], Grafted], message: str, at: datetime
     ) -> str:
         homes = self._homes(branch)
         if not homes:
             self._require(branch, expect)
-            tree = grafted(self._objects, expect, files)
-            new = write_commit(self._git_dir, self._settings, tree, parent=expect, message=message, at=at)
+            new = write_commit(self._git_dir, self._settings, tree(), parent=expect, message=message, at=at)
             self._swap(branch, expect, new, message, at)
             return new
         with self._checkout_lock(branch):
-            return self._commit_checked_out(homes[0], expect=expect, files=files, message=message, at=at)
+            return self._commit_checked_out(homes[0], expect=expect, tree=tree, message=message, at=at)
 
     def _commit_checked_out(
-        self, home: Checkout, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime
+        self, home: Checkout, *, expect: str | None, tree: Callable[[], Grafted], message: str, at: datetime
     ) -> str:
         branch = home.branch
         recover(home, self._tip(branch) or EMPTY_TREE)
         self._require(branch, expect)
         require_clean(home)
-        tree = grafted(self._objects, expect, files)
-        require_free(home, tree.added)
-        new = write_commit(self._git_dir, self._settings, tree, parent=expect, message=message, at=at)
+        made = tree()
+        require_free(home, made.added)
+        new = write_commit(self._git_dir, self._settings, made, parent=expect, message=message, at=at)
         move(
             home,
             old=expect or EMPTY_TREE,
             new=new,
-            paths=list(files),
+            paths=list(made.paths),
             swap=lambda: self._swap(branch, expect, new, message, at),
         )
         return new

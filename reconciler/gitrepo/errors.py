@@ -10,6 +10,7 @@ TransientError
 └── LockedError               another process holds the lock
 PermanentError
 ├── GitNotFoundError          no usable `git` on this machine
+├── GitTooOldError           this `git` can't do what is asked
 ├── UnsupportedRepositoryError  a repository of a kind that is not handled (SHA-256)
 ├── RefNotFoundError          no such branch, tag or commit
 │   └── EmptyRepositoryError    no commit at all
@@ -65,6 +66,12 @@ class GitNotFoundError(PermanentError):
     """There is no usable `git` on this machine."""
 
     default_code = "git-not-found"
+
+
+class GitTooOldError(PermanentError):
+    """This `git` can't merge without a work tree, as undoing a commit needs; everything else works with it."""
+
+    default_code = "git-too-old"
 
 
 class UnsupportedRepositoryError(PermanentError):

@@ -31,11 +31,13 @@ class Grafted:
         tree: Its id.
         objects: What has to be written for it: (type, content), each before what refers to it.
         added: Paths that the old tree did not have.
+        paths: Every path that may differ from the old tree.
     """
 
     tree: str
     objects: Sequence[tuple[str, bytes]]
     added: Sequence[str]
+    paths: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ def graft(read: ReadTree, root: str, files: Mapping[str, bytes | None]) -> Graft
     """
     work = _Work(read)
     tree = _graft(work, root, _checked(files), b"")
-    return Grafted(tree or _store(work, "tree", b""), tuple(work.objects), tuple(work.added))
+    return Grafted(tree or _store(work, "tree", b""), tuple(work.objects), tuple(work.added), tuple(files))
 
 
 def object_id(kind: str, content: bytes) -> str:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from reconciler.gitrepo.branch_of_path import NO_COMMIT, race
 from reconciler.gitrepo.command import Result, run
 from reconciler.gitrepo.complaints import network_error, sounds_like_a_race, sounds_like_policy, write_error
 from reconciler.gitrepo.errors import GitWriteError, PushRefusedError, RaceLostError
+from reconciler.gitrepo.graft import Grafted
 from reconciler.gitrepo.location import mirror_name, redacted
 from reconciler.gitrepo.locks import file_lock
 from reconciler.gitrepo.objects import Objects
@@ -96,11 +98,17 @@ class MirrorBranches:
         self, branch: str, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime
     ) -> str:
         """One commit on top of `expect`, pushed; see `Repository.commit`."""
+        tree = partial(grafted, self._objects, expect, files)
+        return self.commit_tree(branch, expect=expect, tree=tree, message=message, at=at)
+
+    def commit_tree(
+        self, branch: str, *, expect: str | None, tree: Callable[[], Grafted], message: str, at: datetime
+    ) -> str:
+        """One commit of a tree, which is asked for only if the branch is where it is expected, pushed."""
         tip = self._objects.commit(f"refs/heads/{branch}")
         if tip != expect:
             raise race(branch, expect, tip)
-        tree = grafted(self._objects, expect, files)
-        new = write_commit(self._git_dir, self._settings, tree, parent=expect, message=message, at=at)
+        new = write_commit(self._git_dir, self._settings, tree(), parent=expect, message=message, at=at)
         self._push(branch, expect, new)
         # Our own reading has to show it before the next fetch; should this fail, that fetch mends it.
         run([f"--git-dir={self._git_dir}", "update-ref", f"refs/heads/{branch}", new, expect or NO_COMMIT])

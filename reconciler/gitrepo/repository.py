@@ -29,6 +29,7 @@ from reconciler.gitrepo.location import is_url, redacted
 from reconciler.gitrepo.locks import file_lock
 from reconciler.gitrepo.mirror import MirrorBranches, ensure_mirror
 from reconciler.gitrepo.objects import Objects
+from reconciler.gitrepo.reversal import Reversal, reverse
 from reconciler.gitrepo.tree import CommitTree
 from reconciler.settings import GitSettings
 
@@ -190,6 +191,35 @@ class Repository:
         """
         _check_branch(branch)
         return self._branches.commit(branch, expect=expect, files=files, message=message, at=at)
+
+    def reversal(self, commit: str, *, onto: str) -> Reversal:
+        """The reverse of one commit on top of another, as `git revert` would make it; nothing is written.
+
+        Of a merge, what it brought to its first parent.
+
+        Args:
+            commit: What to undo, by full id.
+            onto: What to undo it on, by full id.
+
+        Raises:
+            GitTooOldError: This git can't merge without a work tree.
+            CorruptRepositoryError: One of the commits, or the parent of the one to undo, is not here.
+            GitWriteError: There is no room for temporary files.
+        """
+        return reverse(self._objects, self.git_dir, commit, onto=onto)
+
+    def revert(self, branch: str, reversal: Reversal, *, message: str, at: datetime) -> str:
+        """Commit a reversal on a branch that is still at what it was made for; everything else as `commit`.
+
+        Raises:
+            ValueError: It has conflicts.
+            RaceLostError, PushRefusedError, DirtyWorkTreeError, ...: As for `commit`.
+        """
+        _check_branch(branch)
+        if reversal.merged is None:
+            raise ValueError(f"{reversal.commit} can't be undone on {reversal.onto} without conflicts")
+        made = reversal.merged
+        return self._branches.commit_tree(branch, expect=reversal.onto, tree=lambda: made, message=message, at=at)
 
     def require_movable(self, branch: str) -> None:
         """Find out, before anything is done, whether somebody's work tree keeps a branch from being moved.

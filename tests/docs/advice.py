@@ -368,6 +368,7 @@ GIT: Group = {
     "git-corrupt": "Run `git fsck`; delete the mirror below the cache if it is one, it is made anew.",
     "git-unsupported": "Use a SHA-1 repository; for another user's, add it to Git's `safe.directory`.",
     "git-not-found": "Install Git 2.36 or newer.",
+    "git-too-old": "Install Git 2.38 or newer where `Mesh.onReject` is `revert`.",
 }
 
 RECORD: Group = {
