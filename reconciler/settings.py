@@ -91,6 +91,33 @@ class AdminSettings:
     workers: int = 8
 
 
+DEFAULT_IDENTITY = "spiffe://*/ns/{namespace}/proxy/{name}"
+"""The subject alternative name of a proxy's certificate, unless something else is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdsSettings:
+    """Where the daemon serves ADS, and with which certificates. Files are read again when they are replaced.
+
+    Attributes:
+        address: `host:port`; port 0 picks one.
+        certificate: PEM file of the server's certificate, with its chain; without one it speaks plaintext.
+        key: PEM file of its private key.
+        client_ca: PEM file of the authorities that proxies' certificates are checked against; with it every proxy needs one,
+            and may only claim to be whom it names.
+        identities: Forms of the subject alternative names that name a proxy, with `{namespace}` and `{name}`; `*` stands for any
+            part without a slash. One without `{name}` speaks for all proxies of a namespace.
+        plaintext: Speak plaintext with other hosts too.
+    """
+
+    address: str = "127.0.0.1:0"
+    certificate: str = ""
+    key: str = ""
+    client_ca: str = ""
+    identities: tuple[str, ...] = (DEFAULT_IDENTITY,)
+    plaintext: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One run of the product.

@@ -1,0 +1,215 @@
+"""One proxy on the plane: what it is to have, its streams, and what they say. Guarded by one lock of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.clock import Clock
+from reconciler.model.key import Key
+from reconciler.model.resource import Resource, ResourceId, ResourceType
+from reconciler.xds.sets import TYPES, Shelf
+from reconciler.xds.state import Announcement, NodeState
+from reconciler.xds.stream import Stream, Variant
+from reconciler.xds.want import Want
+
+
+class Node:
+    """One proxy. Safe for several threads.
+
+    Attributes:
+        announcement: What the newest stream said about itself.
+    """
+
+    def __init__(self, key: Key, shelf: Shelf, clock: Clock) -> None:
+        self.key = key
+        self.announcement: Announcement | None = None
+        self.lost_at = clock.monotonic()
+        self._shelf = shelf
+        self._clock = clock
+        self._changed = threading.Condition(threading.RLock())
+        self._want = Want(shelf)
+        self._streams: list[Stream] = []
+        self._since: datetime | None = None
+        self._last: Stream | None = None
+        self._texts: dict[ResourceType, frozenset[str]] = {}
+        self._resources = self._bytes = self._opened = 0
+
+    def publish(self, resources: Iterable[Resource], gone: Iterable[ResourceId], commit: str) -> None:
+        """From now on it is to have exactly these."""
+        with self._changed:
+            self._want.publish(resources, commit)
+            self._texts, self._resources, self._bytes = {}, 0, 0
+            orphans = [id_ for id_ in gone if id_.name not in self._want[id_.type].names]
+            for stream in self._streams:
+                for id_ in orphans:
+                    stream.demand(id_.type, frozenset({id_.name}))
+            self._wake()
+
+    def withdraw(self) -> None:
+        """Nothing is sent to it any more."""
+        with self._changed:
+            self._want.withdraw()
+            self._wake()
+
+    def hold(self, id_: ResourceId, words: str) -> bool:
+        """Take a resource as refused, and send what it had before, or that there is none; whether that was so."""
+        with self._changed:
+            held = self._want.hold(id_, words, self._clock.now())
+            if held:
+                for stream in self._streams:
+                    stream.demand(id_.type, frozenset({id_.name}))
+                self._wake()
+            return held
+
+    def release(self, ids: Iterable[ResourceId]) -> None:
+        """These were taken after all: the proxy has them."""
+        with self._changed:
+            known = frozenset(id_ for id_ in ids if id_ in self._want.held)
+            self._want.release(known)
+            for stream in self._streams:
+                for type_ in {id_.type for id_ in known}:
+                    stream.settle(type_, frozenset(id_.name for id_ in known if id_.type is type_))
+            self._wake()
+
+    def retry(self, types: frozenset[ResourceType]) -> None:
+        """Send what is held of these types once more."""
+        with self._changed:
+            if any(id_.type in types for id_ in self._want.held):
+                self._want.retry(types)
+                self._wake()
+
+    def open(
+        self, variant: Variant, *, only: ResourceType | None, wake: Callable[[], None], said: Announcement, client: str, peer: str
+    ) -> Stream:  # fmt: skip
+        """A stream of this proxy begins."""
+        with self._changed:
+            stream = Stream(
+                self._want, self._shelf, variant=variant, only=only, wake=wake, peer=peer, client=client, opened=self._clock.now(),
+            )  # fmt: skip
+            self._streams.append(stream)
+            self._last, self._since, self.announcement = stream, stream.opened, said
+            self._opened += 1
+            self._changed.notify_all()
+            return stream
+
+    def close(self, stream: Stream) -> None:
+        """A stream has ended."""
+        with self._changed:
+            self._streams.remove(stream)
+            if not self._streams:
+                self._since, self.lost_at = self._clock.now(), self._clock.monotonic()
+            self._changed.notify_all()
+
+    def receive(self, stream: Stream, request: Any) -> None:
+        """A request came.
+
+        Raises:
+            RequestError: No client of the protocol sends it.
+        """
+        with self._changed:
+            first = not stream.subscriptions()
+            answer = stream.receive(request)
+            if first and len(self._streams) == 1 and _has_nothing(request):
+                self._want.forget_accepted()
+            if answer is not None:
+                if answer.refusal is not None:
+                    self._refused(stream, answer.type, answer.refusal.entries, answer.refusal.words)
+                if stream.at_rest(answer.type):
+                    self._want.accept(answer.type)
+                self._changed.notify_all()
+            stream.wake()
+
+    def next(self, stream: Stream) -> bytes | None:
+        """The next response for a stream, or None. The caller writes it, and says when that is done."""
+        with self._changed:
+            found = stream.next()
+            stream.writing = None if found is None else self._clock.monotonic()
+            if found is None:
+                self._changed.notify_all()
+                return None
+            type_, turn, data = found
+            self._texts[type_] = self._texts.get(type_, frozenset()) | {self._want[type_].version}
+            self._resources += len(turn.put) + len(turn.also)
+            self._bytes += len(data)
+            return data
+
+    def state(self) -> NodeState:
+        """What is known of it."""
+        with self._changed:
+            return self._state()
+
+    def wait(self, timeout: float) -> NodeState:
+        """What is known of it as soon as it is settled, or when the time is over."""
+        with self._changed:
+            self._changed.wait_for(self._settled, timeout)
+            return self._state()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a stream is open."""
+        return bool(self._streams)
+
+    def _settled(self) -> bool:
+        return bool(self._streams) and all(stream.settled for stream in self._streams)
+
+    def _refused(self, stream: Stream, type_: ResourceType, entries: Iterable[Any], words: str) -> None:
+        held = [
+            entry.resource.id.name
+            for entry in entries
+            if self._want.wants(entry.resource) and self._want.hold(entry.resource.id, words, self._clock.now())
+        ]
+        if held:
+            stream.settle(type_, frozenset(held))
+            self._wake()
+
+    def _wake(self) -> None:
+        for stream in self._streams:
+            stream.wake()
+        self._changed.notify_all()
+
+    def _state(self) -> NodeState:
+        last, now = self._last, self._clock.monotonic()
+        began = [stream.writing for stream in self._streams if stream.writing is not None]
+        acked: dict[ResourceType, str] = {}
+        for stream in self._streams or ([last] if last else []):
+            acked |= stream.acked
+        return NodeState(
+            connected=bool(self._streams),
+            since=self._since,
+            peer=last.peer if last else "",
+            client=last.client if last else "",
+            variant=str(last.variant) if last else "",
+            published=self._want.published,
+            commit=self._want.commit,
+            settled=self._settled(),
+            blocked=max((now - at for at in began), default=0.0),
+            texts=MappingProxyType(dict(self._texts)),
+            acked=MappingProxyType({type_: acked[type_] for type_ in TYPES if type_ in acked}),
+            waiting=frozenset().union(*(stream.waiting for stream in self._streams)),
+            held=MappingProxyType(dict(self._want.held)),
+            resources_sent=self._resources,
+            bytes_sent=self._bytes,
+            streams=self._opened,
+        )
+
+    def has(self) -> dict[ResourceId, Resource]:
+        """What it has by its own word: of what it asks for, what it has answered."""
+        with self._changed:
+            found = (
+                entry.resource
+                for stream in self._streams
+                for subscription in stream.subscriptions()
+                for entry in subscription.has()
+            )
+            return {item.id: item for item in sorted(found, key=lambda item: item.id)}
+
+
+def _has_nothing(request: Any) -> bool:
+    """Whether the first request of a stream is of a client that has just started."""
+    return not (
+        request.initial_resource_versions if hasattr(request, "initial_resource_versions") else request.version_info
+    )

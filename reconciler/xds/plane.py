@@ -1,0 +1,142 @@
+"""Where what is wanted meets who is connected: all proxies, what each is to have, and what each has said.
+
+Passes publish from their threads, streams are served from another. Nothing here waits for a peer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from reconciler.clock import Clock, SystemClock
+from reconciler.model.key import Key
+from reconciler.model.resource import Resource, ResourceId, ResourceType
+from reconciler.xds.node import Node
+from reconciler.xds.sets import Shelf
+from reconciler.xds.state import Announcement, NodeState
+from reconciler.xds.stream import Stream, Variant
+
+REMEMBERED = 300.0
+"""Seconds for which a proxy that announced itself stays in the fleet after its last stream."""
+
+MOST_NODES = 20_000
+"""Proxies that may be connected or remembered."""
+
+
+class CrowdedError(Exception):
+    """There are more proxies than this daemon keeps account of."""
+
+
+class Plane:
+    """All proxies on ADS. Safe for several threads.
+
+    Args:
+        clock: For what is shown, and for how long a proxy is remembered.
+        on_change: Called with a proxy that has connected or gone, on the thread of the streams; must not wait.
+    """
+
+    def __init__(self, *, clock: Clock | None = None, on_change: Callable[[Key], None] = lambda _key: None) -> None:
+        self._clock = clock or SystemClock()
+        self._on_change = on_change
+        self._shelf = Shelf()
+        self._lock = threading.Lock()
+        self._nodes: dict[Key, Node] = {}
+        self.started = self._clock.monotonic()
+
+    def publish(
+        self, proxy: Key, resources: Iterable[Resource], *, gone: Iterable[ResourceId] = (), commit: str = ""
+    ) -> None:
+        """From now on a proxy is to have exactly these. Its streams are sent what differs; nobody is waited for.
+
+        Args:
+            proxy: Connected or not.
+            resources: RUNTIME keys are left out.
+            gone: What it may have without having said so; it is told that these are gone, if they are not among `resources`.
+            commit: The policy commit, told along with what is sent anyway.
+        """
+        self._node(proxy).publish(resources, gone, commit)
+
+    def withdraw(self, proxy: Key) -> None:
+        """Nothing is sent to a proxy any more; it keeps what it has."""
+        self._node(proxy).withdraw()
+
+    def hold(self, proxy: Key, id_: ResourceId, words: str) -> bool:
+        """Take the present version of a resource as refused although the proxy has not said so; whether it was not held yet."""
+        return self._node(proxy).hold(id_, words)
+
+    def release(self, proxy: Key, ids: Iterable[ResourceId]) -> None:
+        """What was taken as refused is in force."""
+        self._node(proxy).release(ids)
+
+    def retry(self, proxy: Key, types: frozenset[ResourceType]) -> None:
+        """Send what a proxy refused of these types once more."""
+        self._node(proxy).retry(types)
+
+    def state(self, proxy: Key) -> NodeState:
+        """What is known of a proxy; of one that is not known, that it is not connected."""
+        with self._lock:
+            node = self._nodes.get(proxy)
+        return node.state() if node else NodeState()
+
+    def states(self) -> Mapping[Key, NodeState]:
+        """What is known of every proxy, by key."""
+        with self._lock:
+            nodes = sorted(self._nodes.items())
+        return {key: node.state() for key, node in nodes}
+
+    def has(self, proxy: Key) -> Mapping[ResourceId, Resource]:
+        """What a proxy has by its own word, sorted: of what it asks for, what it has answered."""
+        return self._node(proxy).has()
+
+    def wait(self, proxy: Key, *, timeout: float) -> NodeState:
+        """What is known of a proxy as soon as it has answered everything, or when so many seconds are over."""
+        return self._node(proxy).wait(timeout)
+
+    def joined(self) -> tuple[Announcement, ...]:
+        """Every proxy that is connected, or was not long ago, as it announced itself; by key."""
+        now = self._clock.monotonic()
+        with self._lock:
+            stale = [key for key, node in self._nodes.items() if not node.connected and now - node.lost_at > REMEMBERED]
+            for key in stale:
+                if self._nodes[key].announcement is not None:
+                    del self._nodes[key]
+            nodes = sorted(self._nodes.items())
+        return tuple(
+            replace(node.announcement, connected=node.connected) for _, node in nodes if node.announcement is not None
+        )
+
+    def open(
+        self,
+        said: Announcement,
+        *,
+        variant: Variant,
+        only: ResourceType | None,
+        wake: Callable[[], None],
+        client: str,
+        peer: str,
+    ) -> tuple[Node, Stream]:
+        """A stream of a proxy begins.
+
+        Raises:
+            CrowdedError: There are too many proxies.
+        """
+        with self._lock:
+            crowded = said.key not in self._nodes and len(self._nodes) >= MOST_NODES
+        if crowded:
+            raise CrowdedError(f"there are {MOST_NODES:,} proxies already")
+        node = self._node(said.key)
+        stream = node.open(variant, only=only, wake=wake, said=said, client=client, peer=peer)
+        self._on_change(said.key)
+        return node, stream
+
+    def close(self, node: Node, stream: Stream) -> None:
+        """A stream has ended."""
+        node.close(stream)
+        self._on_change(node.key)
+
+    def _node(self, key: Key) -> Node:
+        with self._lock:
+            if key not in self._nodes:
+                self._nodes[key] = Node(key, self._shelf, self._clock)
+            return self._nodes[key]

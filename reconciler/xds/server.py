@@ -1,0 +1,214 @@
+"""The server: gRPC streams on an event loop in a thread of its own, each with one task that reads and one that writes.
+
+Knows bytes, peers and time limits; what is said on a stream is `stream`'s business. A peer's fault ends its stream with a status
+that says what it was; nothing that a peer does, or fails to do, holds up another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from reconciler.errors import BugError, PermanentError
+from reconciler.model.resource import ResourceType
+from reconciler.settings import AdsSettings
+from reconciler.xds.credentials import server_credentials
+from reconciler.xds.identity import Identities, IdentityError, announcement, client_of, place_of
+from reconciler.xds.plane import CrowdedError, Plane
+from reconciler.xds.stream import Stream, Variant, parse
+from reconciler.xds.subscription import RequestError
+
+FIRST_REQUEST = 15.0
+"""Seconds in which a peer that opened a stream has to say who it is."""
+
+DRAIN = 2.0
+"""Seconds that streams have to end when the server stops."""
+
+_LARGEST_REQUEST = 16 * 1024 * 1024
+_DISCOVERY = "envoy.service"
+_SERVICES: tuple[tuple[str, str, ResourceType | None], ...] = (
+    (f"{_DISCOVERY}.discovery.v3.AggregatedDiscoveryService", "AggregatedResources", None),
+    (f"{_DISCOVERY}.cluster.v3.ClusterDiscoveryService", "Clusters", ResourceType.CLUSTER),
+    (f"{_DISCOVERY}.endpoint.v3.EndpointDiscoveryService", "Endpoints", ResourceType.ENDPOINTS),
+    (f"{_DISCOVERY}.listener.v3.ListenerDiscoveryService", "Listeners", ResourceType.LISTENER),
+    (f"{_DISCOVERY}.route.v3.RouteDiscoveryService", "Routes", ResourceType.ROUTE),
+    (f"{_DISCOVERY}.secret.v3.SecretDiscoveryService", "Secrets", ResourceType.SECRET),
+)
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),  # two servers on one port would share it silently
+    ("grpc.max_receive_message_length", _LARGEST_REQUEST),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+)
+
+
+class AdsError(PermanentError):
+    """The server can't listen where it should."""
+
+    default_code = "ads"
+
+
+class AdsServer:
+    """Serves a plane.
+
+    Args:
+        plane: What is served.
+        settings: Where, and with which certificates.
+
+    Raises:
+        UsageError: The settings contradict each other, or would serve strangers without being told to.
+    """
+
+    def __init__(self, plane: Plane, settings: AdsSettings) -> None:
+        self._plane = plane
+        self._settings = settings
+        self._credentials = server_credentials(settings)
+        self._identities = Identities(settings.identities) if settings.client_ca else None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="ads", daemon=True)
+        self._server: Any = None
+        self._streams: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def start(self) -> str:
+        """Listen; returns `host:port` with the port that was bound.
+
+        Raises:
+            AdsError: It can't.
+        """
+        self._thread.start()
+        try:
+            return asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        except AdsError:
+            self._end()
+            raise
+
+    def stop(self) -> None:
+        """End all streams, so that proxies go to another replica or wait for the next daemon, and stop."""
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
+            self._end()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self) -> str:
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server.add_generic_rpc_handlers(
+            tuple(self._handlers(service, noun, only) for service, noun, only in _SERVICES)
+        )
+        address = self._settings.address
+        try:
+            if self._credentials is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, self._credentials)
+        except RuntimeError as error:
+            raise AdsError(f"can't listen on {address} for ADS", hint="choose another address with --ads") from error
+        if port == 0:
+            raise AdsError(f"can't listen on {address} for ADS", hint="choose another address with --ads")
+        await self._server.start()
+        return f"{address.rpartition(':')[0]}:{port}"
+
+    async def _stop(self) -> None:
+        self._stopping = True
+        for task in self._streams:
+            task.cancel()
+        if self._server is not None:
+            await self._server.stop(DRAIN)
+
+    def _handlers(self, service: str, noun: str, only: ResourceType | None) -> Any:
+        methods = {
+            f"Delta{noun}": self._behaviour(Variant.DELTA, only),
+            f"Stream{noun}": self._behaviour(Variant.SOTW, only),
+        }
+        handlers = {name: grpc.stream_stream_rpc_method_handler(behaviour) for name, behaviour in methods.items()}
+        return grpc.method_handlers_generic_handler(service, handlers)
+
+    def _behaviour(
+        self, variant: Variant, only: ResourceType | None
+    ) -> Callable[[AsyncIterator[bytes], Any], Awaitable[None]]:
+        async def serve(_requests: AsyncIterator[bytes], context: Any) -> None:
+            await self._serve(context, variant, only)
+
+        return serve
+
+    async def _serve(self, context: Any, variant: Variant, only: ResourceType | None) -> None:
+        try:
+            await self._converse(context, variant, only)
+        except RequestError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        except IdentityError as error:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+        except CrowdedError as error:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the first request did not come")
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
+
+    async def _converse(self, context: Any, variant: Variant, only: ResourceType | None) -> None:
+        async with asyncio.timeout(FIRST_REQUEST):
+            data = await context.read()
+        if data is grpc.aio.EOF:
+            return
+        request = parse(variant, data)
+        peer = context.peer()
+        said = announcement(request.node, peer=peer)
+        if self._identities is not None:
+            self._identities.check(said.key, _names(context))
+        changed = asyncio.Event()
+        wake = _waker(self._loop, changed)
+        node, stream = self._plane.open(
+            said, variant=variant, only=only, wake=wake, client=client_of(request.node), peer=place_of(peer)
+        )
+        task = asyncio.current_task()
+        if task is None:
+            raise BugError("a stream is served outside of a task")
+        self._streams.add(task)
+        writer = asyncio.ensure_future(_write(context, node, stream, changed))
+        try:
+            while data is not grpc.aio.EOF:
+                node.receive(stream, parse(variant, data))
+                data = await context.read()
+        finally:
+            self._streams.discard(task)
+            writer.cancel()
+            self._plane.close(node, stream)
+
+
+async def _write(context: Any, node: Any, stream: Stream, changed: asyncio.Event) -> None:
+    """Send what there is to send, one response at a time: while the peer does not read, nothing else is worked out."""
+    while True:
+        await changed.wait()
+        changed.clear()
+        while (data := node.next(stream)) is not None:
+            await context.write(data)
+
+
+def _waker(loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> Callable[[], None]:
+    ours = threading.get_ident()
+
+    def wake() -> None:
+        if threading.get_ident() == ours:
+            changed.set()
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(changed.set)
+
+    return wake
+
+
+def _names(context: Any) -> list[str]:
+    found = context.auth_context().get("x509_subject_alternative_name", ())
+    return [name.decode("utf-8", "replace") for name in found]

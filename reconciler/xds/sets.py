@@ -1,0 +1,143 @@
+"""What a proxy is to have of one type, as a value that is shared: by all proxies that have the same, and all their streams.
+
+Sets of equal versions are one object, and so are the differences between two of them: a fleet of a thousand proxies with one
+view costs what one costs. Nothing here is ever changed after it was made.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+
+from reconciler.model.protos import decode
+from reconciler.model.resource import Resource, ResourceType, set_version
+from reconciler.xds.wire import delta_entry, sotw_entry
+
+TYPES = tuple(type_ for type_ in ResourceType if type_ is not ResourceType.RUNTIME)
+"""What is sent, in the order in which it is sent: what is referred to first (make before break)."""
+
+
+class Entry:
+    """One resource, and its bytes in responses. Encoded when it is first sent."""
+
+    __slots__ = ("__dict__", "__weakref__", "resource")
+
+    def __init__(self, resource: Resource) -> None:
+        self.resource = resource
+
+    @cached_property
+    def delta(self) -> bytes:
+        """As `wire.delta_entry`."""
+        return delta_entry(self.resource)
+
+    @cached_property
+    def sotw(self) -> bytes:
+        """As `wire.sotw_entry`."""
+        return sotw_entry(self.resource)
+
+    @cached_property
+    def endpoints(self) -> str:
+        """The name of the load assignment that this cluster waits for before it serves, or "".
+
+        A changed EDS cluster warms until its endpoints are sent once more, changed or not.
+        """
+        if self.resource.id.type is not ResourceType.CLUSTER:
+            return ""
+        cluster = decode(self.resource)
+        assert isinstance(cluster, Cluster)  # noqa: S101 -- by its type
+        if cluster.type != Cluster.EDS:
+            return ""
+        return str(cluster.eds_cluster_config.service_name or cluster.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What turns one set into another: names that are new or changed, and names that are gone."""
+
+    put: frozenset[str]
+    gone: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class TypeSet:
+    """Everything that one proxy is to have of one type.
+
+    Attributes:
+        version: `model.resource.set_version` of it: what Envoy shows as the version of a set.
+        entries: By name, sorted.
+    """
+
+    type: ResourceType
+    version: str
+    entries: Mapping[str, Entry] = field(repr=False)
+    names: frozenset[str] = field(repr=False)
+
+
+class Names:
+    """Names that a stream asks for, as an object that can be referred to weakly."""
+
+    __slots__ = ("__weakref__", "all")
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.all = names
+
+
+class Shelf:
+    """Makes sets, each once. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: WeakValueDictionary[str, Entry] = WeakValueDictionary()
+        self._sets: WeakValueDictionary[tuple[ResourceType, str], TypeSet] = WeakValueDictionary()
+        self._names: WeakValueDictionary[frozenset[str], Names] = WeakValueDictionary()
+        self._differences: WeakKeyDictionary[TypeSet, WeakKeyDictionary[TypeSet, Difference]] = WeakKeyDictionary()
+        self.nothing: Mapping[ResourceType, TypeSet] = MappingProxyType({type_: self.of(type_, ()) for type_ in TYPES})
+
+    def of(self, type_: ResourceType, resources: Iterable[Resource]) -> TypeSet:
+        """The set of these resources, which are all of this type."""
+        found = sorted(resources, key=lambda item: item.id)
+        version = set_version(found)
+        with self._lock:
+            known = self._sets.get((type_, version))
+            if known is None:
+                entries = {item.id.name: self._entry(item) for item in found}
+                known = TypeSet(type_, version, MappingProxyType(entries), frozenset(entries))
+                self._sets[type_, version] = known
+            return known
+
+    def sets(self, resources: Iterable[Resource]) -> dict[ResourceType, TypeSet]:
+        """One set for each type that is sent; other types (RUNTIME keys) are not sent and left out."""
+        found: dict[ResourceType, list[Resource]] = {type_: [] for type_ in TYPES}
+        for item in resources:
+            if item.id.type in found:
+                found[item.id.type].append(item)
+        return {type_: self.of(type_, items) for type_, items in found.items()}
+
+    def difference(self, before: TypeSet, after: TypeSet) -> Difference:
+        """What turns one into the other."""
+        with self._lock:
+            known = self._differences.setdefault(before, WeakKeyDictionary())
+            if after not in known:
+                put = (name for name, entry in after.entries.items() if before.entries.get(name) is not entry)
+                known[after] = Difference(frozenset(put), before.names - after.names)
+            return known[after]
+
+    def names(self, names: frozenset[str]) -> Names:
+        """These names, as an object that equal ones share: streams of equal proxies ask for the same."""
+        with self._lock:
+            known = self._names.get(names)
+            if known is None:
+                known = self._names[names] = Names(names)
+            return known
+
+    def _entry(self, resource: Resource) -> Entry:
+        known = self._entries.get(resource.version)
+        if known is None:
+            known = self._entries[resource.version] = Entry(resource)
+        return known

@@ -1,0 +1,107 @@
+"""What one proxy is to have: what was published for it, less what it refuses. Knows no streams; not for two threads at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from reconciler.model.resource import Resource, ResourceId, ResourceType
+from reconciler.xds.sets import Entry, Shelf, TypeSet
+from reconciler.xds.state import Hold
+
+
+class Want:
+    """What one proxy is to have.
+
+    Attributes:
+        published: Whether there is anything yet; until then nothing is sent, not even that there is nothing.
+        held: Resources whose present version it refused.
+        commit: Of what was published last.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._sets: Mapping[ResourceType, TypeSet] = shelf.nothing
+        self._effective: Mapping[ResourceType, TypeSet] = shelf.nothing
+        self._accepted: dict[ResourceType, TypeSet] = dict(shelf.nothing)
+        self.published = False
+        self.held: dict[ResourceId, Hold] = {}
+        self.commit = ""
+
+    def __getitem__(self, type_: ResourceType) -> TypeSet:
+        """What is to be sent of this type: with what was last accepted in place of what is held."""
+        return self._effective[type_]
+
+    def publish(self, resources: Iterable[Resource], commit: str) -> None:
+        """From now on it is to have exactly these. What is held is tried again if it is another version."""
+        self._sets = MappingProxyType(self._shelf.sets(resources))
+        self.published, self.commit = True, commit
+        self.held = {id_: hold for id_, hold in self.held.items() if self._version(id_) == hold.version}
+        self._arrange()
+
+    def withdraw(self) -> None:
+        """Nothing is published for it any more."""
+        self._sets = self._effective = self._shelf.nothing
+        self.published, self.held, self.commit = False, {}, ""
+
+    def accept(self, type_: ResourceType) -> None:
+        """The proxy has all of this type now: what is refused later is held at this."""
+        self._accepted[type_] = self._effective[type_]
+
+    def forget_accepted(self) -> None:
+        """The proxy starts afresh: it has nothing, and what it refused may suit it now."""
+        self._accepted = dict(self._shelf.nothing)
+        self.retry(frozenset(ResourceType))
+
+    def wants(self, resource: Resource) -> bool:
+        """Whether this very version is to be had."""
+        return self._version(resource.id) == resource.version
+
+    def hold(self, id_: ResourceId, words: str, at: datetime) -> bool:
+        """Take the present version of a resource as refused.
+
+        Returns:
+            Whether it is held now. What the proxy has accepted before in this very version is not: then the complaint is about
+            something else.
+        """
+        version = self._version(id_)
+        kept = self._accepted[id_.type].entries.get(id_.name)
+        if not version or (kept is not None and kept.resource.version == version):
+            return False
+        self.held[id_] = Hold(version=version, words=words, at=at, kept=kept.resource if kept else None)
+        self._arrange()
+        return True
+
+    def release(self, ids: Iterable[ResourceId]) -> None:
+        """These are not refused after all, or are to be tried again."""
+        known = [id_ for id_ in ids if id_ in self.held]
+        for id_ in known:
+            del self.held[id_]
+        if known:
+            self._arrange()
+
+    def retry(self, types: frozenset[ResourceType]) -> None:
+        """Try again what is held of these types."""
+        self.release([id_ for id_ in self.held if id_.type in types])
+
+    def _version(self, id_: ResourceId) -> str:
+        entry = self._sets[id_.type].entries.get(id_.name) if id_.type in self._sets else None
+        return entry.resource.version if entry else ""
+
+    def _arrange(self) -> None:
+        effective = dict(self._sets)
+        for type_ in {id_.type for id_ in self.held}:
+            kept = dict(self._sets[type_].entries)
+            for id_ in self.held:
+                if id_.type is type_:
+                    kept.pop(id_.name, None)
+            resources = [entry.resource for entry in kept.values()]
+            resources += [hold.kept for id_, hold in self.held.items() if id_.type is type_ and hold.kept is not None]
+            effective[type_] = self._shelf.of(type_, resources)
+        self._effective = MappingProxyType(effective)
+
+
+def endpoints_of(entries: Iterable[Entry]) -> frozenset[str]:
+    """The load assignments that these clusters wait for."""
+    return frozenset(entry.endpoints for entry in entries if entry.endpoints)

@@ -1,0 +1,1 @@
+"""The ADS server: the protocol, the plane, and real Envoys on it."""

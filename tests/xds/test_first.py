@@ -1,0 +1,17 @@
+"""The plane, without a stream: what it keeps of what is published."""
+
+from __future__ import annotations
+
+from reconciler.model import protos
+from reconciler.model.key import Key
+from reconciler.model.resource import ResourceType
+from reconciler.xds import Plane
+
+
+def test_a_proxy_that_never_connected_is_published_for_and_not_settled() -> None:
+    """Publishing waits for nobody: a proxy that comes later is served what was published last."""
+    plane, key = Plane(), Key("default", "a")
+    cluster = protos.resource(ResourceType.CLUSTER, protos.from_dict(ResourceType.CLUSTER, {"name": "a"}))
+    plane.publish(key, [cluster], commit="c1")
+    state = plane.wait(key, timeout=0)
+    assert (state.published, state.commit, state.connected, state.settled) == (True, "c1", False, False)
