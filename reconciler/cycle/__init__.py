@@ -10,5 +10,6 @@ from reconciler.cycle.fleet import Fleet
 from reconciler.cycle.passes import Reconciler
 from reconciler.cycle.preview import preview
 from reconciler.cycle.report import Report, Stage, silent
+from reconciler.cycle.targets import NEEDS_DAEMON
 
-__all__ = ["Ask", "Compiler", "Desired", "Fleet", "Reconciler", "Report", "Stage", "preview", "silent"]
+__all__ = ["NEEDS_DAEMON", "Ask", "Compiler", "Desired", "Fleet", "Reconciler", "Report", "Stage", "preview", "silent"]

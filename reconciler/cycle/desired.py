@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from reconciler.compile import MeshCompiler, Prototypes
+from reconciler.compile import Compiled, MeshCompiler, Prototypes
+from reconciler.cycle.joining import Joined, join, left_out, same
 from reconciler.cycle.report import Stage, Stopwatch
 from reconciler.errors import Diagnostic, PolicyError, Severity
 from reconciler.model.key import Key
-from reconciler.model.mesh import Mesh
+from reconciler.model.mesh import Mesh, Policy
+from reconciler.model.proxy import Proxy
 from reconciler.model.resource import View
 from reconciler.model.tree import Tree
-from reconciler.policy import DocumentCache, load, locate, uncollected
+from reconciler.policy import DocumentCache, Loaded, load, locate, uncollected
+from reconciler.xds import Announcement
 
 _REMEMBERED = 16
 
@@ -23,7 +26,9 @@ class Desired:
     """What one commit asks for.
 
     Attributes:
+        mesh: With the proxies that announced themselves.
         notes: By proxy, what the policies ask for and its way to push can't do.
+        announced: Members that no document declares.
     """
 
     commit: str
@@ -32,6 +37,12 @@ class Desired:
     views: Mapping[Key, View]
     warnings: tuple[Diagnostic, ...]
     notes: Mapping[Key, tuple[Diagnostic, ...]]
+    announced: frozenset[Key] = frozenset()
+
+    @property
+    def declared(self) -> frozenset[Key]:
+        """Members that a document declares."""
+        return frozenset(self.views) - self.announced
 
 
 class Compiler:
@@ -41,6 +52,15 @@ class Compiler:
         self._documents = DocumentCache()
         self._meshes = _Meshes()
         self._done: OrderedDict[str, Desired | PolicyError] = OrderedDict()
+        self._announced: dict[Key, Announcement] = {}
+        self._everybody: tuple[Policy[Proxy], ...] = ()
+
+    def join(self, announced: Iterable[Announcement]) -> None:
+        """From now on commits are compiled for these proxies too, as far as the commit does not declare them itself."""
+        found = same(self._announced, announced)
+        if found is not None:
+            self._announced = found
+            self._done.clear()
 
     def desired(self, tree: Tree, watch: Stopwatch) -> Desired:
         """What this tree asks for.
@@ -70,20 +90,43 @@ class Compiler:
             if loaded.mesh is None:
                 raise PolicyError(diagnostics=loaded.diagnostics)
         with watch.stage(Stage.COMPILE), uncollected(0):
-            compiled = self._meshes.of(loaded.templates).compile(loaded.mesh, loaded.services)
-            found = (*loaded.diagnostics, *locate(compiled.findings, tree))
-            ordered = tuple(sorted(found, key=Diagnostic.sort_key))
-            if any(item.severity is Severity.ERROR for item in ordered):
-                raise PolicyError(diagnostics=ordered)
+            joined = self._joined(loaded.mesh)
+            compiled, found = self._found(loaded, joined.mesh, tree)
+            if joined.members and _failed(found):
+                compiled, without = self._found(loaded, loaded.mesh, tree)
+                joined = Joined(mesh=loaded.mesh, strangers=() if _failed(without) else left_out(joined.members, found))
+                found = without
+            if _failed(found):
+                raise PolicyError(diagnostics=found)
             notes = {key: locate(view.unsupported, tree) for key, view in compiled.views.items() if view.unsupported}
             return Desired(
                 commit=tree.commit,
-                mesh=loaded.mesh,
+                mesh=joined.mesh,
                 templates=loaded.templates,
                 views=compiled.views,
-                warnings=ordered,
+                warnings=(*found, *joined.strangers),
                 notes=notes,
+                announced=joined.members,
             )
+
+    def _joined(self, mesh: Mesh) -> Joined:
+        """The mesh with who joined it; the same proxies are the same objects, by which the compiler knows them."""
+        joined = join(mesh, tuple(self._announced.values()))
+        if joined.members:
+            if joined.mesh.proxies == self._everybody:
+                joined = replace(joined, mesh=replace(joined.mesh, proxies=self._everybody))
+            self._everybody = joined.mesh.proxies
+        return joined
+
+    def _found(self, loaded: Loaded, mesh: Mesh, tree: Tree) -> tuple[Compiled, tuple[Diagnostic, ...]]:
+        """The compiled mesh, and all that is to be said about it, in the order in which it is printed."""
+        compiled = self._meshes.of(loaded.templates).compile(mesh, loaded.services)
+        found = (*loaded.diagnostics, *locate(compiled.findings, tree))
+        return compiled, tuple(sorted(found, key=Diagnostic.sort_key))
+
+
+def _failed(found: Iterable[Diagnostic]) -> bool:
+    return any(item.severity is Severity.ERROR for item in found)
 
 
 class _Meshes:

@@ -63,7 +63,7 @@ class Planner:
                 )
                 for proxy in proxies
             )
-            gone = left_behind(last.proxies if last else (), desired.mesh)
+            gone = left_behind(self._declared(last, watch), desired.mesh)
             plan = Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *gone))
         with watch.stage(Stage.GUARD):
             oldest = self._clock.now() - _ROLLBACK
@@ -79,6 +79,16 @@ class Planner:
     def base(self, last: Receipt | None, key: Key, watch: Stopwatch) -> View | None:
         """What the proxy should have had by the newest receipt; None if that commit can't be compiled any more."""
         return self._view(last.policy_commit, key, watch) if last else None
+
+    def _declared(self, last: Receipt | None, watch: Stopwatch) -> frozenset[Key]:
+        """The proxies of the newest receipt that documents declared; who announced itself comes and goes."""
+        if last is None:
+            return frozenset()
+        try:
+            declared = self._compiler.desired(self._repository.tree(last.policy_commit), watch).declared
+        except ReconcilerError:
+            return frozenset(last.proxies)
+        return declared & last.proxies.keys()
 
     def _bases(self, last: Receipt | None, key: Key, *, record: Record, watch: Stopwatch) -> tuple[View, ...]:
         """What Git has asked of a proxy and the proxy may have: of a push that did not get there, something of each."""

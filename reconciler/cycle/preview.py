@@ -45,7 +45,7 @@ def preview(
                 )
                 for proxy in members(desired.mesh, ask.select)
             )
-            gone = left_behind(before.views, desired.mesh)
+            gone = left_behind(before.declared, desired.mesh)
             plan = Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *gone))
         with watch.stage(Stage.GUARD):
             plan = guarded(

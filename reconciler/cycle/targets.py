@@ -15,6 +15,25 @@ from reconciler.model.proxy import DriftPolicy, Proxy
 from reconciler.model.receipt import Outcome, OutcomeKind
 from reconciler.model.resource import Resource, ResourceId, View
 from reconciler.push import Target
+from reconciler.xds import Plane
+
+NEEDS_DAEMON = "ads-needs-daemon"
+
+
+def require_streams(proxies: Iterable[Policy[Proxy]], plane: Plane | None) -> None:
+    """Refuse to push to proxies on ADS where their streams don't end.
+
+    Raises:
+        UsageError: There are some, and this process serves no ADS.
+    """
+    waiting = [str(proxy.key) for proxy in proxies if proxy.spec.push.ads is not None]
+    if waiting and plane is None:
+        more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+        raise UsageError(
+            f"{waiting[0]}{more} is pushed to by ADS, which only a daemon can do",
+            code=NEEDS_DAEMON,
+            hint="start `reconcile daemon --ads HOST:PORT` for this repository; then this command asks it for the pass",
+        )
 
 
 def members(mesh: Mesh, select: Sequence[Key]) -> list[Policy[Proxy]]:

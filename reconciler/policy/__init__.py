@@ -1,5 +1,6 @@
 """From the files of one tree to a validated `Mesh`, or to every diagnostic of what is wrong with them."""
 
+from reconciler.policy.announced import check_announced
 from reconciler.policy.cache import DocumentCache
 from reconciler.policy.codes import CODES
 from reconciler.policy.collecting import uncollected
@@ -8,4 +9,14 @@ from reconciler.policy.folder import FolderError, FolderTree
 from reconciler.policy.loaded import Loaded
 from reconciler.policy.loading import load
 
-__all__ = ["CODES", "DocumentCache", "FolderError", "FolderTree", "Loaded", "load", "locate", "uncollected"]
+__all__ = [
+    "CODES",
+    "DocumentCache",
+    "FolderError",
+    "FolderTree",
+    "Loaded",
+    "check_announced",
+    "load",
+    "locate",
+    "uncollected",
+]
