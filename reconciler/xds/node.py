@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -129,6 +129,9 @@ class Node:
             found = stream.next()
             stream.writing = None if found is None else self._clock.monotonic()
             if found is None:
+                for type_ in TYPES:
+                    if stream.at_rest(type_):  # a peer that came back may have everything, and answers nothing
+                        self._want.accept(type_)
                 self._changed.notify_all()
                 return None
             type_, turn, data = found
@@ -185,6 +188,7 @@ class Node:
             variant=str(last.variant) if last else "",
             published=self._want.published,
             commit=self._want.commit,
+            sets=MappingProxyType({type_: self._want[type_].version for type_ in TYPES}),
             settled=self._settled(),
             blocked=max((now - at for at in began), default=0.0),
             texts=MappingProxyType(dict(self._texts)),
@@ -195,6 +199,11 @@ class Node:
             bytes_sent=self._bytes,
             streams=self._opened,
         )
+
+    def published(self) -> Mapping[ResourceId, Resource]:
+        """What it is to have: what was published last."""
+        with self._changed:
+            return self._want.resources
 
     def has(self) -> dict[ResourceId, Resource]:
         """What it has by its own word: of what it asks for, what it has answered."""

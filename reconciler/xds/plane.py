@@ -89,6 +89,10 @@ class Plane:
         """What a proxy has by its own word, sorted: of what it asks for, what it has answered."""
         return self._node(proxy).has()
 
+    def published(self, proxy: Key) -> Mapping[ResourceId, Resource]:
+        """What was published last for a proxy, sorted, whether it asks for it or not; nothing if nothing was."""
+        return self._node(proxy).published()
+
     def wait(self, proxy: Key, *, timeout: float) -> NodeState:
         """What is known of a proxy as soon as it has answered everything, or when so many seconds are over."""
         return self._node(proxy).wait(timeout)

@@ -64,6 +64,7 @@ class NodeState:
         variant: `delta` or `sotw`.
         published: Whether there is anything that it is to have.
         commit: The policy commit of what was published last.
+        sets: Version of the set that it is to have now, by type: of what was published, less what is held.
         settled: Everything that was published and that it asks for was sent, and answered.
         blocked: Seconds for which a response has been waiting for the proxy to read; 0 if none is.
         texts: Version texts sent since the last publish, by type: what Envoy's stats show as `version_text`.
@@ -82,6 +83,7 @@ class NodeState:
     variant: str = ""
     published: bool = False
     commit: str = ""
+    sets: Mapping[ResourceType, str] = field(default_factory=lambda: MappingProxyType({}))
     settled: bool = False
     blocked: float = 0.0
     texts: Mapping[ResourceType, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))

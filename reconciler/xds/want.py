@@ -40,6 +40,11 @@ class Want:
         self.held = {id_: hold for id_, hold in self.held.items() if self._version(id_) == hold.version}
         self._arrange()
 
+    @property
+    def resources(self) -> Mapping[ResourceId, Resource]:
+        """What was published last, sorted."""
+        return {entry.resource.id: entry.resource for type_ in self._sets.values() for entry in type_.entries.values()}
+
     def withdraw(self) -> None:
         """Nothing is published for it any more."""
         self._sets = self._effective = self._shelf.nothing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.model import protos
 from reconciler.model.key import Key
-from reconciler.model.resource import ResourceType
+from reconciler.model.resource import ResourceType, set_version
 from reconciler.xds import Plane
 
 
@@ -15,3 +15,15 @@ def test_a_proxy_that_never_connected_is_published_for_and_not_settled() -> None
     plane.publish(key, [cluster], commit="c1")
     state = plane.wait(key, timeout=0)
     assert (state.published, state.commit, state.connected, state.settled) == (True, "c1", False, False)
+
+
+def test_what_was_published_is_told_with_the_versions_that_are_to_be_had() -> None:
+    """Whoever proves a push compares with what the plane serves, and may ask for it at any time."""
+    plane, key = Plane(), Key("default", "a")
+    assert plane.published(key) == {}
+    clusters = [
+        protos.resource(ResourceType.CLUSTER, protos.from_dict(ResourceType.CLUSTER, {"name": name})) for name in "ab"
+    ]
+    plane.publish(key, clusters)
+    assert plane.published(key) == {item.id: item for item in clusters}
+    assert plane.state(key).sets[ResourceType.CLUSTER] == set_version(clusters)
