@@ -21,10 +21,11 @@ Subscription = tuple[ResourceType, str]
 _WARMING = ("cluster_manager.warming_clusters", "listener_manager.total_listeners_warming")
 _DRAINING = ("listener_manager.total_listeners_draining", "listener_manager.total_filter_chains_draining")
 _OVERRIDES = "runtime.admin_overrides_active"
+_CONNECTED = "control_plane.connected_state"
 _LIVE, _STATE, _UPTIME = "server.live", "server.state", "server.uptime"
 _REFUSED = ("update_rejected", "update_failure")
 _TEXT = "version_text"
-_FILTER = rf"\.(version_text|update_rejected|update_failure|warming_clusters|total_\w+_(warming|draining)|{_OVERRIDES[8:]})$|^server\.(live|state|uptime)$"
+_FILTER = rf"\.(version_text|update_rejected|update_failure|warming_clusters|total_\w+_(warming|draining)|{_OVERRIDES[8:]})$|^{_CONNECTED}$|^server\.(live|state|uptime)$"
 
 STATS = f"/stats?usedonly&filter={quote(_FILTER)}"
 """What to ask Envoy for."""
@@ -127,6 +128,7 @@ class Stats:
             overrides=self._count(_OVERRIDES),
             epoch="",
             live=self._values.get(_LIVE) == "1" and self._values.get(_STATE) in _SERVING,
+            connected=self._count(_CONNECTED) > 0 if _CONNECTED in self._values else None,
         )
 
     def _count(self, name: str) -> int:

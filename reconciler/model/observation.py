@@ -57,6 +57,7 @@ class Versions:
         overrides: More than 0 if runtime values are set through the admin endpoint; Envoy says whether, not how many.
         epoch: Changes when the process restarts: counters begin again.
         live: Whether the server's state is LIVE.
+        connected: Whether it says that it is connected to its ADS server; None if it has none.
     """
 
     versions: Mapping[tuple[ResourceType, str], str]
@@ -65,6 +66,7 @@ class Versions:
     overrides: int
     epoch: str
     live: bool
+    connected: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
