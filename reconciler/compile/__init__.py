@@ -5,18 +5,40 @@ one mesh after another;
 `bootstrap` says what an Envoy is started with.
 """
 
-from reconciler.compile.bootstrap import AdminAddressError, RuntimeBootstrapError, bootstrap
+from reconciler.compile.bootstrap import (
+    AdsMismatchError,
+    AdsPlaintextError,
+    GrpcBootstrapError,
+    ObserverCertificateError,
+    RuntimeBootstrapError,
+    Start,
+    Started,
+    bootstrap,
+    started,
+)
+from reconciler.compile.bootstrap_admin import AdminAddressError
+from reconciler.compile.bootstrap_link import AdsAddressError, AdsLink, Variant
 from reconciler.compile.compiler import Compiled, compile_mesh
 from reconciler.compile.incremental import MeshCompiler
 from reconciler.compile.prototypes import Prototypes, TemplateError
 
 __all__ = [
     "AdminAddressError",
+    "AdsAddressError",
+    "AdsLink",
+    "AdsMismatchError",
+    "AdsPlaintextError",
     "Compiled",
+    "GrpcBootstrapError",
     "MeshCompiler",
+    "ObserverCertificateError",
     "Prototypes",
     "RuntimeBootstrapError",
+    "Start",
+    "Started",
     "TemplateError",
+    "Variant",
     "bootstrap",
     "compile_mesh",
+    "started",
 ]

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
 
+from reconciler.compile.bootstrap_admin import (
+    AdminAddressError,
+    AdminPlace,
+    admin_cluster,
+    admin_place,
+    fill_address,
+    fill_listener,
+)
+from reconciler.compile.bootstrap_link import AdsLink, ads_config, fill_cluster
+from reconciler.compile.bootstrap_tls import missing, secret_files, towards
 from reconciler.compile.prototypes import Prototypes
-from reconciler.compile.sources import FilesSource
+from reconciler.compile.sources import AdsSource, FilesSource, Source
+from reconciler.compile.tls import certificates as merged
 from reconciler.errors import UsageError
-from reconciler.model.hosts import is_address
+from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
-from reconciler.model.proxy import Proxy
+from reconciler.model.proxy import Certificates, Client, Proxy
 from reconciler.model.resource import ResourceType
 
-_UNIX = "unix://"
-_TCP = re.compile(r"http://(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[^:/\[\]]+)):(?P<port>\d{1,5})/?")
-_OWNER_ONLY = 0o600
-_LOOPBACK = "127.0.0.1"
-_LAST_PORT = 65535
+_FOLDER = "/var/lib/envoy"
 
 
 class RuntimeBootstrapError(UsageError):
@@ -28,33 +36,143 @@ class RuntimeBootstrapError(UsageError):
     default_code = "runtime-bootstrap"
 
 
-class AdminAddressError(UsageError):
-    """An Envoy can't bind the admin address of its Proxy document."""
+class GrpcBootstrapError(UsageError):
+    """A gRPC application is no Envoy: there is no Envoy bootstrap to render."""
 
-    default_code = "admin-address"
+    default_code = "grpc-bootstrap"
 
 
-def bootstrap(proxy: Policy[Proxy], prototypes: Prototypes) -> Bootstrap:
-    """The `envoy.config.bootstrap.v3.Bootstrap` of a proxy.
+class AdsMismatchError(UsageError):
+    """The daemon's address and the proxy's way of being pushed to don't go together. Codes: ads-missing, ads-unused."""
+
+    default_code = "ads-missing"
+
+
+class AdsPlaintextError(UsageError):
+    """The stream would cross a network in the clear, and nobody has said that this is meant."""
+
+    default_code = "ads-plaintext"
+
+
+class ObserverCertificateError(AdminAddressError):
+    """An `https` admin address without the certificates that its listener needs."""
+
+    default_code = "admin-certificates"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a bootstrap needs to know besides the Proxy document.
+
+    Attributes:
+        ads: Where the daemon is; only for a proxy that is pushed to by ADS.
+        certificates: The mesh's; what the Proxy document names comes first.
+        folder: Path on the proxy's host for the files that the bootstrap refers to, and for the socket of an admin endpoint that is
+            observed from elsewhere; `/var/lib/envoy/NAMESPACE.NAME` by default.
+        admin_bind: IP address that the listener of an `https` admin address binds, if not the one in it.
+        observers: Names in a certificate, of which an observer's needs one; any certificate of the root if empty.
+    """
+
+    ads: AdsLink | None = None
+    certificates: Certificates = field(default_factory=Certificates)
+    folder: str = ""
+    admin_bind: str = ""
+    observers: tuple[str, ...] = ()
+
+    def folder_of(self, proxy: Key) -> str:
+        """Where this proxy's files are."""
+        return (self.folder or f"{_FOLDER}/{proxy.namespace}.{proxy.name}").rstrip("/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A bootstrap, and what its Envoy needs beside it.
+
+    Attributes:
+        message: The `envoy.config.bootstrap.v3.Bootstrap`.
+        socket: Path of the admin endpoint's Unix socket, whose folder has to exist; "" if it has none.
+        files: Files that have to exist, by path: DiscoveryResponses, as JSON-like values. They name certificates and hold none.
+        exposed: Whether Envoy's own admin endpoint can be reached from other hosts.
+        plaintext: Whether what the daemon sends crosses a network in the clear.
+    """
+
+    message: Bootstrap
+    socket: str
+    files: Mapping[str, Mapping[str, Any]]
+    exposed: bool
+    plaintext: bool
+
+
+def bootstrap(proxy: Policy[Proxy], prototypes: Prototypes, start: Start = Start()) -> Bootstrap:
+    """The `envoy.config.bootstrap.v3.Bootstrap` of a proxy; see `started` for what else it needs.
+
+    Raises:
+        UsageError: As `started`.
+    """
+    return started(proxy, prototypes, start).message
+
+
+def started(proxy: Policy[Proxy], prototypes: Prototypes, start: Start = Start()) -> Started:
+    """The bootstrap of a proxy, and what its Envoy needs beside it.
 
     Raises:
         RuntimeBootstrapError: It is pushed to by runtime.
+        GrpcBootstrapError: It is a gRPC application.
+        AdsMismatchError: It is pushed to by ADS and there is no address, or the other way round.
+        AdsPlaintextError: The daemon is elsewhere and there are no certificates.
         AdminAddressError: Its admin address is not a Unix socket or an IP address with a port.
+        ObserverCertificateError: Its admin address is https and there are no certificates.
     """
-    push = proxy.spec.push
-    if push.files is None:
-        raise RuntimeBootstrapError(
-            f"{proxy.key} is configured by someone else and only given weights, so it has no bootstrap of ours",
-            hint="set `push.files` on the Proxy if this product is to configure it",
-        )
+    source = _source(proxy, start)
+    files: dict[str, Mapping[str, Any]] = {}
     message = Bootstrap()
     message.CopyFrom(prototypes.bootstrap)
     _node(message.node, proxy)
-    _admin(message.admin.address, proxy)
-    source = FilesSource(push.files.directory)
     message.dynamic_resources.cds_config.CopyFrom(source.of(ResourceType.CLUSTER))
     message.dynamic_resources.lds_config.CopyFrom(source.of(ResourceType.LISTENER))
-    return message
+    own = merged(proxy.spec.certificates, start.certificates)
+    folder = start.folder_of(proxy.key)
+    if start.ads is not None and _link(message, proxy, prototypes, start.ads, own, folder):
+        files |= secret_files(own, folder)
+    place = AdminPlace()
+    if proxy.spec.admin:
+        place = admin_place(str(proxy.key), proxy.spec.admin, folder=folder, bind=start.admin_bind)
+        fill_address(message.admin.address, place)
+    else:
+        message.ClearField("admin")
+    if place.observed:
+        _observer(message, proxy, prototypes, start, own, place)
+        files |= secret_files(own, folder)
+    clear = start.ads is not None and not start.ads.local and not _secured(start.ads, own)
+    return Started(message=message, socket=place.path, files=files, exposed=place.exposed, plaintext=clear)
+
+
+def _source(proxy: Policy[Proxy], start: Start) -> Source:
+    push = proxy.spec.push
+    if push.files is not None:
+        if start.ads is not None:
+            raise AdsMismatchError(
+                f"{proxy.key} is pushed to by files and needs no daemon's address",
+                code="ads-unused",
+                hint="leave --ads out, or write `push: {ads: {}}` on the Proxy",
+            )
+        return FilesSource(push.files.directory)
+    if push.ads is None:
+        raise RuntimeBootstrapError(
+            f"{proxy.key} is configured by someone else and only given weights, so it has no bootstrap of ours",
+            hint="set `push.files` or `push.ads` on the Proxy if this product is to configure it",
+        )
+    if push.ads.client is Client.GRPC:
+        raise GrpcBootstrapError(
+            f"{proxy.key} is a gRPC application, which has no Envoy to start",
+            hint="give the application a gRPC xDS bootstrap in GRPC_XDS_BOOTSTRAP",
+        )
+    if start.ads is None:
+        raise AdsMismatchError(
+            f"{proxy.key} is pushed to by ADS, and nobody says where the daemon is",
+            hint="give --ads HOST:PORT, the address that `reconcile daemon --ads` listens on",
+        )
+    return AdsSource()
 
 
 def _node(node: Any, proxy: Policy[Proxy]) -> None:
@@ -70,22 +188,45 @@ def _node(node: Any, proxy: Policy[Proxy]) -> None:
             "admin": spec.admin,
         }
     )
+    if spec.locality:
+        region, zone, subzone = (*spec.locality.split("/"), "", "")[:3]
+        node.locality.region, node.locality.zone, node.locality.sub_zone = region, zone, subzone
 
 
-def _admin(address: Any, proxy: Policy[Proxy]) -> None:
-    text = proxy.spec.admin
-    if text.startswith(_UNIX):
-        address.pipe.path = text.removeprefix(_UNIX)
-        address.pipe.mode = _OWNER_ONLY
-        return
-    found = _TCP.fullmatch(text)
-    host = (found["six"] or found["four"]) if found else ""
-    host = _LOOPBACK if host == "localhost" else host
-    port = int(found["port"]) if found else 0
-    if not is_address(host) or not 0 < port <= _LAST_PORT:
-        raise AdminAddressError(
-            f"{proxy.key} can't open its admin endpoint on {text}",
-            hint="write unix:///PATH, or http://ADDRESS:PORT with an IP address, 127.0.0.1 if possible",
+def _secured(link: AdsLink, own: Certificates) -> bool:
+    return not link.plaintext and not missing(own)
+
+
+def _link(
+    message: Any, proxy: Policy[Proxy], prototypes: Prototypes, link: AdsLink, own: Certificates, folder: str
+) -> bool:
+    """The stream and its cluster; whether it is secured."""
+    secured = _secured(link, own)
+    if not secured and not link.local and not link.plaintext:
+        raise AdsPlaintextError(
+            f"{proxy.key} would speak to {link.host} in the clear: {' and '.join(missing(own))} of its certificates are not named",
+            hint="name certificateChain, privateKey and rootCertificate in `certificates` of the Proxy or the Mesh; "
+            "--ads-plaintext does without, where only the two hosts can see and change what is sent",
         )
-    address.socket_address.address = host
-    address.socket_address.port_value = port
+    message.dynamic_resources.ads_config.CopyFrom(ads_config(link))
+    cluster = message.static_resources.clusters.add()
+    cluster.CopyFrom(prototypes.cluster_ads)
+    fill_cluster(cluster, link)
+    if secured:
+        cluster.transport_socket.CopyFrom(towards(link.expected, folder))
+    return secured
+
+
+def _observer(
+    message: Any, proxy: Policy[Proxy], prototypes: Prototypes, start: Start, own: Certificates, place: AdminPlace
+) -> None:
+    absent = missing(own)
+    if absent:
+        raise ObserverCertificateError(
+            f"{proxy.key} can't be observed on {proxy.spec.admin}: {' and '.join(absent)} of its certificates are not named",
+            hint="name certificateChain, privateKey and rootCertificate in `certificates` of the Proxy or the Mesh",
+        )
+    message.static_resources.clusters.add().CopyFrom(admin_cluster(place))
+    listener = message.static_resources.listeners.add()
+    listener.CopyFrom(prototypes.listener_observer)
+    fill_listener(listener, place, clients=start.observers, folder=start.folder_of(proxy.key))

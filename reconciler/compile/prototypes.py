@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+# The template of the observer's listener has one; it has to be in the descriptor pool.
+import envoy.extensions.filters.network.connection_limit.v3.connection_limit_pb2  # noqa: F401
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
@@ -46,6 +48,7 @@ class Prototypes:
     access_log: Any
     bootstrap: Any
     cluster: Any
+    cluster_ads: Any
     cluster_dns: Any
     cluster_http2: Any
     cluster_inbound: Any
@@ -53,6 +56,7 @@ class Prototypes:
     http_connection_manager: Any
     listener_gateway: Any
     listener_inbound: Any
+    listener_observer: Any
     listener_outbound: Any
     route: Any
     route_configuration: Any

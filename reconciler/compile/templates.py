@@ -57,9 +57,16 @@ TEMPLATES: Mapping[str, Template] = MappingProxyType(
         "access-log.yaml": Template(AccessLog, optional=True),
         "bootstrap.yaml": Template(
             Bootstrap,
-            ("node", "admin.address", "dynamic_resources.cds_config", "dynamic_resources.lds_config"),
+            (
+                "node",
+                "admin.address",
+                "dynamic_resources.ads_config",
+                "dynamic_resources.cds_config",
+                "dynamic_resources.lds_config",
+            ),
         ),
         "cluster.yaml": Template(Cluster, ("name", "type", "cluster_type", "eds_cluster_config", "load_assignment")),
+        "cluster-ads.yaml": Template(Cluster, ("name", "type", "cluster_type", "load_assignment", "transport_socket")),
         "cluster-dns.yaml": Template(DnsCluster, ("all_addresses_in_single_endpoint",)),
         "cluster-http2.yaml": Template(HttpProtocolOptions),
         "cluster-inbound.yaml": Template(
@@ -72,6 +79,10 @@ TEMPLATES: Mapping[str, Template] = MappingProxyType(
         ),
         "listener-gateway.yaml": Template(Listener, _LISTENER),
         "listener-inbound.yaml": Template(Listener, _LISTENER),
+        "listener-observer.yaml": Template(
+            Listener,
+            ("name", "address", "traffic_direction", "filter_chains.transport_socket", "default_filter_chain"),
+        ),
         "listener-outbound.yaml": Template(Listener, _LISTENER),
         "route.yaml": Template(Route, ("name", "match", *_ACTION)),
         "route-configuration.yaml": Template(RouteConfiguration, ("name", "virtual_hosts", "vhds")),
@@ -94,5 +105,7 @@ def decided_field(message: Message, template: Template) -> tuple[str, ...] | Non
 
 def _is_set(message: Message, steps: tuple[str, ...]) -> bool:
     head, rest = steps[0], steps[1:]
-    present = any(field.name == head for field, _ in message.ListFields())
-    return present and (not rest or _is_set(getattr(message, head), rest))
+    value = next((value for field, value in message.ListFields() if field.name == head), None)
+    if value is None or not rest:
+        return value is not None
+    return any(_is_set(item, rest) for item in ((value,) if isinstance(value, Message) else value))

@@ -116,7 +116,7 @@ def upstream(
     root = root or site.public(tls.ca_crl)
     if not tls.insecure_skip_verify:
         validation = CertificateValidationContext()
-        _expect(validation, tls.subject_alt_names or tuple(names))
+        expect_names(validation, tls.subject_alt_names or tuple(names))
         _verify(common, validation, root, site)
     return _secured(context, own, None if tls.insecure_skip_verify else root)
 
@@ -155,7 +155,7 @@ def downstream(tls: ServerTLS, *, site: Site, applications: Iterable[str] = ()) 
         root = _client_authority(tls, site) or site.public(tls.ca_crl)
         context.require_client_certificate.value = tls.mode is not ServerTLSMode.OPTIONAL_MUTUAL
         validation = CertificateValidationContext()
-        _expect(validation, tls.subject_alt_names)
+        expect_names(validation, tls.subject_alt_names)
         validation.verify_certificate_spki.extend(tls.verify_certificate_spki)
         validation.verify_certificate_hash.extend(tls.verify_certificate_hash)
         if tls.insecure_skip_verify:
@@ -202,7 +202,8 @@ def _present(common: Any, shown: Iterable[Certificate], site: Site) -> None:
         _refer(common.tls_certificate_sds_secret_configs.add(), item, site)
 
 
-def _expect(validation: Any, names: Iterable[str]) -> None:
+def expect_names(validation: Any, names: Iterable[str]) -> None:
+    """Have the other side's certificate be for one of these: DNS names, IP addresses, URIs or mail addresses."""
     for name in names:
         matcher = validation.match_typed_subject_alt_names.add(san_type=_kind_of(name))
         matcher.matcher.exact = name

@@ -3,7 +3,7 @@
 `push` is the way in. `phases` plans the steps, a `Way` carries them out (`files`, `runtime`), `verify` reads them back.
 """
 
-from reconciler.push.directory import prepare_directory, prepare_socket
+from reconciler.push.directory import prepare_directory, prepare_files, prepare_socket
 from reconciler.push.disk import WriteError
 from reconciler.push.fleet import Pushed, push
 from reconciler.push.phases import Phase
@@ -20,6 +20,7 @@ __all__ = [
     "Way",
     "WriteError",
     "prepare_directory",
+    "prepare_files",
     "prepare_socket",
     "push",
 ]

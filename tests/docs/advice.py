@@ -203,7 +203,25 @@ COMPILE: Group = {
         "A fault stands before the route's timeout and retries, which therefore never meet it.",
         "warning",
     ),
-    "admin-address": "Write `unix:///PATH`, or `http://ADDRESS:PORT` with an IP address.",
+    "admin-address": "Write `unix:///PATH`, or `http://ADDRESS:PORT` or `https://ADDRESS:PORT` with an IP address.",
+    "admin-certificates": Entry(
+        "Name `certificateChain`, `privateKey` and `rootCertificate` in `certificates` of the Proxy or the Mesh.",
+        "An `https` admin address needs a listener with mutual TLS, and no document names the certificates for it.",
+        "input",
+    ),
+    "ads-address": "Write `--ads HOST:PORT`, where `reconcile daemon --ads` listens.",
+    "ads-missing": Entry(
+        "Give `reconcile bootstrap` the daemon's address with `--ads HOST:PORT`.",
+        "A bootstrap for a proxy that is pushed to by ADS was asked for without saying where the daemon is.",
+        "input",
+    ),
+    "ads-unused": Entry(
+        "Leave `--ads` out, or write `push: {ads: {}}` on the Proxy.",
+        "A bootstrap was given the daemon's address, and its proxy is pushed to by files.",
+        "input",
+    ),
+    "ads-plaintext": "Name the certificates in `certificates` of the Proxy or the Mesh, or add `--ads-plaintext` on purpose.",
+    "grpc-bootstrap": "Give the application a gRPC xDS bootstrap in `GRPC_XDS_BOOTSTRAP`.",
     "runtime-bootstrap": "Keep that Envoy's own bootstrap, or give its Proxy `push.files`.",
     "template": "See the template codes below.",
     "template-decided": Entry(

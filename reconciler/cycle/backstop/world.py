@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from reconciler.compile import AdminAddressError, Prototypes, bootstrap, compile_mesh
+from reconciler.compile import AdminAddressError, AdsLink, Prototypes, Start, bootstrap, compile_mesh
 from reconciler.compile.offline import offline, offline_bootstrap
 from reconciler.compile.pieces import Batch, batches
 from reconciler.errors import PolicyError
@@ -16,12 +16,16 @@ from reconciler.model.origin import Finding
 from reconciler.model.proxy import Proxy
 from reconciler.model.services import declared
 
+_HERE = "127.0.0.1"
+_DAEMON = AdsLink(host=_HERE, port=15010)
+"""Stands for a daemon's address, which no document says; nobody connects to it."""
+
 
 class World:
     """A mesh compiled with some templates; only proxies that take their whole configuration from us.
 
     Attributes:
-        bootstrap: What all of its proxies are started with, themselves left out; None if there is no proxy.
+        bootstrap: What its proxies are started with, themselves left out; of those that use most templates. None if there is no proxy.
         batches: Their configurations.
         findings: Proxies whose bootstrap can't be made.
 
@@ -34,19 +38,25 @@ class World:
         prototypes = Prototypes.parse(templates)
         views = compile_mesh(replace(mesh, proxies=proxies), declared(mesh), prototypes).views
         self.bootstrap: Any = None
+        largest = -1
         self.findings: list[Finding] = []
         admins: dict[Key, Any] = {}
         for proxy in proxies:
-            message = self._started_with(proxy, prototypes)
+            message = self._started_with(proxy, prototypes, mesh)
             if message is not None:
                 admins[proxy.key] = message.admin.address
-                self.bootstrap = self.bootstrap or offline_bootstrap(message)
+                parts_of_ours = len(message.static_resources.clusters) + len(message.static_resources.listeners)
+                if parts_of_ours > largest:
+                    largest, self.bootstrap = parts_of_ours, offline_bootstrap(message)
         parts = {key: offline(views[key]) for key in (proxy.key for proxy in proxies)}
         self.batches: tuple[Batch, ...] = batches(parts, admins) if self.bootstrap is not None else ()
 
-    def _started_with(self, proxy: Policy[Proxy], prototypes: Prototypes) -> Any:
+    def _started_with(self, proxy: Policy[Proxy], prototypes: Prototypes, mesh: Mesh) -> Any:
+        ads = _DAEMON if proxy.spec.push.ads is not None else None
         try:
-            return bootstrap(proxy, prototypes)
+            return bootstrap(
+                proxy, prototypes, Start(ads=ads, certificates=mesh.settings.certificates, admin_bind=_HERE)
+            )
         except AdminAddressError as error:
             self.findings.append(
                 Finding(
