@@ -1,0 +1,100 @@
+"""What the HTTP server says no with: each failure knows its HTTP status, and all have one JSON form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from reconciler.errors import (
+    BugError,
+    Diagnostic,
+    InputError,
+    PermanentError,
+    ReconcilerError,
+    RefusedError,
+    TransientError,
+)
+
+_SCHEMA = 1
+
+
+class RequestError(InputError):
+    """A request can't be understood, or asks for something that is not offered there."""
+
+    default_code = "http-request"
+
+
+class UnknownPathError(RequestError):
+    """Nothing is served at a path."""
+
+    default_code = "http-path"
+
+
+class MethodError(RequestError):
+    """A path is served, and not by this method."""
+
+    default_code = "http-method"
+
+
+class BodySizeError(RequestError):
+    """A request's body is larger than any that is needed."""
+
+    default_code = "http-body-size"
+
+
+class SlowRequestError(RequestError):
+    """A request did not arrive in time."""
+
+    default_code = "http-slow"
+
+
+class NotReadyError(TransientError):
+    """The daemon runs and can't answer for the fleet yet, or no more."""
+
+    default_code = "not-ready"
+
+
+class UnhealthyError(TransientError):
+    """The daemon runs and does not get on with its work."""
+
+    default_code = "unhealthy"
+
+
+class BusyError(TransientError):
+    """More is asked at the same time than is carried out."""
+
+    default_code = "http-busy"
+
+
+class ListenError(PermanentError):
+    """An address or a Unix socket can't be listened on."""
+
+    default_code = "listen"
+
+
+_STATUS: Sequence[tuple[type[ReconcilerError], int]] = (
+    (UnknownPathError, 404),
+    (MethodError, 405),
+    (BodySizeError, 413),
+    (SlowRequestError, 408),
+    (InputError, 400),
+    (RefusedError, 409),
+    (TransientError, 503),
+    (BugError, 500),
+    (ReconcilerError, 500),
+)
+
+
+def status_of(error: ReconcilerError) -> int:
+    """The HTTP status that an error is answered with."""
+    return next(status for kind, status in _STATUS if isinstance(error, kind))
+
+
+def document(errors: Sequence[Diagnostic]) -> bytes:
+    """The one form of every answer that is an error: `{"schema_version": 1, "errors": [{code, ...}]}`."""
+    return json.dumps({"schema_version": _SCHEMA, "errors": [item.as_json() for item in errors]}).encode()
+
+
+def fault(error: BaseException) -> BugError:
+    """An exception nobody expects, as clients read it: what kind it was, and not what it said."""
+    return BugError(f"the request ended by {type(error).__name__}")
