@@ -21,6 +21,7 @@ from reconciler.cli.options import (
     duration,
     settings,
 )
+from reconciler.cli.streams import Ads, AdsCa, AdsCert, AdsIdentity, AdsKey, AdsPlaintext, Streams, ads_settings
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -33,6 +34,12 @@ def daemon(
     ref: Ref = "main",
     interval: Annotated[str, typer.Option(help="Between two looks at Git.")] = "10s",
     drift_interval: Annotated[str, typer.Option(help="Between two readings of every proxy's content.")] = "60s",
+    ads: Ads = "",
+    ads_cert: AdsCert = "",
+    ads_key: AdsKey = "",
+    ads_ca: AdsCa = "",
+    ads_identity: AdsIdentity = [],
+    ads_plaintext: AdsPlaintext = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every pass with its stages.")] = False,
     author: Author = None,
     committer: Committer = None,
@@ -47,10 +54,12 @@ def daemon(
     """Keep the fleet at what Git says, until SIGTERM. One daemon per repository."""
     import logging
     import sys
+    from contextlib import ExitStack
     from datetime import timedelta
 
     from reconciler.cli.session import Session
-    from reconciler.daemon import Daemon, Schedule, stop_on_signals
+    from reconciler.clock import SystemClock
+    from reconciler.daemon import Daemon, Schedule, Trigger, stop_on_signals
 
     schedule = Schedule(
         interval=timedelta(seconds=duration(interval, "--interval")),
@@ -69,7 +78,12 @@ def daemon(
     )
     logger = logging.getLogger("reconciler")
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-    with Session(chosen, quiet=True) as session, session.repository.lock("daemon", wait=0):
+    served = ads_settings(
+        ads, certificate=ads_cert, key=ads_key, client_ca=ads_ca, identities=ads_identity, plaintext=ads_plaintext
+    )
+    streams = Streams(served, clock=SystemClock(), logger=logger) if served is not None else None
+    plane = streams.plane if streams is not None else None
+    with Session(chosen, quiet=True, plane=plane) as session, session.repository.lock("daemon", wait=0):
         logger.info("daemon for %s (%s): Git every %s, drift every %s", repo, ref, interval, drift_interval)
         loop = Daemon(
             _Passes(session, ref),
@@ -78,7 +92,10 @@ def daemon(
             logger=logger,
             on_ready=lambda: logger.info("ready"),
         )
-        with stop_on_signals(loop.stop):
+        with stop_on_signals(loop.stop), ExitStack() as serving:
+            if streams is not None:
+                streams.start(lambda: loop.wake(Trigger.CONNECT))
+                serving.callback(streams.stop)
             loop.run()
         logger.info("stopped")
     return 0

@@ -14,6 +14,7 @@ from reconciler.gitrepo import open_repository
 from reconciler.model.tree import Tree
 from reconciler.policy import FolderTree
 from reconciler.settings import Settings
+from reconciler.xds import Plane
 
 
 class Session:
@@ -21,10 +22,12 @@ class Session:
 
     Args:
         quiet: Show no progress, even to a person: the command logs instead.
+        plane: Where proxies on ADS are published to; only a daemon has one.
     """
 
-    def __init__(self, settings: Settings, *, quiet: bool = False) -> None:
+    def __init__(self, settings: Settings, *, quiet: bool = False, plane: Plane | None = None) -> None:
         self.settings = settings
+        self.plane = plane
         self.clock: Clock = SystemClock()
         self.compiler = Compiler()
         self._stack = ExitStack()
@@ -41,6 +44,7 @@ class Session:
             clock=self.clock,
             settings=self.settings,
             progress=self.progress,
+            plane=self.plane,
         )
 
     def preview(self, ask: Ask, against: str) -> Report:

@@ -14,20 +14,25 @@ from reconciler.cycle.history import last_good_branch, newest_receipt, require_a
 from reconciler.cycle.planning import Planner
 from reconciler.cycle.receipts import draft
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
-from reconciler.cycle.targets import members, pushed_part, targets, with_drift_left
-from reconciler.errors import PolicyError, ReconcilerError, TransientError
+from reconciler.cycle.targets import members, pushed_part, require_streams, targets, with_drift_left
+from reconciler.errors import PolicyError, ReconcilerError, TransientError, UsageError
 from reconciler.gitrepo import CorruptRepositoryError, RefNotFoundError, Repository
 from reconciler.model.receipt import Receipt
 from reconciler.push import push
 from reconciler.record import Record
 from reconciler.settings import Settings
+from reconciler.xds import Plane
 
 _LOCK = "pass"
 _LOCK_WAIT = 30.0
 
 
 class Reconciler:
-    """Makes live Envoys be what Git says, one pass at a time."""
+    """Makes live Envoys be what Git says, one pass at a time.
+
+    Args:
+        plane: Where proxies on ADS are published to. Without one they can be observed and not pushed to.
+    """
 
     def __init__(
         self,
@@ -38,6 +43,7 @@ class Reconciler:
         clock: Clock,
         settings: Settings,
         progress: Progress = silent,
+        plane: Plane | None = None,
     ) -> None:
         self._repository = repository
         self._compiler = compiler
@@ -45,6 +51,7 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
         self._progress = progress
+        self._plane = plane
         self._planner = Planner(repository, compiler, clock)
         self._records: dict[str, Record] = {}
         self._branches: dict[str, str] = {}  # where the receipts were, by the policy branch
@@ -71,6 +78,8 @@ class Reconciler:
                 tree = ask.tree or self._repository.tree(self._repository.resolve(ask.ref))
             except RefNotFoundError as error:
                 return self._without_head(ask, "", error, watch)
+        if self._plane is not None:
+            self._compiler.join(self._plane.joined())
         try:
             desired = self._compiler.desired(tree, watch)
             branch = desired.mesh.settings.record.branch
@@ -134,6 +143,10 @@ class Reconciler:
         )
         if ask.dry_run or plan.refused:
             return report
+        try:
+            require_streams(proxies, self._plane)
+        except UsageError as error:
+            return replace(report, errors=error.diagnostics)
         work = targets(desired, plan, observations)
         if any(item.target.changes for item in work):
             # Traffic must not move if it is known already that the receipt can't be written.
