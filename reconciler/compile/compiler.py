@@ -14,6 +14,7 @@ from reconciler.compile.clusters import Clusters
 from reconciler.compile.configurations import Configurations
 from reconciler.compile.index import Index
 from reconciler.compile.prototypes import Prototypes
+from reconciler.compile.proxyless import Application, Targets
 from reconciler.compile.runtime import runtime_view
 from reconciler.compile.sockets import port_clashes
 from reconciler.compile.views import Views
@@ -55,6 +56,8 @@ class Compilation:
 
     Attributes:
         behind: By proxy, the keys of its route configurations.
+        targets: What gRPC applications call.
+        applications: By proxy, those that are gRPC applications.
         findings: Those that no rule of a VirtualService has a part in.
     """
 
@@ -64,6 +67,8 @@ class Compilation:
     configurations: Configurations
     views: Mapping[Key, View]
     behind: Mapping[Key, tuple[object, ...]]
+    targets: Targets
+    applications: Mapping[Key, Application]
     findings: frozenset[Finding]
 
     @classmethod
@@ -97,7 +102,9 @@ class Compilation:
             configurations=made.configurations,
             views=MappingProxyType(views),
             behind=made.behind,
-            findings=frozenset((*made.findings, *port_clashes(made.sockets, made.places))),
+            targets=made.applications.targets,
+            applications=made.applications.made,
+            findings=frozenset((*made.findings, *made.applications.findings, *port_clashes(made.sockets, made.places))),
         )
 
     def edited(self, mesh: Mesh, policies: Mapping[Key, Policy[VirtualService]]) -> Self | None:
@@ -107,7 +114,8 @@ class Compilation:
         """
         index = self.index.edited(policies)
         configurations = self.configurations.edited(index, policies)
-        if configurations is None:
+        targets = self.targets.edited(index, configurations, policies) if configurations is not None else None
+        if configurations is None or targets is None:
             return None
         views = dict(self.views)
         for proxy in mesh.proxies:
@@ -118,12 +126,23 @@ class Compilation:
             ]
             if changed:
                 views[proxy.key] = views[proxy.key].exchanged(configurations[key].resource for key in changed)
-        return replace(self, mesh=mesh, index=index, configurations=configurations, views=MappingProxyType(views))
+        for key, application in self.applications.items():
+            if any(targets[target] is not self.targets[target] for target in application.keys):
+                views[key] = application.view(targets)
+        return replace(
+            self,
+            mesh=mesh,
+            index=index,
+            configurations=configurations,
+            targets=targets,
+            views=MappingProxyType(views),
+        )
 
     def compiled(self) -> Compiled:
         """What comes out."""
         used = {key for keys in self.behind.values() for key in keys}
         findings = {*self.findings, *(finding for key in used for finding in self.configurations[key].findings)}
+        findings.update(item for made in self.applications.values() for item in made.findings(self.targets))
         return Compiled(self.views, tuple(sorted(findings, key=_finding_order)))
 
 

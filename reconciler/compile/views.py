@@ -17,6 +17,7 @@ from reconciler.compile.listeners import Chain, Direction, build
 from reconciler.compile.names import ClusterRef
 from reconciler.compile.outbound import Outbounds, reached_clusters
 from reconciler.compile.prototypes import Prototypes
+from reconciler.compile.proxyless import Applications
 from reconciler.compile.runtime import runtime_view
 from reconciler.compile.sidecars import applying
 from reconciler.compile.sockets import Socket
@@ -28,7 +29,7 @@ from reconciler.model.hosts import is_address
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Finding
-from reconciler.model.proxy import Interception, Proxy
+from reconciler.model.proxy import Client, Interception, Proxy
 from reconciler.model.resource import Resource, View
 from reconciler.model.secrets import Certificate, Root, secret_resource
 from reconciler.model.serviceentry import WorkloadEntry
@@ -43,6 +44,7 @@ class Views:
         sockets: By proxy, what its view binds.
         places: The address at which a proxy certainly is.
         behind: By proxy, the keys of its route configurations.
+        applications: The proxies that are gRPC applications.
 
     Args:
         mesh: What is compiled.
@@ -72,6 +74,13 @@ class Views:
             self.clusters.after(last)
         self._outbounds = Outbounds(index, mesh.settings, self.clusters)
         self._filters: dict[Viewer, tuple[Any, ...]] = {}
+        self.applications = Applications(
+            index=index,
+            prototypes=prototypes,
+            clusters=self.clusters,
+            configurations=self.configurations,
+            interception=mesh.settings.interception,
+        )
         self.findings: list[Finding] = []
         self.behind: dict[Key, tuple[object, ...]] = {}
         self.sockets: dict[Key, list[Socket]] = {}
@@ -90,6 +99,8 @@ class Views:
         else:
             raise BugError(f"proxy {proxy.key} has no way to be pushed to")
         site = Site(source, certificates(proxy.spec.certificates, self._mesh.settings.certificates))
+        if push.ads is not None and push.ads.client is Client.GRPC:
+            return self.applications.view(proxy, site)
         resources = self._sidecar(proxy, site) if proxy.spec.workload else self._gateway(proxy, site)
         return View.of(proxy.key, resources)
 

@@ -203,6 +203,31 @@ COMPILE: Group = {
         "A fault stands before the route's timeout and retries, which therefore never meet it.",
         "warning",
     ),
+    "grpc-unsupported-field": Entry(
+        "Leave it if it is for Envoys; else do it in the application.",
+        "A field that a gRPC application can't carry out; it goes on without it.",
+        "warning",
+    ),
+    "grpc-unsupported-match": Entry(
+        "Match on `uri` and on metadata (`headers`), or give gRPC applications a rule of their own with `sourceLabels`.",
+        "A match looks at what gRPC applications don't look at when they choose a rule, as if requests had none.",
+        "warning",
+    ),
+    "grpc-unsupported-answer": Entry(
+        "Give gRPC applications a `route`, by a rule of their own with `sourceLabels`.",
+        "A rule answers by itself, which gRPC applications can't: its requests fail with UNAVAILABLE.",
+        "warning",
+    ),
+    "grpc-unreachable": Entry(
+        "Give gRPC applications addresses (resolution STATIC) or a single name, and TLS with the public CAs or their own certificate.",
+        "Endpoints are found, or connections begun, in a way that gRPC doesn't have: requests fail with UNAVAILABLE.",
+        "warning",
+    ),
+    "grpc-not-served": Entry(
+        "Declare the port as GRPC, and secure it with ISTIO_MUTUAL and the certificates of the Proxy, or not at all.",
+        "A gRPC server gets no listener for a port that it can't serve as the policy asks.",
+        "warning",
+    ),
     "admin-address": "Write `unix:///PATH`, or `http://ADDRESS:PORT` or `https://ADDRESS:PORT` with an IP address.",
     "admin-certificates": Entry(
         "Name `certificateChain`, `privateKey` and `rootCertificate` in `certificates` of the Proxy or the Mesh.",

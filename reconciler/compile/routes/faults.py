@@ -16,7 +16,8 @@ from reconciler.compile.routes.errors import UntranslatableError
 from reconciler.compile.routes.percentages import fraction, whole
 from reconciler.model.virtualservice import FaultAbort, FaultDelay, HTTPFaultInjection, HTTPRoute
 
-_FILTER = "envoy.filters.http.fault"
+FILTER = "envoy.filters.http.fault"
+"""Its name in the HTTP connection manager."""
 
 GRPC_STATUS: Mapping[str, int] = MappingProxyType(
     {
@@ -39,7 +40,7 @@ def fill_fault(route: Any, fault: HTTPFaultInjection) -> None:
     if fault.abort is not None:
         _abort(message.abort, fault.abort)
     if message.ListFields():
-        route.typed_per_filter_config[_FILTER].Pack(message, deterministic=True)
+        route.typed_per_filter_config[FILTER].Pack(message, deterministic=True)
 
 
 def surprises(rule: HTTPRoute) -> Iterator[str]:

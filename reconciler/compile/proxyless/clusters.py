@@ -1,0 +1,111 @@
+"""Clusters as gRPC clients take them (gRFCs A27, A29, A32, A37, A42): reworded from Envoy's, which `compile.clusters` makes.
+
+gRPC refuses a cluster for a load balancing policy, a discovery or a TLS setting that it doesn't know. Where leaving it out would
+send requests elsewhere, or in plain text, the cluster has no endpoints instead: its requests fail at once, and it is said why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
+
+from reconciler.compile.clusters import Built
+from reconciler.compile.proxyless.endpoints import assignment
+from reconciler.compile.proxyless.pruning import Tree, prune
+from reconciler.compile.proxyless.tls import upstream
+from reconciler.compile.sources import AdsSource
+from reconciler.compile.tls import Site
+from reconciler.model.protos import decode, encode
+from reconciler.model.resource import Resource, ResourceType
+
+_CLUSTER: Tree = {
+    "name": None,
+    "metadata": None,
+    "ring_hash_lb_config": {"minimum_ring_size": None, "maximum_ring_size": None},
+    "circuit_breakers": {"thresholds": {"priority": None, "max_requests": None}},
+}
+_HASHING = {Cluster.RING_HASH, Cluster.MAGLEV}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A cluster for gRPC clients.
+
+    Attributes:
+        problem: Why requests for it fail though it may have endpoints, or "".
+        setting: The block of the DestinationRule that is the reason, or "" if it is the service itself.
+        left_out: How many of its endpoints gRPC can't call.
+    """
+
+    cluster: Resource
+    endpoints: Resource | None
+    problem: str = ""
+    setting: str = ""
+    left_out: int = 0
+
+
+def taken(built: Built, site: Site) -> Taken:
+    """A cluster and its endpoints, reworded."""
+    given: Any = decode(built.cluster)
+    message = Cluster()
+    message.CopyFrom(given)
+    prune(message, _CLUSTER)
+    hashed = given.lb_policy in _HASHING
+    message.lb_policy = Cluster.RING_HASH if hashed else Cluster.ROUND_ROBIN
+    if not hashed:
+        message.ClearField("ring_hash_lb_config")
+    if given.HasField("transport_socket"):
+        context = upstream(given.transport_socket, site)
+        if context is None:
+            problem = "gRPC can't begin or secure connections in this way, and they are not made in another"
+            secured = given.transport_socket.typed_config.Is(UpstreamTlsContext.DESCRIPTOR)
+            return _unreachable(message, problem, "tls" if secured else "proxy_protocol")
+        message.transport_socket.CopyFrom(context)
+    named = [member for group in given.load_assignment.endpoints for member in group.lb_endpoints]
+    if built.endpoints is None and len(named) == 1:
+        return Taken(_by_name(message, named[0]), None)
+    if built.endpoints is None:
+        problem = "it is found neither by addresses nor by a single name" if _is_found(given) else ""
+        return _unreachable(message, problem, "")
+    endpoints: Any = decode(built.endpoints)
+    new = assignment(endpoints, hashed=hashed)
+    return Taken(_pushed(message), _resource(new), left_out=_count(endpoints) - _count(new))
+
+
+def _is_found(given: Any) -> bool:
+    """Whether an Envoy finds endpoints by itself, so that not finding any is a difference."""
+    return bool(given.HasField("cluster_type") or given.type != Cluster.STATIC)
+
+
+def _count(message: Any) -> int:
+    return sum(len(group.lb_endpoints) for group in message.endpoints)
+
+
+def _pushed(message: Any) -> Resource:
+    message.type = Cluster.EDS
+    AdsSource().fill(message.eds_cluster_config.eds_config, ResourceType.ENDPOINTS)
+    return Resource.of(ResourceType.CLUSTER, message.name, encode(message))
+
+
+def _by_name(message: Any, member: Any) -> Resource:
+    """All addresses of one name, as Envoy's strict DNS; gRPC holds one connection to them."""
+    message.type = Cluster.LOGICAL_DNS
+    message.load_assignment.cluster_name = message.name
+    address = message.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address
+    address.socket_address.address = member.endpoint.address.socket_address.address
+    address.socket_address.port_value = member.endpoint.address.socket_address.port_value
+    return Resource.of(ResourceType.CLUSTER, message.name, encode(message))
+
+
+def _unreachable(message: Any, problem: str, setting: str) -> Taken:
+    nowhere = ClusterLoadAssignment(cluster_name=message.name)
+    return Taken(_pushed(message), _resource(nowhere), problem, setting)
+
+
+def _resource(message: Any) -> Resource:
+    """Not in the form of Envoy's dumps (`model.protos.resource`): gRPC asks for what that leaves out."""
+    return Resource.of(ResourceType.ENDPOINTS, message.cluster_name, encode(message))
