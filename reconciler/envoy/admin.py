@@ -44,7 +44,7 @@ from reconciler.settings import AdminSettings
 
 V = TypeVar("V")
 
-_OK, _FORBIDDEN, _UNAVAILABLE = 200, 403, 503
+_OK, _FORBIDDEN, _NOT_ALLOWED, _UNAVAILABLE = 200, 403, 405, 503
 _TRIES = 3
 _NUMBER = re.compile(r"[0-9]{1,10}")
 
@@ -66,8 +66,8 @@ class Admin:
     """The admin endpoint of one Envoy. Keeps its connection. Not for two threads at once.
 
     Args:
-        address: `http://host:port` or `unix:///path/of.sock`.
-        settings: How patient the calls are.
+        address: `http://host:port`, `unix:///path/of.sock` or `https://host:port`, which is a listener that can only be read.
+        settings: How patient the calls are, and certificates for `https`.
         normaliser: Shared by all proxies of a process; an own one by default.
 
     Raises:
@@ -222,6 +222,12 @@ class Admin:
 
 
 def _not_modified(what: str, reply: Reply) -> AdminError | RuntimeNotModifiableError:
+    if reply.status == _NOT_ALLOWED:
+        return RuntimeNotModifiableError(
+            f"{what}: this endpoint is only to be read (405)",
+            code="runtime-forbidden",
+            hint="set runtime through the Envoy's own admin endpoint: a Unix socket, or a port of its host",
+        )
     if reply.status == _FORBIDDEN:
         return RuntimeNotModifiableError(
             f"{what}: this path is not allowed (403)",

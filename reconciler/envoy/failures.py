@@ -1,6 +1,6 @@
 """How talking to an Envoy can fail. Every text names the admin endpoint's address.
 
-AdminError (TransientError)                 codes: admin-unreachable, admin-timeout, admin-garbage, admin-forbidden
+AdminError (TransientError)                 codes: admin-unreachable, admin-timeout, admin-garbage, admin-forbidden, admin-tls
 RuntimeNotModifiableError (PermanentError)  codes: runtime-no-admin-layer, runtime-forbidden
 RuntimeValueError (InputError)              code: runtime-value
 """
@@ -8,9 +8,18 @@ RuntimeValueError (InputError)              code: runtime-value
 from __future__ import annotations
 
 from reconciler.errors import InputError, PermanentError, TransientError
-from reconciler.http import HttpError, Reply, TimedOutError, UnreachableError
+from reconciler.http import DistrustError, Fault, HttpError, Reply, TimedOutError, UnreachableError
 
 _SHOWN = 120
+_TRUST = {
+    Fault.FILES: "check --admin-cert, --admin-key and --admin-ca",
+    Fault.AUTHORITY: "name the authority of the proxies' certificates with --admin-ca",
+    Fault.EXPIRED: "renew the certificate on the proxy's host, and check the clocks of both",
+    Fault.NAME: "write a name in spec.admin of its Proxy that the certificate has, or issue one that has this name",
+    Fault.MISSING: "give a certificate of the proxies' root with --admin-cert and --admin-key",
+    Fault.REFUSED: "check that --admin-cert is of the root that the proxy's `certificates` name, has not expired, and is for one of "
+    "its observers",
+}
 
 
 class AdminError(TransientError):
@@ -36,6 +45,8 @@ def no_answer(error: HttpError) -> AdminError:
     if isinstance(error, UnreachableError):
         hint = "check that this Envoy runs, and spec.admin of its Proxy"
         return AdminError(error.message, code="admin-unreachable", hint=hint)
+    if isinstance(error, DistrustError):
+        return AdminError(error.message, code="admin-tls", hint=_TRUST[error.fault])
     if isinstance(error, TimedOutError):
         hint = "its main thread may be busy with a large update; what it serves is not touched by this"
         return AdminError(error.message, code="admin-timeout", hint=hint)
@@ -61,7 +72,8 @@ def refused(what: str, reply: Reply) -> AdminError:
         return AdminError(
             f"{what}: this path is not allowed (403)",
             code="admin-forbidden",
-            hint=f"add /{path} to admin.allow_paths in its bootstrap; `reconcile bootstrap` prints one that has it",
+            hint=f"add /{path} to admin.allow_paths in its bootstrap; `reconcile bootstrap` prints one that has it; for an https "
+            "address, to listener-observer.yaml too",
         )
     return garbage(f"{what}: the answer is {reply.status}: {words(reply)}")
 

@@ -3,10 +3,21 @@
 HttpError (TransientError)
 ├── UnreachableError    nothing answers: refused, no such socket, no permission, closed without an answer
 ├── TimedOutError       it was reached and did not answer in time, or too slowly
+├── DistrustError       over TLS, one side does not trust the other's certificate, or ours can't be used
 └── BadReplyError       what answers does not speak HTTP, or sends more than is allowed
 """
 
 from reconciler.http.client import HttpClient, Reply
-from reconciler.http.failures import BadReplyError, HttpError, TimedOutError, UnreachableError
+from reconciler.http.failures import BadReplyError, DistrustError, HttpError, TimedOutError, UnreachableError
+from reconciler.http.tls import Fault
 
-__all__ = ["BadReplyError", "HttpClient", "HttpError", "Reply", "TimedOutError", "UnreachableError"]
+__all__ = [
+    "BadReplyError",
+    "DistrustError",
+    "Fault",
+    "HttpClient",
+    "HttpError",
+    "Reply",
+    "TimedOutError",
+    "UnreachableError",
+]

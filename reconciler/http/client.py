@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote, urlencode
 
 import requests
@@ -14,8 +14,9 @@ from requests.adapters import BaseAdapter
 from urllib3.exceptions import HTTPError as TransportError
 
 from reconciler.errors import UsageError
-from reconciler.http.failures import BadReplyError, Patience, TimedOutError, failure
+from reconciler.http.failures import BadReplyError, Patience, failure
 from reconciler.http.sockets import Deadline, TcpAdapter, UnixAdapter
+from reconciler.http.tls import client_context
 from reconciler.settings import AdminSettings
 
 _CHUNK = 1 << 16
@@ -46,7 +47,8 @@ class HttpClient:
 
     Args:
         address: `http://host:port`, `https://host:port` or `unix:///path/of.sock`.
-        settings: Time and size limits; the whole call may take `connect_timeout + read_timeout` seconds.
+        settings: Time and size limits; the whole call may take `connect_timeout + read_timeout` seconds. Certificates, for
+            `https`.
 
     Raises:
         UsageError: The address has another form.
@@ -62,7 +64,8 @@ class HttpClient:
         if address.startswith("unix:///"):
             self._adapter, self._base = UnixAdapter(address.removeprefix("unix://"), self._deadline), "http://localhost"
         elif address.startswith(("http://", "https://")):
-            self._adapter, self._base = TcpAdapter(self._deadline), address.rstrip("/")
+            self._adapter = TcpAdapter(self._deadline, lambda: client_context(settings))
+            self._base = address.rstrip("/")
         else:
             raise self._not_an_address()
         self._prepared = lru_cache(maxsize=_PREPARED)(self._prepare)
@@ -95,6 +98,14 @@ class HttpClient:
         body = urlencode(form or {}, quote_via=quote).encode()
         return self._call(requests.Request("POST", self._base + target, headers=_HEADERS | _FORM, data=body).prepare())
 
+    def post_json(self, target: str, document: Mapping[str, Any]) -> Reply:
+        """POST a JSON object.
+
+        Raises:
+            HttpError: There was no complete answer; the call may or may not have had its effect.
+        """
+        return self._call(requests.Request("POST", self._base + target, headers=_HEADERS, json=document).prepare())
+
     def close(self) -> None:
         """Close the connections."""
         self._adapter.close()
@@ -114,19 +125,24 @@ class HttpClient:
         self._deadline.start()  # after `end`, so that a read which is out of time is past it too
         try:
             with self._adapter.send(request, stream=True, timeout=self._limits) as answer:
-                return Reply(answer.status_code, self._body(answer, end, what))
+                return Reply(answer.status_code, self._body(answer, what))
         except (requests.RequestException, TransportError, OSError) as error:
-            raise failure(what, error, self._patience, over=time.monotonic() >= end) from error
+            raise failure(
+                what,
+                error,
+                self._patience,
+                over=time.monotonic() >= end,
+                tls=self.address.startswith("https://"),
+                shown=bool(self._settings.certificate),
+            ) from error
 
-    def _body(self, answer: requests.Response, end: float, what: str) -> bytes:
+    def _body(self, answer: requests.Response, what: str) -> bytes:
         parts: list[bytes] = []
         size = 0
         for part in answer.iter_content(_CHUNK):
             size += len(part)
             if size > self._settings.max_body:
                 raise BadReplyError(f"{what}: the answer is larger than {self._settings.max_body} bytes")
-            if time.monotonic() > end:  # over TLS the sockets don't know the deadline
-                raise TimedOutError(f"{what}: no complete answer within {self._deadline.total:g} s")
             parts.append(part)
         return b"".join(parts)
 
@@ -134,5 +150,5 @@ class HttpClient:
         return UsageError(
             f"{self.address!r} is not an address of an HTTP server",
             code="address",
-            hint="write http://host:port or unix:///path/of.sock",
+            hint="write http://host:port, https://host:port or unix:///path/of.sock",
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import http.client
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import requests
 
 from reconciler.errors import TransientError
+from reconciler.http.tls import Fault, fault_of
 
 
 class HttpError(TransientError):
@@ -36,6 +38,20 @@ class BadReplyError(HttpError):
     default_code = "http-bad-reply"
 
 
+class DistrustError(HttpError):
+    """TLS with it failed: one side does not trust the other's certificate, or ours can't be used.
+
+    Attributes:
+        fault: What is wrong.
+    """
+
+    default_code = "http-tls"
+
+    def __init__(self, message: str, *, fault: Fault) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds until a call is given up.
@@ -51,7 +67,9 @@ class Patience:
     total: float
 
 
-def failure(what: str, error: BaseException, patience: Patience, *, over: bool) -> HttpError:
+def failure(
+    what: str, error: BaseException, patience: Patience, *, over: bool, tls: bool = False, shown: bool = False
+) -> HttpError:
     """The failure that an exception of the HTTP stack stands for.
 
     requests and urllib3 wrap what happened two or three times, and differently for TCP and for Unix sockets; the innermost
@@ -62,21 +80,25 @@ def failure(what: str, error: BaseException, patience: Patience, *, over: bool) 
         error: What was raised.
         patience: How long the call was allowed to take.
         over: Whether it took all of its time, or ended before for another reason, such as silence.
+        tls: Whether it was made over TLS.
+        shown: Whether there is a certificate to show to the other side.
     """
     causes = tuple(_causes(error))
     if any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes):
         connecting = any(isinstance(cause, requests.ConnectTimeout) for cause in causes)
         return TimedOutError(f"{what}: {_given_up(patience, connecting=connecting, over=over)}")
-    if any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in causes):
-        # http.client.RemoteDisconnected is a ConnectionResetError too.
-        return UnreachableError(f"{what}: the connection was closed without an answer")
-    if any(isinstance(cause, http.client.BadStatusLine) for cause in causes):
-        return BadReplyError(f"{what}: what answers does not speak HTTP")
-    system = next((cause for cause in causes if isinstance(cause, OSError) and cause.errno), None)
+    fault = fault_of(causes, shown=shown)
+    if fault is not None:
+        return DistrustError(f"{what}: {fault[1]}", fault=fault[0])
+    if any(isinstance(cause, ConnectionResetError | BrokenPipeError | ssl.SSLEOFError) for cause in causes):
+        # http.client.RemoteDisconnected is a ConnectionResetError too. A server that wants a certificate may have said so in
+        # an alert which its reset overtook.
+        why = "; it may ask for a certificate, and none is configured" if tls and not shown else ""
+        return UnreachableError(f"{what}: the connection was closed without an answer{why}")
+    system = next((c for c in causes if isinstance(c, OSError) and c.errno and not isinstance(c, ssl.SSLError)), None)
     if system is not None:
         return UnreachableError(f"{what}: {_words(system)}")
-    last = causes[-1]
-    return BadReplyError(f"{what}: the answer is broken: {str(last) or type(last).__name__}")
+    return BadReplyError(f"{what}: {_broken(causes)}")
 
 
 def _given_up(patience: Patience, *, connecting: bool, over: bool) -> str:
@@ -100,6 +122,15 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield item
         inner = (getattr(item, "reason", None), *item.args, item.__cause__, item.__context__)
         waiting += [below for below in inner if isinstance(below, BaseException)]
+
+
+def _broken(causes: tuple[BaseException, ...]) -> str:
+    if any(isinstance(cause, http.client.BadStatusLine) for cause in causes):
+        return "what answers does not speak HTTP"
+    reasons = [str(cause.reason) for cause in causes if isinstance(cause, ssl.SSLError) and cause.reason]
+    if reasons:
+        return f"what answers does not speak TLS as it should ({reasons[-1].replace('_', ' ').lower()})"
+    return f"the answer is broken: {str(causes[-1]) or type(causes[-1]).__name__}"
 
 
 def _words(error: OSError) -> str:

@@ -1,8 +1,7 @@
 """Connections that keep to the time limit of a whole call, over TCP and over Unix sockets.
 
 The time limit of `requests` starts anew with every byte that arrives, so a server that sends one byte a second holds its
-caller for ever. Here every read of a socket knows when the call has to be over. (Over TLS, Python reads through a socket
-object of its own: there only silence and the body are limited.)
+caller for ever. Here every read of a socket knows when the call has to be over, over TLS too.
 
 The package that offers Unix sockets for requests also keeps a connection pool per URL, path and query included; here there
 is one per address.
@@ -13,13 +12,15 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
 import time
+from collections.abc import Callable
 from typing import Any
 
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 _LONGEST_PATH = 107
 """Bytes of a Unix socket's path: Linux' `sun_path` has 108 with the closing NUL."""
@@ -76,6 +77,32 @@ class _TcpConnection(HTTPConnection):
         return sock
 
 
+class _TlsSocket(ssl.SSLSocket):
+    deadline: Deadline
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        """Read as always, but not past the deadline."""
+        self.settimeout(self.deadline.left())
+        return super().recv_into(buffer, nbytes, flags)
+
+
+class _TlsConnection(HTTPSConnection):
+    deadline: Deadline
+    context: Callable[[], ssl.SSLContext]
+    socket_class: type[_TlsSocket]
+
+    def connect(self) -> None:
+        """Connect with the certificates as they are now."""
+        self.ssl_context = type(self).context()
+        self.ssl_context.sslsocket_class = self.socket_class
+        super().connect()
+
+    def _new_conn(self) -> socket.socket:
+        plain = super()._new_conn()
+        self.deadline.opened += 1
+        return plain
+
+
 class _UnixConnection(HTTPConnection):
     deadline: Deadline
     path: str
@@ -98,13 +125,29 @@ class _UnixConnection(HTTPConnection):
 
 
 class TcpAdapter(HTTPAdapter):
-    """What requests does by default, with our sockets for `http://`."""
+    """What requests does by default, with our sockets.
 
-    def __init__(self, deadline: Deadline) -> None:
+    Args:
+        deadline: When the call is over.
+        context: Makes the TLS settings of a new connection, for `https://`.
+    """
+
+    def __init__(self, deadline: Deadline, context: Callable[[], ssl.SSLContext]) -> None:
         super().__init__()
-        connection = type("TcpConnection", (_TcpConnection,), {"deadline": deadline})
-        pool = type("TcpPool", (HTTPConnectionPool,), {"ConnectionCls": connection})
-        self.poolmanager.pool_classes_by_scheme = {**self.poolmanager.pool_classes_by_scheme, "http": pool}
+        plain = type("TcpConnection", (_TcpConnection,), {"deadline": deadline})
+        secured = type("TlsSocket", (_TlsSocket,), {"deadline": deadline})
+        tls = type(
+            "TlsConnection",
+            (_TlsConnection,),
+            {"deadline": deadline, "context": staticmethod(context), "socket_class": secured},
+        )
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": type("TcpPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+            "https": type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
+        }
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing: requests would add the authorities that it brings along to the ones that are trusted."""
 
 
 class UnixAdapter(HTTPAdapter):

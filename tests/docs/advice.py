@@ -354,9 +354,15 @@ ADMIN: Group = {
         "An Envoy does not allow an admin path that is read.",
         "retried",
     ),
+    "admin-tls": Entry(
+        "Check `--admin-cert`, `--admin-key` and `--admin-ca`, and the `certificates` of the Proxy; the hint says which of them.",
+        "TLS with an `https` admin address failed: one side does not trust the other's certificate, or a file can't be used.",
+        "retried",
+    ),
     "http": "Never shown by itself: an admin endpoint's failure is one of the codes above.",
     "http-unreachable": "As `admin-unreachable`.",
     "http-timeout": "As `admin-timeout`.",
+    "http-tls": "As `admin-tls`.",
     "http-bad-reply": "As `admin-garbage`.",
 }
 

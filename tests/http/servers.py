@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from tests.certificates import serial_of
 
 Behaviour = Callable[[socket.socket, threading.Event], None]
 """What happens on one connection; the event says that the test is over."""
@@ -18,16 +21,20 @@ class Server:
     Attributes:
         address: Where it listens, as the client takes it.
         connections: How many there have been.
+        shown: Serial number of the certificate on each connection over TLS, 0 for none.
         ended: Counts the connections that the server is done with and has closed.
     """
 
-    def __init__(self, behaviour: Behaviour, unix: Path | None = None) -> None:
+    def __init__(self, behaviour: Behaviour, unix: Path | None = None, tls: ssl.SSLContext | None = None) -> None:
         self._behaviour = behaviour
+        self._tls = tls
         self._listener = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
         self._listener.bind(str(unix) if unix else ("127.0.0.1", 0))
         self._listener.listen(16)
-        self.address = f"unix://{unix}" if unix else f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.port = 0 if unix else self._listener.getsockname()[1]
+        self.address = f"unix://{unix}" if unix else f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.connections = 0
+        self.shown: list[int] = []
         self.ended = threading.Semaphore(0)
         self._over = threading.Event()
         self._open: list[socket.socket] = []
@@ -62,15 +69,21 @@ class Server:
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+                self._open.append(connection)
+                self.shown.append(
+                    serial_of(connection.getpeercert(binary_form=True) or b"") if connection.getpeercert() else 0
+                )
             self._behaviour(connection, self._over)
             connection.shutdown(socket.SHUT_RDWR)
         self.ended.release()
 
 
 @contextlib.contextmanager
-def serving(behaviour: Behaviour, unix: Path | None = None) -> Iterator[Server]:
+def serving(behaviour: Behaviour, unix: Path | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """A server for the time of a test."""
-    server = Server(behaviour, unix)
+    server = Server(behaviour, unix, tls)
     try:
         yield server
     finally:
