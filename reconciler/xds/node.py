@@ -129,9 +129,9 @@ class Node:
             found = stream.next()
             stream.writing = None if found is None else self._clock.monotonic()
             if found is None:
-                for type_ in TYPES:
-                    if stream.at_rest(type_):  # a peer that came back may have everything, and answers nothing
-                        self._want.accept(type_)
+                for kind in TYPES:
+                    if stream.at_rest(kind):  # a peer that came back may have everything, and answers nothing
+                        self._want.accept(kind)
                 self._changed.notify_all()
                 return None
             type_, turn, data = found
@@ -204,6 +204,16 @@ class Node:
         """What it is to have: what was published last."""
         with self._changed:
             return self._want.resources
+
+    def unasked(self) -> Mapping[ResourceId, Resource]:
+        """Of what was published last, what no stream asks for."""
+        with self._changed:
+            asked = [subscription for stream in self._streams for subscription in stream.subscriptions()]
+            return {
+                id_: item
+                for id_, item in self._want.resources.items()
+                if not any(subscription.type is id_.type and subscription.asks(id_.name) for subscription in asked)
+            }
 
     def has(self) -> dict[ResourceId, Resource]:
         """What it has by its own word: of what it asks for, what it has answered."""

@@ -93,6 +93,10 @@ class Plane:
         """What was published last for a proxy, sorted, whether it asks for it or not; nothing if nothing was."""
         return self._node(proxy).published()
 
+    def unasked(self, proxy: Key) -> Mapping[ResourceId, Resource]:
+        """Of what was published last for a proxy, what it does not ask for."""
+        return self._node(proxy).unasked()
+
     def wait(self, proxy: Key, *, timeout: float) -> NodeState:
         """What is known of a proxy as soon as it has answered everything, or when so many seconds are over."""
         return self._node(proxy).wait(timeout)

@@ -124,6 +124,10 @@ class Subscription(ABC):
         """Those of these names that the peer asks for."""
         return names if self.wildcard else names & self.names.all
 
+    def asks(self, name: str) -> bool:
+        """Whether the peer asks for this one."""
+        return self.seen and (self.wildcard or name in self.names.all)
+
     @abstractmethod
     def receive(self, request: Any) -> None:
         """Take the part of a request that is about what is asked for.
