@@ -15,16 +15,16 @@ from types import MappingProxyType
 
 from reconciler.clock import Clock
 from reconciler.envoy import Admin, AdminError
-from reconciler.errors import ReconcilerError
 from reconciler.model.observation import Versions
-from reconciler.model.plan import Action
 from reconciler.model.resource import ResourceId, ResourceType
 from reconciler.push.blame import blamed
 from reconciler.push.credentials import arriving, awaited, check_files, demand, lacking, read_again, reason
 from reconciler.push.disk import Disk, WriteError
+from reconciler.push.lateness import lateness
 from reconciler.push.layout import SETS, Content, contents
+from reconciler.push.overrides import clear, overridden
 from reconciler.push.phases import Phase, State, Step, live_state, state, steps
-from reconciler.push.verify import Confirmation, Expectation, Reading, Verdict, Watch, named
+from reconciler.push.verify import Confirmation, Expectation, Reading, Verdict, Watch, named, read_with
 from reconciler.push.watches import Watches, user_of
 from reconciler.push.ways import NotConfirmedError, Proven, RefusedByEnvoyError, Target
 
@@ -56,11 +56,7 @@ class FilesWay:
         self._watches = watches
         self._watch = Watch(admin, clock=clock, baseline=target.observation.versions)
         self._reading = Reading(target, admin, at=clock.now)
-        self._overrides = sorted(
-            change.id.name
-            for change in target.changes
-            if change.id.type is ResourceType.RUNTIME and change.action is Action.DELETE
-        )
+        self._overrides = overridden(target.changes)
         self._steps: tuple[Step, ...] = ()
         self._last = Phase.REPOINT
         self._final: Layout = MappingProxyType({})
@@ -69,6 +65,10 @@ class FilesWay:
         self._remembered: State = MappingProxyType({})
         self._touched: set[ResourceType] = set()
         self.sent = 0.0
+
+    @property
+    def refusal(self) -> None:
+        """What Envoy refuses stops a push by files."""
 
     def prepare(self) -> frozenset[Phase]:
         """Plan the steps and compare the disk with the end."""
@@ -107,7 +107,8 @@ class FilesWay:
             if seen.verdict is Verdict.REFUSED or (seen.verdict is Verdict.LATE and _secrets(seen)):
                 raise self._refused(seen, step, moves[0], written)
             if seen.verdict is Verdict.LATE:
-                raise NotConfirmedError(self._lateness(seen, step, phase), hint=_unread(seen))
+                late = lateness(seen, step, proxy=self._target.proxy, admin=self._admin, clock=self._clock)
+                raise NotConfirmedError(late, hint=_unread(seen))
         if phase is Phase.REPOINT:
             self._mend()
         if phase is self._last:
@@ -122,14 +123,7 @@ class FilesWay:
         return self._reading.look(self._types())
 
     def _types(self) -> frozenset[ResourceType]:
-        types = frozenset(ResourceType) if self._watch.restarted else frozenset(self._touched)
-        if ResourceType.CLUSTER in types:
-            types |= {ResourceType.ENDPOINTS}
-        if ResourceType.LISTENER in types:
-            types |= {ResourceType.ROUTE}
-        if types & set(SETS):
-            types |= {ResourceType.SECRET}
-        return types
+        return frozenset(ResourceType) if self._watch.restarted else read_with(frozenset(self._touched))
 
     def _send(self, step: Step, written: dict[str, Content]) -> Expectation:
         before, after = contents(self._disk.directory, step.before), contents(self._disk.directory, step.after)
@@ -153,13 +147,7 @@ class FilesWay:
             return
         self._touched.add(ResourceType.RUNTIME)
         self._reading.forget()
-        try:
-            self._admin.set_runtime(dict.fromkeys(self._overrides, ""))
-        except AdminError:
-            raise
-        except ReconcilerError as error:
-            names = ", ".join(self._overrides)
-            raise RefusedByEnvoyError(f"runtime overrides of {names} can't be cleared: {error.message}") from error
+        clear(self._admin, self._overrides)
 
     def _tidy(self) -> None:
         begun = self._clock.monotonic()
@@ -228,21 +216,6 @@ class FilesWay:
             self._watch.confirm(Expectation(required=required), until=self._clock.monotonic() + TAKING_BACK)
         return "the files that were in force are back"
 
-    def _lateness(self, seen: Confirmation, step: Step, phase: Phase) -> str:
-        lacking = [_named(item) for item in seen.missing]
-        if seen.versions is not None and seen.versions.warming:
-            lacking.append(f"still warming: {self._warming(step)}")
-        if seen.versions is not None and not seen.versions.live:
-            lacking.append("the server is not live")
-        return f"in phase {phase} not confirmed in time: " + "; ".join(lacking)
-
-    def _warming(self, step: Step) -> str:
-        """Clusters and listeners that should serve and don't."""
-        types = frozenset(SETS)
-        live = self._admin.observe(self._target.proxy, at=self._clock.now, types=types).resources
-        waiting = [id_ for id_, item in step.after.items() if id_.type in types and live.get(id_) != item]
-        return named(map(str, sorted(waiting))) if waiting else "something that was not sent now"
-
 
 def _unread(seen: Confirmation) -> str:
     """What to do about an Envoy that goes on as if nothing had been written: it refused nothing, and nothing warms."""
@@ -295,8 +268,3 @@ def _expected(changed: Layout, step: Step) -> Expectation:
 
 def _subscription(content: Content) -> tuple[ResourceType, str]:
     return content.type, content.name
-
-
-def _named(subscription: tuple[ResourceType, str]) -> str:
-    type_, name = subscription
-    return f"{type_} {name}" if name else f"the {type_}s"

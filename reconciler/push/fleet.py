@@ -1,8 +1,8 @@
 """All proxies of one push: in parallel within a phase, together from phase to phase. The room's way in.
 
 Knows when each proxy may go on, not how it is pushed to. A proxy that fails is out and says why; the others go on through
-ADD and REPOINT. REMOVE is held for all of them if one that was reached did not get there: it may still route to what would
-go. The next pass plans the removal again.
+ADD and REPOINT, and so does one on ADS that refused something, with the rest. REMOVE is held for all of them if one that was
+reached did not get there: it may still route to what would go. The next pass plans the removal again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from reconciler.model.key import Key
 from reconciler.model.observation import Observation, Proof
 from reconciler.model.receipt import Outcome, OutcomeKind
 from reconciler.model.resource import ResourceId
+from reconciler.push.ads import AdsWay, ensure
+from reconciler.push.byword import by_word
 from reconciler.push.disk import Disk
 from reconciler.push.files import FilesWay
 from reconciler.push.phases import Phase
@@ -26,9 +28,10 @@ from reconciler.push.runtime import RuntimeWay
 from reconciler.push.verify import judge
 from reconciler.push.watches import Watches
 from reconciler.push.ways import Proven, RefusedByEnvoyError, Target, Way, kind_of
+from reconciler.xds import Plane
 
-Ways = Callable[[Target, Admin, Clock], Way]
-"""Chooses how a proxy is pushed to."""
+Ways = Callable[[Target, Admin | None, Clock], Way]
+"""Chooses how a proxy is pushed to. Only one on ADS can be without an admin endpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +49,22 @@ class Pushed:
     verify_seconds: float
 
 
-def by_spec() -> Ways:
-    """The way that each proxy's `spec.push` names. What the proxies of one push share is shared by the result."""
+def by_spec(*, plane: Plane | None = None, commit: str = "") -> Ways:
+    """The way that each proxy's `spec.push` names. What the proxies of one push share is shared by the result.
+
+    Args:
+        plane: Where proxies on ADS are served; None where this process serves none.
+        commit: The policy commit of the push, told to these proxies along with what is sent.
+    """
     watches = Watches()
 
-    def choose(target: Target, admin: Admin, clock: Clock) -> Way:
+    def choose(target: Target, admin: Admin | None, clock: Clock) -> Way:
         spec = target.proxy.spec.push
-        if spec.files is not None:
+        if spec.ads is not None and plane is not None:
+            return AdsWay(target, plane=plane, admin=admin, clock=clock, commit=commit)
+        if spec.files is not None and admin is not None:
             return FilesWay(target, admin=admin, clock=clock, disk=Disk(spec.files.directory), watches=watches)
-        if spec.runtime is not None:
+        if spec.runtime is not None and admin is not None:
             return RuntimeWay(target, spec.runtime, admin=admin, clock=clock)
         raise BugError(f"proxy {target.proxy.key} has no way to push")
 
@@ -69,30 +79,42 @@ def push(
     deadline: timedelta,
     workers: int,
     progress: Callable[[str], None],
+    plane: Plane | None = None,
+    commit: str = "",
     ways: Ways | None = None,
 ) -> Pushed:
     """Bring every target to its view, phase by phase, and prove it. Never raises for a proxy.
 
     Args:
         targets: Each proxy once. One without changes is proven by its observation; one that can't be read is not sent to.
-        admins: One for each target, used by one thread at a time.
+        admins: One for each target that has an admin endpoint, used by one thread at a time.
         clock: For deadlines, waiting, and the times of observations.
         deadline: For each proxy to confirm one phase.
         workers: Proxies that are talked to at the same time.
         progress: Told what begins, for a person who watches.
+        plane: Where proxies on ADS are served; one of them in `targets` needs it.
+        commit: The policy commit of the views, for proxies on ADS.
         ways: A seam for tests; by `spec.push`.
     """
     members = [_Member(target) for target in targets]
     begun = clock.monotonic()
     for member in members:
         member.settle()
+        if plane is not None and member.served:
+            ensure(plane, member.target.view, commit=commit)
     active = [member for member in members if member.outcome is None]
     sending = 0.0
     if active:
         pool = ThreadPoolExecutor(min(workers, len(active)), thread_name_prefix="push")
         try:
             sending = _Push(
-                pool, admins, clock, deadline.total_seconds(), progress, ways or by_spec(), begun
+                pool,
+                admins,
+                clock,
+                deadline.total_seconds(),
+                progress,
+                ways or by_spec(plane=plane, commit=commit),
+                begun,
             ).carry_out(active)
         finally:
             pool.shutdown(cancel_futures=True)
@@ -132,10 +154,24 @@ class _Member:
             self._end(OutcomeKind.UNREACHABLE, Proof.NONE, seen.error.message)
         elif not self.target.changes:
             proven = judge(self.target, seen)
-            if proven.proof is Proof.EXACT:
-                self._end(OutcomeKind.APPLIED, Proof.EXACT, "")
+            proven = proven if self.target.proxy.spec.admin else by_word(proven)
+            if not proven.detail:
+                self._end(OutcomeKind.APPLIED, proven.proof, "")
             else:
                 self._end(OutcomeKind.SKIPPED, Proof.NONE, f"left as it is; {proven.detail}")
+
+    @property
+    def served(self) -> bool:
+        """Whether it is on ADS and has its view already, so that nobody else tells the plane of it."""
+        done = self.outcome is not None and self.outcome.kind is OutcomeKind.APPLIED
+        return done and self.target.proxy.spec.push.ads is not None
+
+    @property
+    def trouble(self) -> OutcomeKind | None:
+        """How it will end, if not well: it failed, or it refused something and goes on with the rest."""
+        if self.failure is not None:
+            return self.failure[0]
+        return OutcomeKind.REJECTED if self.way is not None and self.way.refusal is not None else None
 
     def conclude(self, seconds: float) -> None:
         """The outcome of a proxy that took part."""
@@ -179,9 +215,9 @@ class _Push:
         sending = 0.0
         for phase in Phase:
             taking_part = [member for member in members if phase in member.phases and member.failure is None]
-            failed = [member for member in members if member.failure is not None]
+            failed = [member for member in members if member.trouble is not None]
             if phase is Phase.REMOVE and failed and taking_part:
-                self._hold(taking_part, failed)
+                self._hold([member for member in taking_part if member.trouble is None], failed)
                 continue
             if taking_part:
                 self.progress(f"{phase}: {len(taking_part)} of {len(members)} proxies")
@@ -197,7 +233,7 @@ class _Push:
 
     def _prepare(self, member: _Member) -> None:
         def prepare() -> None:
-            member.way = self.ways(member.target, self.admins[member.key], self.clock)
+            member.way = self.ways(member.target, self.admins.get(member.key), self.clock)
             member.phases = member.way.prepare()
 
         self._guarded(member, prepare)
@@ -213,7 +249,9 @@ class _Push:
             if member.way is not None and member.way.sent and not gone:
                 member.proven = member.way.prove()
 
-        failure = member.failure
+        failure, refusal = member.failure, member.way.refusal if member.way is not None else None
+        if failure is None and refusal is not None:
+            failure, member.rejected = (OutcomeKind.REJECTED, _said(refusal)), refusal.resources
         self._guarded(member, prove)
         member.failure = failure or member.failure
         member.conclude(self.clock.monotonic() - self.begun)
@@ -232,10 +270,9 @@ class _Push:
     @staticmethod
     def _hold(members: Sequence[_Member], failed: Sequence[_Member]) -> None:
         first = min(failed, key=lambda member: member.key)
-        kind = first.failure[0] if first.failure else OutcomeKind.FAILED
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         for member in members:
-            member.held = f"removal is held for {first.key} ({kind}){more}; the next pass tries again"
+            member.held = f"removal is held for {first.key} ({first.trouble}){more}; the next pass tries again"
 
 
 def _said(error: ReconcilerError) -> str:

@@ -34,6 +34,10 @@ class RuntimeWay:
         self._refusals: tuple[str, ...] = ()
         self.sent = 0.0
 
+    @property
+    def refusal(self) -> None:
+        """What Envoy refuses stops a push by runtime."""
+
     def prepare(self) -> frozenset[Phase]:
         """Choose the keys to set, and check that live routes read them."""
         wanted = {id_.name: item.body.decode() for id_, item in self._target.view.resources.items()}

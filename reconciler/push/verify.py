@@ -39,18 +39,30 @@ class Expectation:
     Attributes:
         required: Versions that must be there.
         loose: Versions that count only if Envoy shows them: nothing may have subscribed to these yet.
+        among: As `loose`, where any of several counts.
         types: What was sent; only refusals of these types are ours.
+        connected: Whether it must say that it is connected to its ADS server.
     """
 
     required: Mapping[Subscription, str] = field(default_factory=lambda: MappingProxyType({}))
     loose: Mapping[Subscription, str] = field(default_factory=lambda: MappingProxyType({}))
+    among: Mapping[Subscription, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     types: frozenset[ResourceType] = frozenset()
+    connected: bool = False
 
     def missing(self, versions: Versions) -> tuple[Subscription, ...]:
         """Subscriptions that show something else."""
         shown = versions.versions
         late = {key for key, version in self.required.items() if shown.get(key) != version}
-        return tuple(sorted(late | {key for key, version in self.loose.items() if shown.get(key, version) != version}))
+        late |= {key for key, version in self.loose.items() if shown.get(key, version) != version}
+        late |= {key for key, texts in self.among.items() if key in shown and shown[key] not in texts}
+        return tuple(sorted(late))
+
+    def shown(self, versions: Versions) -> bool:
+        """Whether a reading shows all of it, from an Envoy that does what it was told."""
+        if self.connected and not versions.connected:
+            return False
+        return versions.live and not versions.warming and not self.missing(versions)
 
 
 class Verdict(Enum):
@@ -66,13 +78,15 @@ class Confirmation:
     """The end of waiting.
 
     Attributes:
-        refused: Types of which Envoy has refused an update since the step began.
+        refused: Types of which Envoy has refused an update since the step began, of what was sent.
+        grown: The same, of all types.
         missing: Subscriptions that don't show what they should.
         versions: The last reading, if there was any.
     """
 
     verdict: Verdict
     refused: frozenset[ResourceType] = frozenset()
+    grown: frozenset[ResourceType] = frozenset()
     missing: tuple[Subscription, ...] = ()
     versions: Versions | None = None
 
@@ -88,6 +102,7 @@ class Watch:
         self._admin = admin
         self._clock = clock
         self._baseline = baseline
+        self._lost: float | None = None
         self.restarted = False
 
     def begin(self) -> None:
@@ -114,23 +129,35 @@ class Watch:
         Raises:
             AdminError: It does not answer in time, or refuses connections for longer than a restart takes.
         """
-        look = look or self._admin.versions
-        wait, lost = FIRST_WAIT, None
-        confirmation = Confirmation(verdict=Verdict.LATE, missing=tuple(sorted(expectation.required)))
+        wait = FIRST_WAIT
+        self._lost = None
         while True:
             self._clock.sleep(wait)
             wait = min(wait * 1.6, LONGEST_WAIT)
-            try:
-                versions = look()
-            except AdminError as error:
-                lost = self._clock.monotonic() if lost is None else lost
-                if error.code == "admin-timeout" or self._clock.monotonic() > min(lost + RESTART_GRACE, until):
-                    raise
-                continue
-            lost = None
-            confirmation = self._judge(versions, expectation)
-            if confirmation.verdict is not Verdict.LATE or self._clock.monotonic() > until:
+            confirmation = self.once(expectation, until=until, look=look)
+            if confirmation is not None and (
+                confirmation.verdict is not Verdict.LATE or self._clock.monotonic() > until
+            ):
                 return confirmation
+
+    def once(
+        self, expectation: Expectation, *, until: float, look: Callable[[], Versions] | None = None
+    ) -> Confirmation | None:
+        """One look; None if it refuses connections, which it may for as long as a restart takes.
+
+        Raises:
+            AdminError: As `confirm`.
+        """
+        try:
+            versions = (look or self._admin.versions)()
+        except AdminError as error:
+            now = self._clock.monotonic()
+            self._lost = now if self._lost is None else self._lost
+            if error.code == "admin-timeout" or now > min(self._lost + RESTART_GRACE, until):
+                raise
+            return None
+        self._lost = None
+        return self._judge(versions, expectation)
 
     def _judge(self, versions: Versions, expectation: Expectation) -> Confirmation:
         before = self._baseline
@@ -138,13 +165,14 @@ class Watch:
             self.restarted = self.restarted or before is not None
             before = replace(versions, rejected=MappingProxyType({}))
             self._baseline = before
-        missing = expectation.missing(versions)
-        if not missing and not versions.warming and versions.live:
+        grown = frozenset(type_ for type_ in ResourceType if _count(versions, type_) > _count(before, type_))
+        if expectation.shown(versions):
             self._baseline = versions
-            return Confirmation(verdict=Verdict.CONFIRMED, versions=versions)
-        refused = {type_ for type_ in expectation.types if _count(versions, type_) > _count(before, type_)}
+            return Confirmation(verdict=Verdict.CONFIRMED, grown=grown, versions=versions)
+        refused = grown & expectation.types
         verdict = Verdict.REFUSED if refused else Verdict.LATE
-        return Confirmation(verdict=verdict, refused=frozenset(refused), missing=missing, versions=versions)
+        missing = expectation.missing(versions)
+        return Confirmation(verdict=verdict, refused=refused, grown=grown, missing=missing, versions=versions)
 
 
 class Reading:
@@ -197,6 +225,17 @@ def judge(target: Target, observation: Observation) -> Proven:
     """How surely an observation shows the target's view, and what is in the way of being sure."""
     detail = difference(target, observation)
     return Proven(observation=observation, proof=Proof.CONFIRMED if detail else Proof.EXACT, detail=detail)
+
+
+def read_with(types: frozenset[ResourceType]) -> frozenset[ResourceType]:
+    """What has to be read once something of these types was sent: what they subscribe to comes and goes with them."""
+    if ResourceType.CLUSTER in types:
+        types |= {ResourceType.ENDPOINTS}
+    if ResourceType.LISTENER in types:
+        types |= {ResourceType.ROUTE}
+    if types & {ResourceType.CLUSTER, ResourceType.LISTENER}:
+        types |= {ResourceType.SECRET}
+    return types
 
 
 def merge(before: Observation, read: Observation, types: frozenset[ResourceType]) -> Observation:

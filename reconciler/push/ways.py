@@ -1,6 +1,6 @@
 """The one interface between the fleet and the ways to push to a proxy.
 
-`files` and `runtime` implement it; `fleet` chooses one per proxy, by `spec.push`, and knows nothing else about them. A way
+`ads`, `files` and `runtime` implement it; `fleet` chooses one per proxy, by `spec.push`, and knows nothing else about them. A way
 talks about its own proxy only: waiting for the others is the fleet's business.
 """
 
@@ -57,6 +57,12 @@ class NotConfirmedError(TransientError):
     default_code = "push-late"
 
 
+class DisconnectedError(TransientError):
+    """A proxy that is pushed to by ADS holds no stream to this daemon; it serves what it served."""
+
+    default_code = "ads-disconnected"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proven:
     """What the last reading of a push shows.
@@ -90,6 +96,7 @@ class Way(Protocol):
 
         Raises:
             RefusedByEnvoyError: What Envoy refused is taken back, so that a restart serves what serves now.
+            DisconnectedError: There is no stream to send it on.
             NotConfirmedError: It is not known to be live in time.
             WriteError: The disk refused.
             AdminError: The proxy went away.
@@ -100,6 +107,10 @@ class Way(Protocol):
 
         Never raises for a proxy that can't be read: what was confirmed stays confirmed.
         """
+
+    @property
+    def refusal(self) -> RefusedByEnvoyError | None:
+        """What Envoy has refused so far without stopping the rest; None if nothing. Nothing may be removed then."""
 
     @property
     def sent(self) -> float:
@@ -113,5 +124,6 @@ def kind_of(error: ReconcilerError) -> OutcomeKind:
         (RuntimeNotModifiableError, OutcomeKind.REJECTED),
         (NotConfirmedError, OutcomeKind.LATE),
         (AdminError, OutcomeKind.UNREACHABLE),
+        (DisconnectedError, OutcomeKind.UNREACHABLE),
     )
     return next((kind for type_, kind in kinds if isinstance(error, type_)), OutcomeKind.FAILED)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from reconciler.clock import SystemClock
+from reconciler.clock import Clock, SystemClock
 from reconciler.envoy import Admin
 from reconciler.envoy.binary import EnvoyProcess
 from reconciler.model import protos
@@ -26,10 +26,13 @@ from reconciler.model.plan import Action, Cause, Change
 from reconciler.model.proxy import FilesPush, Proxy, Push
 from reconciler.model.receipt import Outcome
 from reconciler.model.resource import Resource, ResourceId, ResourceType, View
-from reconciler.push import Pushed, Target, prepare_directory, push
-from reconciler.push.fleet import Ways
+from reconciler.push import Pushed, Target, Way, prepare_directory, push
+from reconciler.push.fleet import Ways as WaysOfAll
 from reconciler.push.layout import contents
 from reconciler.settings import AdminSettings
+
+Ways = Callable[[Target, Admin, Clock], Way]
+"""Chooses how a proxy with an admin endpoint is pushed to."""
 
 HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
@@ -201,8 +204,16 @@ def wait_for_push(
         deadline=timedelta(seconds=seconds),
         workers=16,
         progress=lambda _: None,
-        ways=ways,
+        ways=_of_all(ways) if ways else None,
     )
+
+
+def _of_all(ways: Ways) -> WaysOfAll:
+    def choose(target: Target, admin: Admin | None, clock: Clock) -> Way:
+        assert admin is not None
+        return ways(target, admin, clock)
+
+    return choose
 
 
 def pushed(targets: Sequence[Target], labs: Sequence[Lab], *, seconds: float = 10, ways: Ways | None = None) -> Pushed:

@@ -1,0 +1,198 @@
+"""Pushing by ADS: one step of the plan is a state that is published to the plane, and confirmed.
+
+The plane sends what differs and hears what the proxy says to it; the admin endpoint says what is so. What a proxy refuses does not
+stop it: that resource is held at what it has, whatever would need it is left as it serves, and everything else goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from reconciler.clock import Clock
+from reconciler.envoy import Admin
+from reconciler.model.observation import Versions
+from reconciler.model.resource import ResourceId, ResourceType, View
+from reconciler.push.byword import prove_by_word
+from reconciler.push.connection import UNREAD, Connection
+from reconciler.push.dependents import Spared, spare
+from reconciler.push.lateness import lateness
+from reconciler.push.overrides import clear, overridden
+from reconciler.push.phases import Phase, State, Step, live_state, state, steps
+from reconciler.push.verify import Confirmation, Expectation, Reading, Verdict, Watch, read_with
+from reconciler.push.ways import NotConfirmedError, Proven, RefusedByEnvoyError, Target
+from reconciler.xds import Hold, NodeState, Plane
+
+SETS = (ResourceType.CLUSTER, ResourceType.LISTENER)
+AGAIN = frozenset({ResourceType.LISTENER, ResourceType.SECRET})
+"""What is tried again in every pass: its fault may lie outside, a port in use or a file that is not there."""
+
+FIRST_LOOK = 0.1
+"""Seconds after which the admin endpoint is read although the proxy has not answered everything: Envoy withholds answers."""
+
+_WAITS = (0.001, 0.05)
+
+
+class AdsWay:
+    """Pushes to one `ads` proxy. See `ways.Way`.
+
+    Args:
+        admin: None for a proxy that has none: its own word is all there is.
+        commit: The policy commit, which rides along.
+    """
+
+    def __init__(self, target: Target, *, plane: Plane, admin: Admin | None, clock: Clock, commit: str = "") -> None:
+        self._target = target
+        self._key = target.proxy.key
+        self._plane = plane
+        self._admin = admin
+        self._clock = clock
+        self._commit = commit
+        self._link = Connection(plane, self._key, clock)
+        self._watch = Watch(admin, clock=clock, baseline=target.observation.versions) if admin else None
+        self._reading = Reading(target, admin, at=clock.now) if admin else None
+        self._live: State = live_state(target.observation)
+        self._wanted: State = state(target.view.resources)
+        self._overrides = overridden(target.changes)
+        self._steps: tuple[Step, ...] = ()
+        self._spared = Spared(state=self._live)
+        self._held: Mapping[ResourceId, Hold] = MappingProxyType({})
+        self._touched: set[ResourceType] = set()
+        self.sent = 0.0
+
+    def prepare(self) -> frozenset[Phase]:
+        """Plan the steps; tell the plane what serves if it does not know yet, so that only differences are sent."""
+        self._link.require()
+        serving = any(id_.type in SETS for id_ in self._live)
+        # One that has just started becomes ready with its listeners: they must not come a step later.
+        whole = Step(phase=Phase.ADD, before=self._live, after=self._wanted)
+        self._steps = steps(self._live, self._wanted) if serving else ((whole,) if whole.types else ())
+        known = self._plane.state(self._key)
+        if not known.published and serving:
+            self._plane.publish(self._key, self._live.values(), commit=self._commit)
+            self._plane.wait(self._key, timeout=UNREAD)  # what it says that it has is what it is held at
+        self._plane.release(self._key, [id_ for id_, hold in known.held.items() if _in_force(self._live, id_, hold)])
+        self._plane.retry(self._key, AGAIN)
+        if not self._steps:
+            ensure(self._plane, self._target.view, commit=self._commit)
+        mending = {Phase.REPOINT} if self._overrides or not self._steps else set()
+        return frozenset({step.phase for step in self._steps} | mending)
+
+    def run(self, phase: Phase, *, until: float) -> None:
+        """Publish each step and confirm it; then clear overrides."""
+        until = self._link.patience(until)
+        if self._watch is not None:
+            self._watch.begin()
+        for step in self._steps:
+            if step.phase is phase:
+                self._link.require(until)
+                self._publish(step)
+                self._confirm(step, until)
+        if phase is Phase.REPOINT and self._overrides and self._admin is not None and self._reading is not None:
+            self._touched.add(ResourceType.RUNTIME)
+            self._reading.forget()
+            clear(self._admin, self._overrides)
+
+    def prove(self) -> Proven:
+        """Compare what was sent with what serves; everything, if the process changed in between."""
+        if self._reading is None:
+            return prove_by_word(self._target, self._plane, at=self._clock.now)
+        return self._reading.prove(self._types())
+
+    @property
+    def refusal(self) -> RefusedByEnvoyError | None:
+        """What the proxy refused and has not got, in its own words, and what is left as it was because of that."""
+        if not self._held:
+            return None
+        said = "; ".join(f"{id_}: {hold.words}" for id_, hold in self._held.items())
+        skipped = "; ".join(
+            f"{id_} is left as it was, because {cause} was refused" for id_, cause in self._spared.because.items()
+        )
+        return RefusedByEnvoyError("; ".join(filter(None, (said, skipped))), resources=self._held)
+
+    def _types(self) -> frozenset[ResourceType]:
+        restarted = self._watch is not None and self._watch.restarted
+        return frozenset(ResourceType) if restarted else read_with(frozenset(self._touched))
+
+    def _publish(self, step: Step) -> None:
+        begun = self._clock.monotonic()
+        self._spared = self._as_far_as_possible(step)
+        self._touched |= step.types
+        self._plane.publish(self._key, self._spared.state.values(), gone=step.gone, commit=self._commit)
+        self.sent += max(self._clock.monotonic() - begun, 1e-6)
+
+    def _as_far_as_possible(self, step: Step) -> Spared:
+        """What can be published of a step. What is held stays as it was refused: as anything else it would be sent again."""
+        self._held = self._plane.state(self._key).held
+        kept = {id_: self._wanted[id_] for id_, hold in self._held.items() if _in_force(self._wanted, id_, hold)}
+        absent = frozenset(
+            id_ for id_, hold in self._held.items() if hold.kept is None and id_ not in self._live
+        )  # fmt: skip
+        return spare(MappingProxyType({**step.after, **kept}), live=self._live, absent=absent)
+
+    def _confirm(self, step: Step, until: float) -> None:
+        pause, wait = FIRST_LOOK, _WAITS[0]
+        while True:
+            seen = self._plane.wait(self._key, timeout=max(0.0, min(pause, until - self._clock.monotonic())))
+            self._link.require(until)
+            if seen.held.keys() - self._held.keys() and self._learn(step):
+                continue
+            look = self._look(step, seen, until)
+            if look is None or (look.verdict is Verdict.CONFIRMED and self._plane.state(self._key).held == seen.held):
+                self._held = seen.held
+                return
+            if self._clock.monotonic() > until:
+                raise NotConfirmedError(self._lateness(look, step))
+            if seen.settled:
+                self._clock.sleep(wait)
+            pause, wait = min(pause * 1.6, 1.0), min(wait * 1.6, _WAITS[1])
+
+    def _look(self, step: Step, seen: NodeState, until: float) -> Confirmation | None:
+        """One look at the admin endpoint; None if there is nothing to look for."""
+        if self._watch is None:
+            return None if seen.settled else Confirmation(verdict=Verdict.LATE)
+        look = self._reread if step is self._steps[-1] and not self._overrides else None
+        found = self._watch.once(self._expected(step, seen), until=until, look=look)
+        return found or Confirmation(verdict=Verdict.LATE)
+
+    def _reread(self) -> Versions:
+        assert self._reading is not None  # noqa: S101 -- there is a watch
+        return self._reading.look(self._types())
+
+    def _learn(self, step: Step) -> bool:
+        """Something was refused: leave out what would need it. Whether something else was published because of that."""
+        before = self._spared
+        possible = self._as_far_as_possible(step)
+        if possible.state == before.state:
+            return False
+        self._publish(step)
+        return True
+
+    def _expected(self, step: Step, seen: NodeState) -> Expectation:
+        """The sets as they are to be now; of what is asked for by name and was sent, one of the texts it was sent with."""
+        among: dict[tuple[ResourceType, str], frozenset[str]] = {}
+        for item in step.put:
+            type_ = item.id.type
+            mine = self._spared.state.get(item.id) == item and item.id not in seen.held
+            if mine and type_ not in SETS and not (seen.settled and type_ not in seen.texts):
+                among[type_, item.id.name] = seen.texts.get(type_, frozenset())
+        required = {(type_, ""): seen.sets[type_] for type_ in SETS}
+        return Expectation(required=required, among=among, connected=True)
+
+    def _lateness(self, look: Confirmation, step: Step) -> str:
+        if self._admin is None:
+            waiting = ", ".join(sorted(self._plane.state(self._key).waiting))
+            return f"in phase {step.phase} it has not answered in time: {waiting or 'nothing was read'}"
+        return lateness(look, step, proxy=self._target.proxy, admin=self._admin, clock=self._clock)
+
+
+def ensure(plane: Plane, view: View, *, commit: str) -> None:
+    """Have a proxy served its view that has it already: by a daemon that was started since, or asked for something else since."""
+    wanted = state(view.resources)
+    if not plane.state(view.proxy).published or plane.published(view.proxy) != wanted:
+        plane.publish(view.proxy, wanted.values(), commit=commit)
+
+
+def _in_force(resources: State, id_: ResourceId, hold: Hold) -> bool:
+    """Whether this is the very version that is held."""
+    return id_ in resources and resources[id_].version == hold.version
