@@ -18,7 +18,7 @@ from reconciler.model.resource import ResourceType
 from reconciler.settings import AdsSettings
 from reconciler.xds.credentials import server_credentials
 from reconciler.xds.identity import Identities, IdentityError, announcement, client_of, place_of
-from reconciler.xds.plane import CrowdedError, Plane
+from reconciler.xds.plane import MOST_NODES, CrowdedError, Plane
 from reconciler.xds.stream import Stream, Variant, parse
 from reconciler.xds.subscription import RequestError
 
@@ -46,6 +46,9 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    # A fleet comes back all at once when the daemon has been restarted; gRPC would turn some of more than a thousand away.
+    ("grpc.server.max_pending_requests", MOST_NODES),
+    ("grpc.server.max_pending_requests_hard_limit", MOST_NODES),
 )
 
 
