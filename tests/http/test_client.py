@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Iterator
@@ -88,6 +89,22 @@ def test_a_form_is_posted_as_one_body() -> None:
     assert head.startswith(b"POST /runtime_modify HTTP/1.1\r\n")
     assert b"Content-Type: application/x-www-form-urlencoded" in head
     assert body == b"a.b%7Cc=1%20%26%3D%C3%A9"
+
+
+def test_a_json_object_is_sent_as_one() -> None:
+    """A server that reads JSON gets UTF-8 JSON that says so."""
+    seen: list[bytes] = []
+
+    def behave(connection: socket.socket, _over: object) -> None:
+        seen.append(read_request(connection))
+        connection.sendall(answer(200, b"OK"))
+
+    with serving(behave) as server, HttpClient(server.address, CALM) as client:
+        assert client.post_json("/v1/passes", {"ref": "é", "select": []}).status == 200
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v1/passes HTTP/1.1\r\n")
+    assert b"Content-Type: application/json" in head
+    assert json.loads(body) == {"ref": "é", "select": []}
 
 
 def test_the_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
