@@ -6,17 +6,44 @@ describes this machine and this run, and comes from the command line and the env
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
+LONGEST_SOCKET = 103
+"""Bytes of a Unix socket's path: macOS' `sun_path` has 104 with the closing NUL, Linux' has 108."""
+
 
 def user_cache(environ: Mapping[str, str] = os.environ) -> Path:
     """The user's cache directory for this product, by the XDG base directory specification."""
     base = environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "envoy-reconciler"
+
+
+def control_sockets(
+    identity: str, ref: str, *, environ: Mapping[str, str] = os.environ, user: int | None = None
+) -> tuple[Path, ...]:
+    """Where the daemon of a repository and a branch listens for `reconcile` on the same machine.
+
+    The first is where a daemon listens; a command looks at each in turn, since its environment may lack what the daemon's
+    has (cron has no `XDG_RUNTIME_DIR`).
+
+    Args:
+        identity: One text for all spellings of one repository.
+        ref: The branch.
+        environ: Seam for tests.
+        user: Whose daemon; the id of this process' user by default.
+    """
+    said = f"{identity}\x00{ref}".encode("utf-8", "surrogateescape")
+    name = f"{hashlib.sha256(said).hexdigest()[:16]}.sock"
+    shared = Path("/tmp") / f"envoy-reconciler-{os.geteuid() if user is None else user}" / name  # noqa: S108 -- checked by who opens it
+    base = environ.get("XDG_RUNTIME_DIR", "")
+    own = Path(base) / "envoy-reconciler" / name
+    fits = base.startswith("/") and len(os.fsencode(own)) <= LONGEST_SOCKET
+    return (own, shared) if fits else (shared,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from reconciler.cli.options import (
     duration,
     settings,
 )
+from reconciler.cli.serving import Http, OwnSocket, doors
 from reconciler.cli.streams import Ads, AdsCa, AdsCert, AdsIdentity, AdsKey, AdsPlaintext, Streams, ads_settings
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def daemon(
     ads_ca: AdsCa = "",
     ads_identity: AdsIdentity = [],
     ads_plaintext: AdsPlaintext = False,
+    http: Http = "",
+    socket: OwnSocket = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every pass with its stages.")] = False,
     author: Author = None,
     committer: Committer = None,
@@ -96,6 +99,7 @@ def daemon(
             if streams is not None:
                 streams.start(lambda: loop.wake(Trigger.CONNECT))
                 serving.callback(streams.stop)
+            serving.enter_context(doors(loop, session, ref, http=http, socket=socket, logger=logger))
             loop.run()
         logger.info("stopped")
     return 0

@@ -68,6 +68,13 @@ Cache = Annotated[
     Path | None,
     typer.Option("--cache", envvar="RECONCILE_CACHE", help="Where repositories given by URL are mirrored."),
 ]
+DaemonSocket = Annotated[
+    Path | None,
+    typer.Option("--daemon", metavar="PATH", help="Have the daemon that listens on this Unix socket do the pass."),
+]
+KnownDaemon = Annotated[
+    Path | None, typer.Option("--daemon", metavar="PATH", help="Ask the daemon that listens on this Unix socket.")
+]
 
 
 def settings(

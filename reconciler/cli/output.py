@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from reconciler.cli.options import Output
@@ -30,6 +31,19 @@ from reconciler.plan import (
 _SCHEMA = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A result as text, before it is written anywhere: it may be shown by another process than the one that made it.
+
+    Attributes:
+        out: For stdout, all of it.
+        err: For stderr: complaints, in text output only.
+    """
+
+    out: str = ""
+    err: str = ""
+
+
 class OutputError(PermanentError):
     """Standard output can't be written: a full disk behind it, for example."""
 
@@ -38,13 +52,25 @@ class OutputError(PermanentError):
 
 def print_report(report: Report, output: Output, *, dry_run: bool) -> None:
     """What a pass did, or would do."""
-    plan = report.plan or Plan(commit=report.head, proxies=())
+    show(shown_report(report, output, dry_run=dry_run, color=sys.stdout.isatty()))
+
+
+def shown_report(report: Report, output: Output, *, dry_run: bool, color: bool) -> Shown:
+    """What a pass did, or would do, as text; `color` is for people's terminals."""
     if output is Output.JSON:
-        _json(_report_json(report, plan, dry_run=dry_run))
-    elif output is Output.MARKDOWN:
-        _markdown(report)
-    else:
-        _text(report, dry_run=dry_run)
+        plan = report.plan or Plan(commit=report.head, proxies=())
+        return Shown(_dumped(_report_json(report, plan, dry_run=dry_run)))
+    if output is Output.MARKDOWN:
+        return Shown(_markdown(report))
+    return Shown(_text(report, dry_run=dry_run, color=color), complaints(report.errors))
+
+
+def show(shown: Shown) -> None:
+    """Write a result: complaints first, as they would have come."""
+    if shown.err:
+        print(shown.err, end="", file=sys.stderr)
+    if shown.out:
+        put(shown.out, end="")
 
 
 def print_errors(errors: Sequence[Diagnostic], output: Output) -> None:
@@ -69,8 +95,12 @@ def put(text: str, *, end: str = "\n") -> None:
 
 def say(errors: Sequence[Diagnostic]) -> None:
     """Complaints, for people and logs, on stderr."""
-    for item in errors:
-        print(diagnostic_text(item), file=sys.stderr)
+    print(complaints(errors), end="", file=sys.stderr)
+
+
+def complaints(errors: Sequence[Diagnostic]) -> str:
+    """Complaints as lines."""
+    return "".join(f"{diagnostic_text(item)}\n" for item in errors)
 
 
 def print_verdict(found: Sequence[Diagnostic], output: Output) -> None:
@@ -183,18 +213,17 @@ def _report_json(report: Report, plan: Plan, *, dry_run: bool) -> dict[str, Any]
     }
 
 
-def _text(report: Report, *, dry_run: bool) -> None:
-    say(report.errors)
+def _text(report: Report, *, dry_run: bool, color: bool) -> str:
     if report.plan is None:
-        return
-    lines = [render_text(report.plan, color=sys.stdout.isatty())]
+        return ""
+    lines = [render_text(report.plan, color=color)]
     if dry_run and not report.plan.empty:
         lines += [f"Digest: {digest(report.plan)}\n"]
     if not dry_run:
         lines += [f"{line}\n" for line in _unapplied(report)]
         if report.receipt is not None:
             lines += [f"Recorded as {report.receipt.commit[:10]}: {visible(report.receipt.subject)}\n"]
-    put("".join(lines), end="")
+    return "".join(lines)
 
 
 def _unapplied(report: Report) -> list[str]:
@@ -205,11 +234,11 @@ def _unapplied(report: Report) -> list[str]:
     ]
 
 
-def _markdown(report: Report) -> None:
+def _markdown(report: Report) -> str:
     parts = [_markdown_list("This commit can't be applied", report.errors)] if report.errors else []
     parts += [render_markdown(report.plan)] if report.plan is not None else []
     parts += [f"- {escape_markdown(line)}\n" for line in _unapplied(report)]
-    put("\n".join(parts), end="")
+    return "\n".join(parts)
 
 
 def _markdown_list(title: str, found: Sequence[Diagnostic]) -> str:
@@ -217,7 +246,11 @@ def _markdown_list(title: str, found: Sequence[Diagnostic]) -> str:
 
 
 def _json(document: dict[str, Any]) -> None:
-    put(json.dumps(document, indent=2, ensure_ascii=True))
+    put(_dumped(document), end="")
+
+
+def _dumped(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,8 +1,12 @@
-"""`reconcile`: one pass; with `--dry-run`, what it would do."""
+"""`reconcile`: one pass; with `--dry-run`, what it would do.
+
+A pass over proxies whose streams end in a daemon is that daemon's to do; this command asks it, and shows its result as its own.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +18,7 @@ from reconciler.cli.options import (
     Author,
     Cache,
     Committer,
+    DaemonSocket,
     Output,
     OutputOption,
     Ref,
@@ -24,6 +29,10 @@ from reconciler.cli.options import (
     settings,
 )
 from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from reconciler.cli.session import Session
+    from reconciler.cycle import Ask
 
 
 def reconcile(
@@ -47,6 +56,7 @@ def reconcile(
     ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 2 if changes are pending.")] = False,
     output: OutputOption = Output.TEXT,
+    daemon: DaemonSocket = None,
     author: Author = None,
     committer: Committer = None,
     signing_key: SigningKey = None,
@@ -73,36 +83,99 @@ def reconcile(
         _nothing_before_the_verb(context)
         return 0
     _no_contradiction(dry_run=dry_run, preview=against != "live" or work_tree, plan_digest=plan_digest)
+    if daemon is not None:
+        _not_the_daemons(context, dry_run=dry_run)
+    from dataclasses import replace
+
+    from reconciler.cli.control import sockets
     from reconciler.cli.output import print_report
+    from reconciler.cli.remote import first_answering
     from reconciler.cli.session import Session
-    from reconciler.cycle import Ask
+    from reconciler.cycle import NEEDS_DAEMON, Ask
 
     chosen = settings(
         repo=repo, ref=ref, author=author, committer=committer, signing_key=signing_key,
         signing_format=signing_format, admin_timeout=admin_timeout, cache=cache,
         admin_cert=admin_cert, admin_key=admin_key, admin_ca=admin_ca,
     )  # fmt: skip
+    ask = Ask(
+        ref=ref,
+        dry_run=dry_run,
+        allow=frozenset(code for text in allow for code in text.split(",")),
+        plan_digest=plan_digest or "",
+        select=selection(select),
+    )
     with Session(chosen) as session:
-        ask = Ask(
-            ref=ref,
-            dry_run=dry_run,
-            allow=frozenset(code for text in allow for code in text.split(",")),
-            plan_digest=plan_digest or "",
-            select=selection(select),
-            tree=session.work_tree() if work_tree else None,
-        )
+        if daemon is not None:
+            return _by_daemon(daemon, ask, session, output, exit_code=exit_code)
+        if work_tree:
+            ask = replace(ask, tree=session.work_tree())
         report = session.reconciler().run(ask) if against == "live" else session.preview(ask, against)
+        if not dry_run and any(item.code == NEEDS_DAEMON for item in report.errors):
+            found = first_answering(sockets(session.repository, ref))
+            if found is not None:
+                return _by_daemon(found, ask, session, output, exit_code=exit_code)
     print_report(report, output, dry_run=dry_run)
     return report.exit_code(pending_matters=exit_code)
 
 
+def _by_daemon(path: Path, ask: Ask, session: Session, output: Output, *, exit_code: bool) -> int:
+    """Have a daemon do the pass, and show what it says as if this process had done it."""
+    import sys
+
+    from reconciler.cli.control import identity
+    from reconciler.cli.output import Shown, show
+    from reconciler.cli.remote import run_there, wish
+
+    out, err, code = run_there(
+        path,
+        wish(
+            repository=identity(session.repository),
+            ref=ask.ref,
+            select=[f"proxy/{key}" for key in ask.select],
+            allow=ask.allow,
+            plan_digest=ask.plan_digest,
+            output=output,
+            color=sys.stdout.isatty(),
+            exit_code=exit_code,
+        ),
+    )
+    show(Shown(out, err))
+    return code
+
+
+_DAEMONS_OWN = (
+    "author",
+    "committer",
+    "signing_key",
+    "signing_format",
+    "admin_timeout",
+    "admin_cert",
+    "admin_key",
+    "admin_ca",
+)
+
+
+def _not_the_daemons(context: typer.Context, *, dry_run: bool) -> None:
+    """With `--daemon` nothing may be given that would be ignored."""
+    if dry_run:
+        raise UsageError(
+            "--daemon has a daemon do the pass, and --dry-run does none",
+            hint="leave --daemon out: a preview asks the proxies",
+        )
+    given = [f"--{name.replace('_', '-')}" for name in _DAEMONS_OWN if _typed(context, name)]
+    if given:
+        raise UsageError(f"{', '.join(given)} is the daemon's to say", hint="start the daemon with it")
+
+
+def _typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def _nothing_before_the_verb(context: typer.Context) -> None:
     """An option in front of a verb belongs to this command, and would be ignored."""
-    given = [
-        f"--{name.replace('_', '-')}"
-        for name in context.params
-        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
-    ]
+    given = [f"--{name.replace('_', '-')}" for name in context.params if _typed(context, name)]
     if given:
         raise UsageError(
             f"{', '.join(given)} stands before {context.invoked_subcommand}, which does not see it",

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import UsageError
+from reconciler.settings import LONGEST_SOCKET
 from reconciler.web.errors import ListenError
 
 _MOST_PORTS = 65535
-_LONGEST_PATH = 103
-"""Bytes of a Unix socket's path: macOS' `sun_path` has 104 with the closing NUL, Linux' has 108."""
 _PROBE = 1.0
 
 
@@ -152,9 +151,9 @@ _IN_USE = "end the daemon that has it, or name another path with --daemon"
 
 def _require_short(*paths: Path) -> None:
     for path in paths:
-        if len(os.fsencode(path)) > _LONGEST_PATH:
+        if len(os.fsencode(path)) > LONGEST_SOCKET:
             raise ListenError(
-                f"{path} is too long: a Unix socket's path has at most {_LONGEST_PATH} bytes",
+                f"{path} is too long: a Unix socket's path has at most {LONGEST_SOCKET} bytes",
                 hint="name a shorter one with --daemon",
             )
 

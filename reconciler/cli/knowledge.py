@@ -1,0 +1,147 @@
+"""What a daemon says of itself over HTTP: whether it gets on, whether it can answer for the fleet, and the status document.
+
+Pure, given the daemon's state and the streams' at one instant.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from reconciler.clock import Clock
+from reconciler.model.key import Key
+
+if TYPE_CHECKING:
+    from reconciler.cycle import Report
+    from reconciler.daemon import State, Verified
+    from reconciler.model.receipt import Outcome
+    from reconciler.xds import NodeState
+
+_STUCK = 300.0
+"""Seconds after which what the loop does counts as hanging. Git may take one minute, a lock half of one, and every phase of a
+push its `verifyDeadline`; nothing that is well takes five."""
+
+
+class DaemonKnowledge:
+    """What is shown; the state is read anew for each answer.
+
+    Args:
+        state: The daemon's, at this instant.
+        connections: The streams', by proxy; empty without ADS.
+        repository: As users know it.
+        ref: The branch that is served.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: Callable[[], State],
+        connections: Callable[[], Mapping[Key, NodeState]],
+        clock: Clock,
+        repository: str,
+        ref: str,
+    ) -> None:
+        self._state = state
+        self._connections = connections
+        self._clock = clock
+        self._repository = repository
+        self._ref = ref
+
+    def health(self) -> str:
+        """Why the loop does not get on; "" if it does, or waits for something to do."""
+        since = self._state().busy_since
+        busy = self._clock.monotonic() - since if since is not None else 0.0
+        return f"a pass has been running for {busy:.0f} s" if busy > _STUCK else ""
+
+    def readiness(self) -> str:
+        """Why the daemon can't answer for the fleet; "" from the end of the first pass until it is told to stop."""
+        state = self._state()
+        if state.stopping:
+            return "the daemon is stopping"
+        return "" if state.last is not None else "the first pass has not ended"
+
+    def status(self) -> Mapping[str, Any]:
+        """The status document: the contract of `GET /v1/status`."""
+        from reconciler import __version__
+
+        state = self._state()
+        connections = self._connections()
+        last = state.last
+        report = last.report if last is not None else None
+        members = (
+            {item.proxy for item in report.plan.proxies} if report is not None and report.plan is not None else set()
+        )
+        outcomes = report.outcomes if report is not None else {}
+        return {
+            "schema_version": 1,
+            "version": __version__,
+            "repository": self._repository,
+            "ref": self._ref,
+            "pid": os.getpid(),
+            "started": state.started.isoformat(),
+            "now": self._clock.now().isoformat(),
+            "ready": not self.readiness(),
+            "reason": self.readiness() or self.health(),
+            "pass": None if last is None else {"ended": last.ended.isoformat(), "reasons": list(last.reasons)}
+            | _pass(last.report),
+            "proxies": [
+                _proxy(key, outcomes.get(key), state.verified.get(key), connections.get(key))
+                for key in sorted({*members, *outcomes, *state.verified, *connections})
+            ],
+        }  # fmt: skip
+
+
+def _pass(report: Report) -> dict[str, Any]:
+    refused = report.plan.refused if report.plan is not None else ()
+    return {
+        "head": report.head,
+        "applied": report.applied,
+        "exit_code": report.exit_code(),
+        "receipt": report.receipt.commit if report.receipt is not None else None,
+        "refused": [item.as_json() for item in refused],
+        "errors": [item.as_json() for item in report.errors],
+        "seconds": {str(stage): round(seconds, 6) for stage, seconds in report.seconds.items()},
+    }
+
+
+def _proxy(
+    key: Key, outcome: Outcome | None, verified: Verified | None, node: NodeState | None
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "proxy": str(key),
+        "outcome": str(outcome.kind) if outcome is not None else None,
+        "proof": str(outcome.proof) if outcome is not None else None,
+        "detail": outcome.detail if outcome is not None else "",
+        "revision": verified.commit if verified is not None else None,
+        "verified_at": verified.at.isoformat() if verified is not None else None,
+        "connection": _connection(node) if node is not None else None,
+    }
+
+
+def _connection(node: NodeState) -> dict[str, Any]:
+    return {
+        "connected": node.connected,
+        "since": node.since.isoformat() if node.since is not None else None,
+        "peer": node.peer,
+        "client": node.client,
+        "variant": node.variant,
+        "commit": node.commit,
+        "settled": node.settled,
+        "blocked": round(node.blocked, 3),
+        "acked": {str(kind): version for kind, version in sorted(node.acked.items())},
+        "waiting": sorted(str(kind) for kind in node.waiting),
+        "held": [
+            {
+                "type": str(resource.type),
+                "name": resource.name,
+                "version": hold.version,
+                "words": hold.words,
+                "at": hold.at.isoformat(),
+            }
+            for resource, hold in sorted(node.held.items(), key=lambda item: (item[0].type.order, item[0].name))
+        ],
+        "resources_sent": node.resources_sent,
+        "bytes_sent": node.bytes_sent,
+        "streams": node.streams,
+    }

@@ -1,0 +1,170 @@
+"""The other side of the control socket: a command that has the daemon do a pass, or asks what it knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reconciler.cli.options import Output
+from reconciler.errors import Diagnostic, PermanentError, ReconcilerError, Severity, TransientError
+from reconciler.http import BadReplyError, HttpClient, HttpError, Reply, TimedOutError, UnreachableError
+from reconciler.settings import AdminSettings
+
+_PATIENCE = 600.0
+"""Seconds for a pass of the daemon's, and for those that wait before it."""
+_GRACE = 10.0
+_QUICK = 5.0
+_OK = 200
+
+
+class DaemonNotFoundError(TransientError):
+    """No daemon listens where one was asked for."""
+
+    default_code = "daemon-not-found"
+
+
+class DaemonLostError(TransientError):
+    """The daemon went away before it answered; the pass may have been done."""
+
+    default_code = "daemon-lost"
+
+
+class DaemonReplyError(PermanentError):
+    """What listens on the socket does not answer as a daemon of this version does."""
+
+    default_code = "daemon-reply"
+
+
+class _SaidNoError(ReconcilerError):
+    """The daemon's own errors, passed on."""
+
+
+def run_there(path: Path, wish: Mapping[str, Any], *, patience: float = _PATIENCE) -> tuple[str, str, int]:
+    """Have a daemon run a pass: what goes to stdout and stderr, and the exit code.
+
+    Args:
+        path: Its socket.
+        wish: The fields of `PassRequest`; how long it may take is added.
+        patience: Seconds.
+
+    Raises:
+        DaemonNotFoundError: Nobody listens there.
+        DaemonLostError: It was there, and gave no answer.
+        DaemonReplyError: Its answer makes no sense.
+        ReconcilerError: It says why there is no pass.
+    """
+    hint = "the pass may have been done: see `reconcile status`"
+    with _client(path, patience + _GRACE) as http:
+        _greet(http, path)
+        try:
+            reply = http.post_json("/v1/passes", {**wish, "timeout": patience})
+        except BadReplyError as error:
+            raise _odd(path) from error
+        except TimedOutError as error:
+            raise DaemonLostError(f"the daemon on {path} did not answer within {patience:g} s", hint=hint) from error
+        except UnreachableError as error:
+            raise DaemonLostError(f"the daemon on {path} ended before it answered", hint=hint) from error
+    document = _document(reply, path)
+    match document:
+        case {"stdout": str(out), "stderr": str(err), "exit_code": int(code)}:
+            return out, err, code
+    raise _odd(path)
+
+
+def status_there(path: Path) -> dict[str, Any]:
+    """What a daemon knows.
+
+    Raises:
+        DaemonNotFoundError: Nobody listens there.
+        DaemonLostError: It does not answer.
+        DaemonReplyError: Its answer makes no sense.
+    """
+    with _client(path, _QUICK) as http:
+        try:
+            reply = http.get("/v1/status")
+        except HttpError as error:
+            raise _unanswered(error, path) from error
+    document = _document(reply, path)
+    if not isinstance(document.get("proxies"), list) or not all(_is_entry(item) for item in document["proxies"]):
+        raise _odd(path)
+    return document
+
+
+def first_answering(paths: Iterable[Path]) -> Path | None:
+    """The first socket at which somebody listens; None if nobody does."""
+    for path in paths:
+        with _client(path, _QUICK) as http:
+            try:
+                _greet(http, path)
+            except DaemonNotFoundError:
+                continue
+            return path
+    return None
+
+
+def wish(
+    *, repository: str, ref: str, select: Sequence[str], allow: Iterable[str], plan_digest: str, output: Output, color: bool, exit_code: bool
+) -> dict[str, Any]:  # fmt: skip
+    """The fields of a `PassRequest`."""
+    return {
+        "repository": repository,
+        "ref": ref,
+        "select": list(select),
+        "allow": sorted(allow),
+        "plan_digest": plan_digest,
+        "output": str(output),
+        "color": color,
+        "exit_code": exit_code,
+    }
+
+
+def _client(path: Path, patience: float) -> HttpClient:
+    return HttpClient(f"unix://{path.absolute()}", AdminSettings(connect_timeout=_QUICK, read_timeout=patience))
+
+
+def _greet(http: HttpClient, path: Path) -> None:
+    """Whether anybody is there, so that what fails after it has another meaning. Health is not the question."""
+    try:
+        http.get("/healthz")
+    except HttpError as error:
+        raise _unanswered(error, path) from error
+
+
+def _unanswered(error: HttpError, path: Path) -> ReconcilerError:
+    if isinstance(error, UnreachableError):
+        return DaemonNotFoundError(
+            f"no daemon listens on {path}",
+            hint="start `reconcile daemon` for this repository, or name its socket with --daemon",
+        )
+    if isinstance(error, TimedOutError):
+        return DaemonLostError(
+            f"the daemon on {path} does not answer", hint="see its log, or end it and start it again"
+        )
+    return _odd(path)
+
+
+def _document(reply: Reply, path: Path) -> dict[str, Any]:
+    """The JSON object of an answer; the errors of one that says no are raised."""
+    try:
+        document = json.loads(reply.body)
+        if not isinstance(document, dict):
+            raise _odd(path)
+        if reply.status == _OK:
+            return document
+        errors = [Diagnostic(**item | {"severity": Severity(item["severity"])}) for item in document["errors"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _odd(path) from error
+    raise _SaidNoError(diagnostics=errors) if errors else _odd(path)
+
+
+def _is_entry(item: object) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("proxy"), str)
+
+
+def _odd(path: Path) -> DaemonReplyError:
+    return DaemonReplyError(
+        f"what listens on {path} does not answer as a daemon of this version",
+        hint="check that it is a daemon's socket, and that the daemon runs the same version",
+    )
