@@ -145,6 +145,9 @@ def matches(versions: Versions, view: View, *, since: Versions | None = None) ->
     of what it refused is in force; so give the reading that a full observation was made with as `since`, and any refusal
     of a set after it, like a restart, needs a full observation again. RUNTIME keys never match: stats don't hold values.
 
+    What is subscribed to by name shows its own version where it came by itself, and by ADS the version of the set that was
+    current when it was sent. So what shows the same text as at `since` is what it was.
+
     Args:
         versions: The reading.
         view: What should be.
@@ -154,9 +157,15 @@ def matches(versions: Versions, view: View, *, since: Versions | None = None) ->
         return False
     if view.of_type(ResourceType.RUNTIME) or (since is not None and _unsure(versions, since)):
         return False
-    expected = {(type_, ""): set_version(view.of_type(type_)) for type_ in _BY_SET}
-    expected |= {(id_.type, id_.name): item.version for id_, item in view.resources.items() if id_.type not in _BY_SET}
-    return all(versions.versions.get(key) == version for key, version in expected.items())
+    shown, before = versions.versions, since.versions if since is not None else {}
+    if any(shown.get((type_, "")) != set_version(view.of_type(type_)) for type_ in _BY_SET):
+        return False
+    return all(
+        (text := shown.get((id_.type, id_.name))) == item.version
+        or (text is not None and text == before.get((id_.type, id_.name)))
+        for id_, item in view.resources.items()
+        if id_.type not in _BY_SET
+    )
 
 
 def _unsure(versions: Versions, since: Versions) -> bool:

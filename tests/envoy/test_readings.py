@@ -96,6 +96,39 @@ def test_since_a_proof_refusals_and_restarts_count() -> None:
         assert matches(moved, WORLD, since=proven) is equal
 
 
+NAMED = {"cluster.x": ENDPOINTS, "http.p.rds.x": ROUTE, "sds.x": SECRET}
+
+
+def by_ads(texts: dict[str, str]) -> str:
+    """The stats of a proxy on ADS: what is subscribed to by name shows the version of a set."""
+    found = FINE
+    for stem, type_ in NAMED.items():
+        found = found.replace(f'{stem}.version_text: "{WORLD.of_type(type_)[0].version}"', texts.get(stem, ""))
+    return found
+
+
+@pytest.mark.parametrize("stem", NAMED)
+def test_a_set_s_version_counts_for_what_was_proven_with_it_and_for_nothing_else(stem: str) -> None:
+    """By ADS a text says nothing by itself; the same text as when the content was equal says that it still is."""
+    texts = {stem: f'{stem}.version_text: "set"' for stem in NAMED}
+    proven = read(by_ads(texts))
+    assert matches(read(by_ads(texts)), WORLD, since=proven)
+    assert not matches(proven, WORLD)
+    assert not matches(read(by_ads(texts | {stem: f'{stem}.version_text: "other"'})), WORLD, since=proven)
+    gone = {name: text for name, text in texts.items() if name != stem}
+    assert not matches(read(by_ads(gone)), WORLD, since=proven)
+    assert not matches(read(by_ads(gone)), WORLD, since=read(by_ads(gone)))
+
+
+@pytest.mark.parametrize(
+    ("line", "connected"),
+    [("", None), ("control_plane.connected_state: 1\n", True), ("control_plane.connected_state: 0\n", False)],
+)
+def test_a_proxy_says_whether_it_is_connected(line: str, connected: bool | None) -> None:  # noqa: FBT001
+    """Of one without an ADS server there is nothing to say."""
+    assert read(FINE + line).connected is connected
+
+
 @pytest.mark.parametrize("text", ["", "<html>server.live: 1</html>", "server.live: \n", "server.live: 2\n", "a: b\n"])
 def test_what_has_no_server_is_no_envoy(text: str) -> None:
     """Every Envoy says whether it is live."""
