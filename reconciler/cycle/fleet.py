@@ -1,4 +1,4 @@
-"""The fleet's admin endpoints: connections kept between passes, and what each proxy was last proven to run."""
+"""The fleet as it is seen: admin endpoints, the streams of proxies that have none, and what each was last proven to run."""
 
 from __future__ import annotations
 
@@ -14,15 +14,24 @@ from reconciler.model.observation import Observation, Proof, Versions
 from reconciler.model.proxy import Proxy
 from reconciler.model.receipt import Outcome, OutcomeKind
 from reconciler.model.resource import View
+from reconciler.push import observe_by_word
 from reconciler.settings import AdminSettings
+from reconciler.xds import Plane
 
 
 class Fleet:
-    """Reads proxies in parallel. One pass uses it at a time."""
+    """Reads proxies in parallel. One pass uses it at a time.
 
-    def __init__(self, settings: AdminSettings, clock: Clock) -> None:
+    Args:
+        settings: How admin endpoints are called.
+        clock: For the times of observations.
+        plane: Where proxies on ADS are served; None where this process serves none.
+    """
+
+    def __init__(self, settings: AdminSettings, clock: Clock, *, plane: Plane | None = None) -> None:
         self._settings = settings
         self._clock = clock
+        self._plane = plane
         self._normaliser = Normaliser()
         self._admins: dict[Key, Admin] = {}
         self._proven: dict[Key, tuple[View, Versions]] = {}
@@ -41,7 +50,7 @@ class Fleet:
         return {seen.proxy: seen for seen in self._pool.map(lambda proxy: self._observe(proxy, exact=exact), members)}
 
     def admins(self) -> Mapping[Key, Admin]:
-        """The connections of the proxies asked last."""
+        """The connections of the proxies asked last, as far as they have admin endpoints."""
         return dict(self._admins)
 
     def remember(
@@ -73,7 +82,7 @@ class Fleet:
         self.close()
 
     def _connect(self, proxies: list[Policy[Proxy]]) -> None:
-        wanted = {proxy.key: proxy.spec.admin for proxy in proxies}
+        wanted = {proxy.key: proxy.spec.admin for proxy in proxies if proxy.spec.admin}
         for key in [key for key, admin in self._admins.items() if wanted.get(key) != admin.address]:
             self._admins.pop(key).close()
             self._proven.pop(key, None)
@@ -82,6 +91,8 @@ class Fleet:
                 self._admins[key] = Admin(address, self._settings, normaliser=self._normaliser)
 
     def _observe(self, proxy: Policy[Proxy], *, exact: bool) -> Observation:
+        if not proxy.spec.admin:
+            return observe_by_word(proxy.key, self._plane, at=self._clock.now)
         admin, proven = self._admins[proxy.key], self._proven.get(proxy.key)
         if proven is not None and not exact:
             try:

@@ -16,15 +16,15 @@ from reconciler.push.ways import DisconnectedError, Proven, Target
 from reconciler.xds import Plane
 
 
-def observe_by_word(key: Key, plane: Plane, *, at: Callable[[], datetime]) -> Observation:
+def observe_by_word(key: Key, plane: Plane | None, *, at: Callable[[], datetime]) -> Observation:
     """What a proxy has by its own word. Never raises for one that is not connected: `error` says so.
 
     Args:
         key: Whose streams.
-        plane: Where they are.
+        plane: Where they are; None where this process serves none.
         at: The wall clock.
     """
-    if not plane.state(key).connected:
+    if plane is None or not plane.state(key).connected:
         return Observation(proxy=key, at=at(), error=disconnected().diagnostics[0])
     found = {**plane.unasked(key), **plane.has(key)}
     return Observation(
