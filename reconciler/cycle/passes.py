@@ -14,6 +14,7 @@ from reconciler.cycle.history import last_good_branch, newest_receipt, require_a
 from reconciler.cycle.planning import Planner
 from reconciler.cycle.receipts import draft
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
+from reconciler.cycle.reverting import Reverter
 from reconciler.cycle.targets import members, pushed_part, require_streams, targets, with_drift_left
 from reconciler.errors import PolicyError, ReconcilerError, TransientError, UsageError
 from reconciler.gitrepo import CorruptRepositoryError, RefNotFoundError, Repository
@@ -53,6 +54,7 @@ class Reconciler:
         self._progress = progress
         self._plane = plane
         self._planner = Planner(repository, compiler, clock)
+        self._reverter = Reverter(repository, compiler, clock, attempts=settings.git.push_attempts)
         self._records: dict[str, Record] = {}
         self._branches: dict[str, str] = {}  # where the receipts were, by the policy branch
 
@@ -90,6 +92,7 @@ class Reconciler:
         record = self._record(branch)
         last, broken = newest_receipt(record)
         report = self._attempt(ask, desired, record, last, watch)
+        report = self._reverter.after(ask, desired, record, report, watch)
         if not ask.dry_run and report.plan is not None and report.plan.refused:
             repaired = self._repair(ask, record, last, watch)
             if repaired is not None:

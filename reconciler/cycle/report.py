@@ -53,6 +53,7 @@ class Report:
         outcomes: How each proxy ended; empty for a dry run.
         last: The newest receipt before this pass.
         receipt: What was written on the record branch, if it said anything new.
+        reverted: Reverts that were committed on the policy branch for what proxies refused; the next pass applies them.
         pending: Whether something that differs was left as it is.
         transient: Whether the errors may go away by themselves.
         seconds: By stage.
@@ -65,6 +66,7 @@ class Report:
     outcomes: Mapping[Key, Outcome] = field(default_factory=dict)
     last: Receipt | None = None
     receipt: Receipt | None = None
+    reverted: tuple[str, ...] = ()
     pending: bool = False
     transient: bool = False
     seconds: Mapping[Stage, float] = field(default_factory=dict)

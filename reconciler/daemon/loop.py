@@ -239,6 +239,8 @@ class Daemon:
             report = self._passes.asked(asked.ask)
             self._log.asked(report)
             self._journal.passed(report, reasons=[_ASKED], whole=not asked.ask.select)
+            if report.reverted:
+                self.wake(Trigger.POLL)
         except ReconcilerError as error:
             asked.answer.set_exception(error)
         except Exception as error:  # noqa: BLE001 -- as above; whoever asked is told
@@ -263,6 +265,8 @@ class Daemon:
         # The branch may have moved since we looked; what the pass has seen is what the next look is compared with.
         self._head = report.head or head
         self._exact = self._exact and report.transient  # a reading that did not come about is still owed
+        if report.reverted:
+            self.wake(Trigger.POLL)  # the branch has moved, by us: what is live need not wait for the next look
         if self._unfinished(report):
             self._try_later()
         else:

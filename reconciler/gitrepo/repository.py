@@ -111,6 +111,14 @@ class Repository:
         """The files of a commit."""
         return CommitTree(self._objects, commit)
 
+    def tree_id(self, commit: str) -> str:
+        """The id of a commit's root tree: equal ids mean equal files.
+
+        Raises:
+            CorruptRepositoryError: It is not here.
+        """
+        return self._objects.root(commit)
+
     def read(self, commit: str, path: str) -> bytes | None:
         """The content of one file, or None if there is no file of this path (a folder or a symlink is none).
 

@@ -9,7 +9,7 @@ from reconciler.plan.markdown import diagnostic_markdown, escape_markdown, rende
 from reconciler.plan.splits import Split, splits
 from reconciler.plan.summary import Counts, counts, subject_of, summary_line
 from reconciler.plan.text import diagnostic_text, render_text
-from reconciler.plan.words import visible
+from reconciler.plan.words import shorten, visible
 
 __all__ = [
     "GUARDS",
@@ -29,6 +29,7 @@ __all__ = [
     "plan_proxy",
     "render_markdown",
     "render_text",
+    "shorten",
     "splits",
     "subject_of",
     "summary_line",

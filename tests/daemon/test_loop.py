@@ -86,6 +86,15 @@ def test_what_was_not_confirmed_is_tried_again() -> None:
         fleet.wait(lambda passes: len(passes) >= 3)
 
 
+def test_a_revert_of_our_own_is_applied_at_once() -> None:
+    """A pass that moved the branch is followed by one for where it is now, long before the next look or retry."""
+    fleet = Fleet()
+    fleet.outcome = OutcomeKind.REJECTED
+    fleet.reverts = ("c2", "c3")
+    with running(fleet, first_retry=3600):
+        fleet.wait(lambda passes: passes == [("c1", True), ("c3", False)])
+
+
 def test_git_that_fails_is_asked_again() -> None:
     """An unreachable remote delays the first pass and does not end the daemon."""
     fleet = Fleet()

@@ -31,6 +31,7 @@ class Fleet:
         self.locked = 0
         self.meanwhile: Callable[[], None] = lambda: None
         self.outcome = OutcomeKind.APPLIED
+        self.reverts: tuple[str, ...] = ()
         self.passes: list[tuple[str, bool]] = []
         self.asks: list[tuple[Ask, int]] = []
         self.gate: threading.Event | None = None
@@ -58,7 +59,11 @@ class Fleet:
             self.locked -= 1
             return Report(errors=TransientError("locked", code="git-locked").diagnostics, transient=True)
         self.meanwhile()
-        return Report(head=self.commit, applied=self.commit, outcomes={PROXY: outcome})
+        seen = self.commit
+        if self.reverts:
+            self.commit = self.reverts[-1]
+        done, self.reverts = self.reverts, ()
+        return Report(head=seen, applied=seen, outcomes={PROXY: outcome}, reverted=done)
 
     def asked(self, ask: Ask) -> Report:
         self.asks.append((ask, threading.get_ident()))

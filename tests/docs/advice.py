@@ -321,6 +321,16 @@ GUARDS: Group = {
         "A Proxy is gone from the mesh; its Envoy keeps what it has, and is not looked at again.",
         "warning",
     ),
+    "reverted": Entry(
+        "Land it again with what was refused mended; the revert's message has Envoy's words.",
+        "`Mesh.onReject` is `revert`: what brought a refused resource is reverted on the policy branch, and the next pass applies it.",
+        "warning",
+    ),
+    "revert-held": Entry(
+        "Do what the message says, or mend the policies by a commit of your own.",
+        "`Mesh.onReject` is `revert`, and what was refused could not be reverted for sure, so nothing was.",
+        "warning",
+    ),
     "static-resource": Entry(
         "Rename it in the bootstrap, or take it out and restart the proxy.",
         "A resource that should be pushed is in the proxy's bootstrap, which no push can change.",
