@@ -33,7 +33,7 @@ class Session:
         self._stack = ExitStack()
         self.repository = self._stack.enter_context(open_repository(settings.repo, settings.git))
         self.progress = silent if quiet else self._stack.enter_context(watcher(sys.stderr))
-        self.fleet = self._stack.enter_context(Fleet(settings.admin, self.clock))
+        self.fleet = self._stack.enter_context(Fleet(settings.admin, self.clock, plane=plane))
 
     def reconciler(self) -> Reconciler:
         """Something that runs passes."""

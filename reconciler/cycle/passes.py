@@ -165,6 +165,8 @@ class Reconciler:
                 deadline=desired.mesh.settings.verify_deadline,
                 workers=self._settings.admin.workers,
                 progress=lambda detail: self._progress(Stage.PUSH, detail),
+                plane=self._plane,
+                commit=desired.commit,
             )
         watch.add(Stage.PUSH, -pushed.verify_seconds)
         watch.add(Stage.VERIFY, pushed.verify_seconds)
