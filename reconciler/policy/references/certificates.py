@@ -25,12 +25,13 @@ _FOLDER = "name it in `certificates.directory` of the Mesh, or of each Proxy"
 
 
 def check_certificates(index: Index) -> Iterator[Finding]:
-    """The proxies' own certificates (ISTIO_MUTUAL), and the folder that credentialName is looked up in."""
+    """The proxies' own certificates (ISTIO_MUTUAL, https admin), and the folder that credentialName is looked up in."""
     if index.failed("Proxy"):
         return
     proxies = [proxy for proxy in index.mesh.proxies if proxy.spec.push.whole]
     own = _has_own(index.mesh.settings.certificates)
     yield from () if own or proxies else _mutual(index)
+    yield from (finding for proxy in proxies for finding in _observed(proxy, index.mesh.settings.certificates))
     for rule in index.mesh.destination_rules:
         report = Report(rule.origin)
         for path, tls in _blocks(rule):
@@ -80,6 +81,17 @@ def _mutual(index: Index) -> Iterator[Finding]:
             message = f"ISTIO_MUTUAL needs a certificate of the proxy's own, and none is named: {effect}{more}"
             report.warning(_CODE, message, *path, hint=_OWN)
             yield from report.findings
+
+
+def _observed(proxy: Policy[Proxy], mesh: Certificates) -> Iterator[Finding]:
+    """An https admin address is a listener of the proxy's that shows its certificate and asks for one."""
+    own = proxy.spec.certificates
+    merged = Certificates(**{name: value or getattr(mesh, name) for name, value in own})
+    if proxy.spec.admin.startswith("https://") and not _has_own(merged):
+        report = Report(proxy.origin)
+        message = "an https admin address needs a certificate of the proxy's own, and none is named: no bootstrap can be rendered"
+        report.warning(_CODE, message, "admin", hint=_OWN)
+        yield from report.findings
 
 
 def _place(item: tuple[Policy[Any], FieldPath]) -> tuple[str, int]:

@@ -127,6 +127,8 @@ RULES: list[tuple[str, str, str]] = [
     # certificates
     ("ref-certificates", both(doc("Mesh", f"spec: {{{MTLS}}}\n"), ending("mode: SIMPLE, credentialName: ^a")), ending("mode: SIMPLE, credentialName: a")),
     ("ref-certificates", both(doc("Mesh", f"spec: {{{MTLS}}}\n"), destination_rule("trafficPolicy: {tls: {mode: SIMPLE, credentialName: ^a}}")), destination_rule("trafficPolicy: {tls: {mode: SIMPLE, credentialName: a}}")),
+    ("ref-certificates", doc("Proxy", "spec: {labels: {role: edge}, admin: ^'https://10.0.0.1:9443', push: {ads: {}}}\n"), doc("Proxy", f"spec: {{labels: {{role: edge}}, admin: 'https://10.0.0.1:9443', push: {{ads: {{}}}}, {MTLS}}}\n")),
+    ("ref-certificates", doc("Proxy", "spec: {labels: {role: edge}, admin: ^'https://10.0.0.1:9443', push: {files: {directory: /d}}, certificates: {privateKey: /k}}\n"), both(doc("Mesh", f"spec: {{{MTLS}}}\n"), doc("Proxy", "spec: {labels: {role: edge}, admin: 'https://10.0.0.1:9443', push: {ads: {}}}\n"))),
 ]  # fmt: skip
 """Code, fault and neighbour; both are added to the small mesh."""
 
