@@ -268,6 +268,19 @@ def test_a_git_that_is_too_old_is_said_once_for_each_refusal(line: Line, monkeyp
     assert "2.37.1 [git-too-old]" in why(line.rejected(ROUTE))
 
 
+def test_a_branch_that_somebody_works_on_is_left_alone(line: Line) -> None:
+    """Checked out and changed: the pass ends as it would have, and says who is in the way."""
+    work = line.folder.parent / "work"
+    bare = line.folder.parent / "r.git"
+    line.land(weights(90, 10), "Ten")
+    git("-C", str(bare), "worktree", "add", "-q", str(work), "main", quiet=True)
+    (work / "policies/mesh.yaml").write_text("mine\n")
+    code = "git-push-refused" if line.repository.is_url else "git-dirty-work-tree"
+    assert f"[{code}]" in why(line.rejected(ROUTE))
+    assert (work / "policies/mesh.yaml").read_text() == "mine\n"
+    assert line.subjects(1) == ["Ten"]
+
+
 def test_two_refusals_of_one_commit_are_one_revert(line: Line) -> None:
     """And all that it brought is named."""
     line.land({**weights(90, 10), **named("other")}, "Both")

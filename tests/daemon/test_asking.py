@@ -135,3 +135,12 @@ def test_what_goes_wrong_in_an_asked_pass_is_no_news_of_the_fleet(caplog: pytest
         fleet.locked = 1
         assert [item.code for item in daemon.ask(ASK, timeout=PATIENCE).errors] == ["git-locked"]
         assert "git-locked" not in caplog.text
+
+
+def test_a_revert_in_a_pass_that_was_asked_for_is_applied_at_once() -> None:
+    """Whoever asked is told; what is on the branch now is carried out by a pass of the daemon's own."""
+    fleet = Fleet()
+    with running(fleet) as daemon:
+        fleet.reverts = ("c2",)
+        assert daemon.ask(ASK, timeout=PATIENCE).reverted == ("c2",)
+        fleet.wait(lambda passes: passes[-1] == ("c2", False))
