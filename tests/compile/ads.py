@@ -59,7 +59,7 @@ class Daemon:
     def __init__(self, port: int = 0, authority: Authority | None = None, pair: Pair | None = None) -> None:
         self._service = _Service()
         # as many pings as an idle Envoy sends; by default gRPC takes them for an attack
-        options = (("grpc.so_reuseport", 0), ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000))
+        options = (("grpc.so_reuseport", 0), ("grpc.http2.min_ping_interval_without_data_ms", 1000))
         self._server = grpc.server(ThreadPoolExecutor(8), options=options)
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self._service, self._server)
         where = f"127.0.0.1:{port}"
