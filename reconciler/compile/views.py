@@ -29,7 +29,7 @@ from reconciler.model.hosts import is_address
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Finding
-from reconciler.model.proxy import Client, Interception, Proxy
+from reconciler.model.proxy import Interception, Proxy
 from reconciler.model.resource import Resource, View
 from reconciler.model.secrets import Certificate, Root, secret_resource
 from reconciler.model.serviceentry import WorkloadEntry
@@ -99,7 +99,7 @@ class Views:
         else:
             raise BugError(f"proxy {proxy.key} has no way to be pushed to")
         site = Site(source, certificates(proxy.spec.certificates, self._mesh.settings.certificates))
-        if push.ads is not None and push.ads.client is Client.GRPC:
+        if push.proxyless:
             return self.applications.view(proxy, site)
         resources = self._sidecar(proxy, site) if proxy.spec.workload else self._gateway(proxy, site)
         return View.of(proxy.key, resources)

@@ -84,6 +84,11 @@ class Push(Spec):
         """Whether it is an Envoy, all of whose configuration is ours."""
         return self.files is not None or (self.ads is not None and self.ads.client is Client.ENVOY)
 
+    @property
+    def proxyless(self) -> bool:
+        """Whether it is a gRPC application that is its own proxy."""
+        return self.ads is not None and self.ads.client is Client.GRPC
+
 
 class Certificates(Spec):
     """Files on a proxy's own host that TLS settings refer to. Envoy reads them again when they are replaced.
