@@ -75,7 +75,7 @@ def bootstrap(
     output: OutputOption = Output.TEXT,
     cache: Cache = None,
 ) -> int:
-    """Print the Envoy bootstrap of one proxy.
+    """Print the Envoy bootstrap of one proxy; for a gRPC application the JSON that GRPC_XDS_BOOTSTRAP names.
 
     What Envoy needs to find is created where absent: the folder of its admin socket; for a proxy on files its directory with empty
     `cds.pb` and `lds.pb`; and where the bootstrap uses certificates, two small files that name them.
@@ -85,7 +85,7 @@ def bootstrap(
     from reconciler.cli.newcomer import newcomer, surroundings
     from reconciler.cli.offline import member
     from reconciler.cli.output import print_document
-    from reconciler.compile import Prototypes, Start, started
+    from reconciler.compile import Prototypes, Start, grpc_bootstrap, started
     from reconciler.model.protos import to_dict
 
     chosen = settings(repo=repo, ref=ref, cache=cache)
@@ -106,6 +106,10 @@ def bootstrap(
         admin_bind=_ip(admin_bind),
         observers=tuple(observer),
     )
+    if policy.spec.push.proxyless:
+        _no_envoys_options(policy, given)
+        print_document(grpc_bootstrap(policy, start), Output.JSON)  # the one form that gRPC reads
+        return 0
     built = started(policy, Prototypes.parse(templates), start)
     _warn(policy, built)
     _prepare(policy, built, host_root)
@@ -149,6 +153,12 @@ def _no_idle_observer(policy: Policy[Proxy], given: frozenset[str]) -> None:
             f"{idle} is about the listener of an https admin address, and {policy.key} has none",
             hint="its admin address would be https://HOST:PORT",
         )
+
+
+def _no_envoys_options(policy: Policy[Proxy], given: frozenset[str]) -> None:
+    idle = _options(given, ("ads_variant", "folder", "host_root"))
+    if idle:
+        raise UsageError(f"{idle} is about an Envoy, and {policy.key} is a gRPC application", hint="leave it out")
 
 
 def _link(ads: str, name: str, variant: AdsVariant, *, plaintext: bool) -> AdsLink:

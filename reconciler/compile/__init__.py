@@ -2,7 +2,7 @@
 
 `Prototypes.parse` reads the templates once; `compile_mesh` turns a mesh and its services into one view per proxy, `MeshCompiler`
 one mesh after another;
-`bootstrap` says what an Envoy is started with.
+`bootstrap` says what an Envoy is started with, `grpc_bootstrap` a gRPC application.
 """
 
 from reconciler.compile.bootstrap import (
@@ -19,6 +19,7 @@ from reconciler.compile.bootstrap import (
 from reconciler.compile.bootstrap_admin import AdminAddressError
 from reconciler.compile.bootstrap_link import AdsAddressError, AdsLink, Variant
 from reconciler.compile.compiler import Compiled, compile_mesh
+from reconciler.compile.grpcbootstrap import grpc_bootstrap
 from reconciler.compile.incremental import MeshCompiler
 from reconciler.compile.prototypes import Prototypes, TemplateError
 
@@ -40,5 +41,6 @@ __all__ = [
     "Variant",
     "bootstrap",
     "compile_mesh",
+    "grpc_bootstrap",
     "started",
 ]

@@ -127,7 +127,7 @@ def started(proxy: Policy[Proxy], prototypes: Prototypes, start: Start = Start()
     files: dict[str, Mapping[str, Any]] = {}
     message = Bootstrap()
     message.CopyFrom(prototypes.bootstrap)
-    _node(message.node, proxy)
+    fill_node(message.node, proxy)
     message.dynamic_resources.cds_config.CopyFrom(source.of(ResourceType.CLUSTER))
     message.dynamic_resources.lds_config.CopyFrom(source.of(ResourceType.LISTENER))
     own = merged(proxy.spec.certificates, start.certificates)
@@ -165,7 +165,7 @@ def _source(proxy: Policy[Proxy], start: Start) -> Source:
     if push.ads.client is Client.GRPC:
         raise GrpcBootstrapError(
             f"{proxy.key} is a gRPC application, which has no Envoy to start",
-            hint="give the application a gRPC xDS bootstrap in GRPC_XDS_BOOTSTRAP",
+            hint="`reconcile bootstrap` prints what GRPC_XDS_BOOTSTRAP of the application is to name",
         )
     if start.ads is None:
         raise AdsMismatchError(
@@ -175,7 +175,8 @@ def _source(proxy: Policy[Proxy], start: Start) -> Source:
     return AdsSource()
 
 
-def _node(node: Any, proxy: Policy[Proxy]) -> None:
+def fill_node(node: Any, proxy: Policy[Proxy]) -> None:
+    """Say in a `Node` who a proxy is: what the daemon reads of one that announces itself, and what stands in config dumps."""
     spec = proxy.spec
     node.id = str(proxy.key)
     node.cluster = f"{spec.workload or proxy.key.name}.{proxy.key.namespace}"
