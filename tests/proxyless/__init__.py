@@ -1,0 +1,1 @@
+"""Real gRPC applications, clients and servers, that take their configuration from the product's own ADS server."""
