@@ -123,6 +123,14 @@ class Admin:
             versions=versions,
         )
 
+    def warming_clusters(self) -> frozenset[str]:
+        """Names of the clusters that it has taken and that don't serve yet.
+
+        Raises:
+            AdminError: There is no usable answer.
+        """
+        return self._parsed(dump.WARMING, dump.warming_clusters)
+
     def runtime_routes(self) -> tuple[LiveWeightedRoute, ...]:
         """Every weighted route in the live configuration, static or dynamic, inline or subscribed to.
 

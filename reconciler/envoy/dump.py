@@ -25,6 +25,7 @@ LISTENERS = "/config_dump?mask=dynamic_listeners,static_listeners"
 ROUTES = "/config_dump?resource=dynamic_route_configs"
 INLINE_ROUTES = "/config_dump?resource=static_route_configs"
 ENDPOINTS = "/config_dump?include_eds&resource=dynamic_endpoint_configs"
+WARMING = "/config_dump?resource=dynamic_warming_clusters&mask=cluster.name"
 SECRETS = "/config_dump?resource=dynamic_active_secrets"
 BOOTSTRAP = "/config_dump?mask=bootstrap.layered_runtime&name_regex=%5E%24"
 
@@ -120,6 +121,11 @@ def secrets(body: bytes, normaliser: Normaliser) -> Section:
     return Section(
         resources=tuple(normaliser.resource(ResourceType.SECRET, item) for item in found if item is not None)
     )
+
+
+def warming_clusters(body: bytes) -> frozenset[str]:
+    """Names of the clusters that don't serve yet, from an answer to `WARMING`."""
+    return frozenset(item["cluster"]["name"] for item in _items(body))
 
 
 def route_configs(body: bytes) -> tuple[Mapping[str, Any], ...]:

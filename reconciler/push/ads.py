@@ -16,6 +16,7 @@ from reconciler.model.resource import ResourceId, ResourceType, View
 from reconciler.push.byword import prove_by_word
 from reconciler.push.connection import UNREAD, Connection
 from reconciler.push.dependents import Spared, spare
+from reconciler.push.ghosts import Ghosts
 from reconciler.push.lateness import lateness
 from reconciler.push.overrides import clear, overridden
 from reconciler.push.phases import Phase, State, Step, live_state, state, steps
@@ -50,6 +51,7 @@ class AdsWay:
         self._commit = commit
         self._link = Connection(plane, self._key, clock)
         self._watch = Watch(admin, clock=clock, baseline=target.observation.versions) if admin else None
+        self._ghosts = Ghosts(plane, self._key, admin, clock) if admin else None
         self._reading = Reading(target, admin, at=clock.now) if admin else None
         self._live: State = live_state(target.observation)
         self._wanted: State = state(target.view.resources)
@@ -135,17 +137,43 @@ class AdsWay:
         while True:
             seen = self._plane.wait(self._key, timeout=max(0.0, min(pause, until - self._clock.monotonic())))
             self._link.require(until)
-            if seen.held.keys() - self._held.keys() and self._learn(step):
+            if self._learn(step, seen):
                 continue
             look = self._look(step, seen, until)
-            if look is None or (look.verdict is Verdict.CONFIRMED and self._plane.state(self._key).held == seen.held):
-                self._held = seen.held
-                return
+            if look is None or look.verdict is Verdict.CONFIRMED:
+                if self._agreed(step, seen):
+                    return
+                continue
             if self._clock.monotonic() > until:
                 raise NotConfirmedError(self._lateness(look, step))
+            self._exorcise(step, look)
             if seen.settled:
                 self._clock.sleep(wait)
             pause, wait = min(pause * 1.6, 1.0), min(wait * 1.6, _WAITS[1])
+
+    def _agreed(self, step: Step, seen: NodeState) -> bool:
+        """Whether a look that shows everything is the end: nothing was refused since, and nothing taken for refused that was not."""
+        now = self._plane.state(self._key)
+        if now.held.keys() != seen.held.keys():
+            return False
+        suspected = self._ghosts.suspected(now) if self._ghosts is not None else frozenset[ResourceId]()
+        if suspected:
+            # What is published in another version in between is not held any more.
+            without = {id_: item for id_, item in self._spared.state.items() if id_ not in suspected}
+            again = without | {id_: self._live[id_] for id_ in suspected if id_ in self._live}
+            self._plane.publish(self._key, again.values(), commit=self._commit)
+            self._publish(step)
+            return False
+        self._held = now.held
+        return True
+
+    def _exorcise(self, step: Step, look: Confirmation) -> None:
+        """Look for clusters that keep all others from being answered."""
+        if self._ghosts is None:
+            return
+        strange = self._ghosts.find(step.put, look, self._plane.state(self._key))
+        if strange:
+            self._plane.publish(self._key, self._spared.state.values(), gone=strange, commit=self._commit)
 
     def _look(self, step: Step, seen: NodeState, until: float) -> Confirmation | None:
         """One look at the admin endpoint; None if there is nothing to look for."""
@@ -159,11 +187,15 @@ class AdsWay:
         assert self._reading is not None  # noqa: S101 -- there is a watch
         return self._reading.look(self._types())
 
-    def _learn(self, step: Step) -> bool:
+    def _learn(self, step: Step, seen: NodeState) -> bool:
         """Something was refused: leave out what would need it. Whether something else was published because of that."""
-        before = self._spared
-        possible = self._as_far_as_possible(step)
-        if possible.state == before.state:
+        new = seen.held.keys() - self._held.keys()
+        if not new:
+            return False
+        if self._ghosts is not None:
+            self._ghosts.lay([(id_, seen.held[id_]) for id_ in sorted(new)])
+        before = self._spared.state
+        if self._as_far_as_possible(step).state == before:
             return False
         self._publish(step)
         return True

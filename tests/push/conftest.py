@@ -8,12 +8,16 @@ import pytest
 
 from reconciler.model.observation import Proof
 from reconciler.model.resource import Resource
+from tests.push import adslab
+from tests.push.adslab import AdsLab
 from tests.push.lab import Lab, SplitLab, apply, canary, running
 from tests.push.traffic import backend, reserved
+from tests.xds import lab as xds
 
 Ports = Callable[[], int]
 Backends = Callable[[str], int]
 MakeLab = Callable[..., Lab]
+MakeAds = Callable[..., AdsLab]
 
 
 @pytest.fixture
@@ -63,3 +67,17 @@ def split_lab(lab: Lab, make_port: Ports, make_backend: Backends) -> SplitLab:
 
     assert apply(lab, at(0)).proof is Proof.EXACT
     return lab, at, port
+
+
+@pytest.fixture
+def served() -> Iterator[xds.Serving]:
+    """A real ADS server."""
+    with xds.serving() as found:
+        yield found
+
+
+@pytest.fixture
+def make_ads(envoy: str, short_path: Path, stack: ExitStack, served: xds.Serving) -> MakeAds:
+    """Start a real Envoy that is connected to the server and serves nothing; ends with the test."""
+    assert envoy
+    return lambda name="one", **more: stack.enter_context(adslab.running(short_path / name, served, name=name, **more))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -13,25 +11,11 @@ from reconciler.model.receipt import OutcomeKind
 from reconciler.model.resource import Resource, ResourceType
 from tests.push import adslab
 from tests.push.adslab import AdsLab, apply, canary
-from tests.push.conftest import Backends, Ports
+from tests.push.conftest import Backends, MakeAds, Ports
 from tests.push.traffic import Load, ask
 from tests.xds import lab as xds
 
-MakeAds = Callable[..., AdsLab]
 Split = tuple[AdsLab, Callable[[int], list[Resource]], int]
-
-
-@pytest.fixture
-def served() -> Iterator[xds.Serving]:
-    with xds.serving() as found:
-        yield found
-
-
-@pytest.fixture
-def make_ads(envoy: str, short_path: Path, stack: ExitStack, served: xds.Serving) -> MakeAds:
-    """Start a real Envoy on the server; ends with the test."""
-    assert envoy
-    return lambda name="one", **more: stack.enter_context(adslab.running(short_path / name, served, name=name, **more))
 
 
 @pytest.fixture(params=xds.VARIANTS)
