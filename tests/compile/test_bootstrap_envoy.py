@@ -14,11 +14,14 @@ import pytest
 from reconciler.compile import AdsLink, Prototypes, Start, Variant, started
 from reconciler.envoy.binary import EnvoyProcess
 from reconciler.http import HttpClient, HttpError
+from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.protos import to_dict
 from reconciler.model.proxy import Certificates, Proxy
 from reconciler.push import prepare_files
-from reconciler.settings import AdminSettings
+from reconciler.settings import AdminSettings, AdsSettings
+from reconciler.xds import Plane
+from reconciler.xds.server import AdsServer
 from tests.certificates import Authority, Pair
 from tests.compile.ads import Daemon
 from tests.compile.meshes import house_templates, mesh_of
@@ -150,3 +153,32 @@ def test_a_server_that_is_not_the_daemon_is_told_nothing(
             finally:
                 process.terminate()
         assert other.idle
+
+
+@pytest.mark.parametrize("variant", list(Variant))
+def test_the_products_own_daemon_serves_it(envoy: str, short_path: Path, variant: Variant) -> None:
+    """Mutual TLS, with a certificate that names the proxy, from the rendered bootstrap to the daemon's state."""
+    assert envoy
+    authority = Authority(short_path / "ca")
+    server = authority.issue("127.0.0.1")
+    own = authority.identify("spiffe://cluster.local/ns/shop/sa/p", file="proxy")
+    settings = AdsSettings(
+        address="127.0.0.1:0",
+        certificate=str(server.chain),
+        key=str(server.key),
+        client_ca=str(authority.root),
+        identities=("spiffe://*/ns/{namespace}/sa/{name}",),
+    )
+    plane, key = Plane(), Key("shop", "p")
+    plane.publish(key, ())
+    daemon = AdsServer(plane, settings)
+    try:
+        link = AdsLink.parse(daemon.start(), variant=variant)
+        with running(short_path, link, paths(authority, own)):
+            until(lambda: plane.state(key).connected and plane.state(key).settled)
+            state = plane.state(key)
+        assert state.variant == variant
+        (joined,) = plane.joined()
+        assert (joined.key, joined.locality, dict(joined.labels)) == (key, "eu/a/b", {"role": "edge"})
+    finally:
+        daemon.stop()
