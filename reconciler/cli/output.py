@@ -76,7 +76,7 @@ def show(shown: Shown) -> None:
 def print_errors(errors: Sequence[Diagnostic], output: Output) -> None:
     """Why a command could not do its work."""
     if output is Output.JSON:
-        _json({"schema_version": _SCHEMA, "errors": [item.as_json() for item in errors]})
+        print_json({"schema_version": _SCHEMA, "errors": [item.as_json() for item in errors]})
     elif output is Output.MARKDOWN:
         put(_markdown_list("The command failed", errors))
     else:
@@ -108,7 +108,7 @@ def print_verdict(found: Sequence[Diagnostic], output: Output) -> None:
     errors = [item for item in found if item.severity is Severity.ERROR]
     warnings = [item for item in found if item.severity is Severity.WARNING]
     if output is Output.JSON:
-        _json(
+        print_json(
             {
                 "schema_version": _SCHEMA,
                 "errors": [item.as_json() for item in errors],
@@ -128,7 +128,7 @@ def print_document(document: dict[str, Any], output: Output) -> None:
     from reconciler.yamldoc import dump
 
     if output is Output.JSON:
-        _json(document)
+        print_json(document)
     else:
         put(dump(document), end="")
 
@@ -138,55 +138,9 @@ def print_documents(name: str, documents: Sequence[dict[str, Any]], output: Outp
     from reconciler.yamldoc import dump
 
     if output is Output.JSON:
-        _json({name: list(documents)})
+        print_json({name: list(documents)})
     else:
         put("---\n".join(dump(document) for document in documents), end="")
-
-
-def print_status(document: dict[str, Any], output: Output) -> None:
-    """The fleet, a row a proxy."""
-    if output is Output.JSON:
-        _json(document)
-        return
-    rows = [("PROXY", "STATE", "PENDING", "RECORDED", "PROOF", "WHY")]
-    for item in document["proxies"]:
-        recorded = item["recorded"] or {"outcome": "-", "proof": "-", "detail": ""}
-        why = item["reason"] or (recorded["detail"] if recorded["outcome"] != "applied" else "")
-        rows.append((item["proxy"], item["state"], str(item["pending"]), recorded["outcome"], recorded["proof"], why))
-    errors = [
-        Diagnostic(**item | {"severity": Severity(item["severity"])})
-        for item in (*document["errors"], *document["refused"])
-    ]
-    last = document["recorded"]
-    facts = [
-        ("head", document["head"] or "unknown"),
-        ("recorded", f"{last['policy_commit']} {last['outcome']}: {last['subject']}" if last else "nothing yet"),
-    ]
-    if output is Output.MARKDOWN:
-        put(_status_markdown(facts, rows, errors))
-        return
-    say(errors)
-    lines = [f"{name:<8}  {visible(value)}" for name, value in facts]
-    shown = [[visible(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in shown) for column in range(len(rows[0]))]
-    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
-    put("\n".join(lines))
-
-
-def _status_markdown(
-    facts: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], errors: Sequence[Diagnostic]
-) -> str:
-    table = [f"| {' | '.join(escape_markdown(cell) for cell in row)} |" for row in rows]
-    return "\n".join(
-        [
-            *(f"- {name}: {escape_markdown(value)}" for name, value in facts),
-            *(diagnostic_markdown(item) for item in errors),
-            "",
-            table[0],
-            f"| {' | '.join(['---'] * len(rows[0]))} |",
-            *table[1:],
-        ]
-    )
 
 
 def _report_json(report: Report, plan: Plan, *, dry_run: bool) -> dict[str, Any]:
@@ -245,7 +199,8 @@ def _markdown_list(title: str, found: Sequence[Diagnostic]) -> str:
     return "\n".join([f"**{escape_markdown(title)}**", "", *(diagnostic_markdown(item) for item in found), ""])
 
 
-def _json(document: dict[str, Any]) -> None:
+def print_json(document: dict[str, Any]) -> None:
+    """One document."""
     put(_dumped(document), end="")
 
 

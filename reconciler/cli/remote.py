@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def status_there(path: Path) -> dict[str, Any]:
         except HttpError as error:
             raise _unanswered(error, path) from error
     document = _document(reply, path)
-    if not isinstance(document.get("proxies"), list) or not all(_is_entry(item) for item in document["proxies"]):
+    if not _is_status(document):
         raise _odd(path)
     return document
 
@@ -159,8 +160,44 @@ def _document(reply: Reply, path: Path) -> dict[str, Any]:
     raise _SaidNoError(diagnostics=errors) if errors else _odd(path)
 
 
+def _is_status(document: Mapping[str, Any]) -> bool:
+    """Whether it has the fields that are shown, in their types: a daemon of another version may answer otherwise."""
+    match document:
+        case {"schema_version": 1, "ref": str(), "repository": str(), "now": str(now), "proxies": list(proxies)}:
+            last = document.get("pass")
+            ended = last is None or (
+                isinstance(last, dict) and _is_time(last.get("ended")) and isinstance(last.get("reasons"), list)
+            )
+            return _is_time(now) and ended and all(map(_is_entry, proxies))
+    return False
+
+
 def _is_entry(item: object) -> bool:
-    return isinstance(item, dict) and isinstance(item.get("proxy"), str)
+    match item:
+        case {"proxy": str(), "revision": None, "verified_at": None, "connection": connection}:
+            return _is_connection(connection)
+        case {"proxy": str(), "revision": str(), "verified_at": at, "connection": connection}:
+            return _is_time(at) and _is_connection(connection)
+    return False
+
+
+def _is_connection(item: object) -> bool:
+    match item:
+        case None:
+            return True
+        case {"connected": bool(), "held": list(held)}:
+            return all(
+                isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("type", "name", "words"))
+                for entry in held
+            )
+    return False
+
+
+def _is_time(text: object) -> bool:
+    try:
+        return isinstance(text, str) and datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _odd(path: Path) -> DaemonReplyError:

@@ -5,6 +5,7 @@ A pass over proxies whose streams end in a daemon is that daemon's to do; this c
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +29,7 @@ from reconciler.cli.options import (
     selection,
     settings,
 )
-from reconciler.errors import UsageError
+from reconciler.errors import Diagnostic, Severity, UsageError
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -85,10 +86,8 @@ def reconcile(
     _no_contradiction(dry_run=dry_run, preview=against != "live" or work_tree, plan_digest=plan_digest)
     if daemon is not None:
         _not_the_daemons(context, dry_run=dry_run)
-    from dataclasses import replace
-
     from reconciler.cli.control import sockets
-    from reconciler.cli.output import print_report
+    from reconciler.cli.output import print_report, say
     from reconciler.cli.remote import first_answering
     from reconciler.cli.session import Session
     from reconciler.cycle import NEEDS_DAEMON, Ask
@@ -114,6 +113,7 @@ def reconcile(
         if not dry_run and any(item.code == NEEDS_DAEMON for item in report.errors):
             found = first_answering(sockets(session.repository, ref))
             if found is not None:
+                say(_unheard(context))
                 return _by_daemon(found, ask, session, output, exit_code=exit_code)
     print_report(report, output, dry_run=dry_run)
     return report.exit_code(pending_matters=exit_code)
@@ -163,9 +163,24 @@ def _not_the_daemons(context: typer.Context, *, dry_run: bool) -> None:
             "--daemon has a daemon do the pass, and --dry-run does none",
             hint="leave --daemon out: a preview asks the proxies",
         )
+    ignored = _unheard(context)
+    if ignored:
+        raise UsageError(diagnostics=[replace(item, severity=Severity.ERROR, code="usage") for item in ignored])
+
+
+def _unheard(context: typer.Context) -> tuple[Diagnostic, ...]:
+    """What was asked for here and a daemon decides by itself."""
     given = [f"--{name.replace('_', '-')}" for name in _DAEMONS_OWN if _typed(context, name)]
-    if given:
-        raise UsageError(f"{', '.join(given)} is the daemon's to say", hint="start the daemon with it")
+    if not given:
+        return ()
+    return (
+        Diagnostic(
+            code="daemon-options",
+            message=f"{', '.join(given)} is the daemon's to say, and not heard there",
+            severity=Severity.WARNING,
+            hint="start the daemon with it, and leave it out here",
+        ),
+    )
 
 
 def _typed(context: typer.Context, name: str) -> bool:

@@ -1,7 +1,12 @@
-"""`reconcile status`: every proxy, what it should run, what it runs, and what was last recorded of it."""
+"""`reconcile status`: every proxy, what it should run, what it runs, and what was last recorded of it.
+
+Where a daemon listens, what only it knows is added: who is connected, what was acknowledged, refused and verified, and when.
+Without one, or with one that does not answer, the rest is shown all the same.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.options import (
@@ -10,23 +15,30 @@ from reconciler.cli.options import (
     AdminKey,
     AdminTimeout,
     Cache,
+    KnownDaemon,
     Output,
     OutputOption,
     Ref,
     Repo,
     settings,
 )
+from reconciler.errors import UsageError
+from reconciler.model.key import Key
 
 if TYPE_CHECKING:
+    from reconciler.cli.session import Session
     from reconciler.cycle import Report
+    from reconciler.errors import Diagnostic
     from reconciler.model.plan import ProxyPlan
     from reconciler.model.receipt import Receipt
 
 
 def status(
+    *,
     repo: Repo = ".",
     ref: Ref = "main",
     output: OutputOption = Output.TEXT,
+    daemon: KnownDaemon = None,
     admin_timeout: AdminTimeout = "5s",
     admin_cert: AdminCert = "",
     admin_key: AdminKey = "",
@@ -34,7 +46,8 @@ def status(
     cache: Cache = None,
 ) -> int:
     """Show the fleet: revisions, drift, and who could not be reached. Touches nothing."""
-    from reconciler.cli.output import print_status
+    from reconciler.cli.output import say
+    from reconciler.cli.overview import print_status
     from reconciler.cli.session import Session
     from reconciler.cycle import Ask
 
@@ -43,13 +56,47 @@ def status(
         admin_cert=admin_cert, admin_key=admin_key, admin_ca=admin_ca,
     )  # fmt: skip
     with Session(chosen) as session:
+        told, doubts = _told(session, ref, daemon)
         report = session.reconciler().run(Ask(ref=ref, dry_run=True, last_good=True))
-        print_status(_document(report, report.last), output)
+    say(doubts)
+    print_status(_document(report, report.last, told), output)
     return report.exit_code()
 
 
-def _document(report: Report, last: Receipt | None) -> dict[str, Any]:
+def _told(session: Session, ref: str, named: Path | None) -> tuple[dict[str, Any] | None, tuple[Diagnostic, ...]]:
+    """What the daemon says, if there is one; and why it could not be asked, as warnings.
+
+    Raises:
+        ReconcilerError: A daemon that was named on purpose can't be asked.
+    """
+    from reconciler.cli.control import identity, sockets
+    from reconciler.cli.remote import DaemonNotFoundError, status_there
+    from reconciler.errors import ReconcilerError
+
+    if named is not None:
+        told = status_there(named)
+        if told.get("repository") != identity(session.repository) or told.get("ref") != ref:
+            raise UsageError(
+                f"the daemon on {named} serves {told.get('ref')} of {told.get('repository')}",
+                hint="name that repository and branch with --repo and --ref",
+            )
+        return told, ()
+    try:
+        for path in sockets(session.repository, ref):
+            try:
+                return status_there(path), ()
+            except DaemonNotFoundError:
+                continue
+    except ReconcilerError as error:
+        return None, tuple(item.demoted() for item in error.diagnostics)
+    return None, ()
+
+
+def _document(report: Report, last: Receipt | None, told: dict[str, Any] | None) -> dict[str, Any]:
     plan = report.plan
+    known = {item["proxy"]: item for item in told["proxies"]} if told is not None else {}
+    planned = plan.proxies if plan else ()
+    here = {str(item.proxy) for item in planned}
     return {
         "schema_version": 1,
         "head": report.head,
@@ -62,14 +109,22 @@ def _document(report: Report, last: Receipt | None) -> dict[str, Any]:
             "outcome": last.outcome,
             "subject": last.subject,
         },
-        "proxies": [_proxy(item, last) for item in plan.proxies] if plan else [],
+        "daemon": None
+        if told is None
+        else {name: value for name, value in told.items() if name not in _NOT_THE_DAEMONS},
+        "proxies": [
+            *(_proxy(item, last, known.get(str(item.proxy))) for item in planned),
+            *(_announced(item, last) for name, item in known.items() if name not in here),
+        ],
         "refused": [item.as_json() for item in plan.refused] if plan else [],
         "errors": [item.as_json() for item in report.errors],
     }
 
 
-def _proxy(item: ProxyPlan, last: Receipt | None) -> dict[str, Any]:
-    entry = last.proxies.get(item.proxy) if last else None
+_NOT_THE_DAEMONS = frozenset({"schema_version", "proxies"})
+
+
+def _proxy(item: ProxyPlan, last: Receipt | None, told: dict[str, Any] | None) -> dict[str, Any]:
     causes = sorted({str(change.cause) for change in item.changes})
     if item.error is not None:
         state = "unreachable"
@@ -83,7 +138,31 @@ def _proxy(item: ProxyPlan, last: Receipt | None) -> dict[str, Any]:
         "pending": len(item.changes),
         "causes": causes,
         "reason": item.error.message if item.error else "",
-        "recorded": None
-        if entry is None
-        else {"outcome": str(entry.outcome), "proof": entry.proof, "view": entry.view, "detail": entry.detail},
+        "recorded": _recorded(item.proxy, last),
+        "daemon": _without_name(told),
     }
+
+
+def _announced(told: dict[str, Any], last: Receipt | None) -> dict[str, Any]:
+    """A proxy that only the daemon knows: it announced itself. What it should have was compared by the daemon's last pass."""
+    outcome = told.get("outcome")
+    return {
+        "proxy": told["proxy"],
+        "state": "in-sync" if outcome == "applied" else str(outcome or "announced"),
+        "pending": 0,
+        "causes": [],
+        "reason": "" if outcome == "applied" else str(told.get("detail") or ""),
+        "recorded": _recorded(Key.parse(told["proxy"]), last),
+        "daemon": _without_name(told),
+    }
+
+
+def _recorded(key: Key, last: Receipt | None) -> dict[str, Any] | None:
+    entry = last.proxies.get(key) if last else None
+    if entry is None:
+        return None
+    return {"outcome": str(entry.outcome), "proof": entry.proof, "view": entry.view, "detail": entry.detail}
+
+
+def _without_name(told: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if told is None else {name: value for name, value in told.items() if name != "proxy"}

@@ -64,7 +64,8 @@ def test_help_loads_no_room(tmp_path: Path) -> None:
     """Start-up stays fast because nothing is imported before it is known what is asked."""
     probe = (
         "import sys; from reconciler.cli import run; run(['--help']); "
-        "print([name for name in ('git', 'requests', 'pydantic', 'deepdiff', 'apscheduler', 'google.protobuf') "
+        "print([name for name in ('git', 'requests', 'pydantic', 'deepdiff', 'apscheduler', 'google.protobuf', "
+        "'fastapi', 'uvicorn', 'grpc') "
         "if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=tmp_path)

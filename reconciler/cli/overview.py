@@ -1,0 +1,111 @@
+"""The fleet at a glance, for `reconcile status`: a row a proxy, narrow enough for a terminal.
+
+Columns that only a daemon can fill are there when one told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from reconciler.cli.options import Output
+from reconciler.cli.output import print_json, put, say
+from reconciler.errors import Diagnostic, Severity
+from reconciler.plan import diagnostic_markdown, escape_markdown, visible
+
+_SHORT = 7
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def print_status(document: dict[str, Any], output: Output) -> None:
+    """The fleet, a row a proxy."""
+    if output is Output.JSON:
+        print_json(document)
+        return
+    rows = _rows(document)
+    errors = [
+        Diagnostic(**item | {"severity": Severity(item["severity"])})
+        for item in (*document["errors"], *document["refused"])
+    ]
+    last = document["recorded"]
+    facts = [
+        ("head", document["head"] or "unknown"),
+        ("recorded", f"{last['policy_commit']} {last['outcome']}: {last['subject']}" if last else "nothing yet"),
+    ]
+    daemon = document["daemon"]
+    if daemon is not None:
+        facts.append(("daemon", _daemon(daemon)))
+    if output is Output.MARKDOWN:
+        put(_markdown(facts, rows, errors))
+        return
+    say(errors)
+    lines = [f"{name:<8}  {visible(value)}" for name, value in facts]
+    shown = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(rows[0]))]
+    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+    put("\n".join(lines))
+
+
+def _rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    daemon = document["daemon"]
+    extra = ("CONNECTED", "VERIFIED") if daemon is not None else ()
+    rows: list[tuple[str, ...]] = [("PROXY", "STATE", "PENDING", "RECORDED", "PROOF", *extra, "WHY")]
+    for item in document["proxies"]:
+        recorded = item["recorded"] or {"outcome": "-", "proof": "-", "detail": ""}
+        told = item["daemon"] or {}
+        cells = (_connected(told), _verified(told, str(daemon.get("now")))) if daemon is not None else ()
+        fixed = (item["proxy"], item["state"], str(item["pending"]), recorded["outcome"], recorded["proof"])
+        rows.append((*fixed, *cells, _why(item, recorded, told)))
+    return rows
+
+
+def _why(item: Mapping[str, Any], recorded: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+    """What is wrong: why it can't be asked, what it refuses and therefore does not have, or what was recorded."""
+    held = (told.get("connection") or {}).get("held") or []
+    refuses = f"refuses {held[0]['type']} {held[0]['name']}: {held[0]['words']}" if held else ""
+    more = f" (and {len(held) - 1} more)" if len(held) > 1 else ""
+    return item["reason"] or (f"{refuses}{more}" or (recorded["detail"] if recorded["outcome"] != "applied" else ""))
+
+
+def _connected(told: Mapping[str, Any]) -> str:
+    connection = told.get("connection")
+    if connection is None:
+        return "-"
+    return "yes" if connection["connected"] else "no"
+
+
+def _verified(told: Mapping[str, Any], now: str) -> str:
+    at = told.get("verified_at")
+    return f"{told['revision'][:_SHORT]} {_ago(at, now)} ago" if at else "-"
+
+
+def _daemon(daemon: Mapping[str, Any]) -> str:
+    last = daemon.get("pass")
+    ended = (
+        f"last pass {_ago(last['ended'], daemon['now'])} ago ({'+'.join(last['reasons'])})" if last else "no pass yet"
+    )
+    return f"process {daemon.get('pid')}, {ended}" + (f": {daemon['reason']}" if daemon.get("reason") else "")
+
+
+def _ago(at: str, now: str) -> str:
+    """A duration in its largest unit, as people say it: `5s`, `12m`, `3h`, `2d`. Both times are of the daemon's clock."""
+    seconds = max(0, int((datetime.fromisoformat(now) - datetime.fromisoformat(at)).total_seconds()))
+    for unit, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
+        if seconds >= unit:
+            return f"{seconds // unit}{name}"
+    return f"{seconds}s"
+
+
+def _markdown(facts: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], errors: Sequence[Diagnostic]) -> str:
+    table = [f"| {' | '.join(escape_markdown(cell) for cell in row)} |" for row in rows]
+    return "\n".join(
+        [
+            *(f"- {name}: {escape_markdown(value)}" for name, value in facts),
+            *(diagnostic_markdown(item) for item in errors),
+            "",
+            table[0],
+            f"| {' | '.join(['---'] * len(rows[0]))} |",
+            *table[1:],
+        ]
+    )

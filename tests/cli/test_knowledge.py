@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from reconciler.cli.knowledge import DaemonKnowledge
+from reconciler.cycle import Report
+from reconciler.daemon import LastPass, State, Verified
+from reconciler.errors import Diagnostic
+from reconciler.model.key import Key
+from reconciler.model.observation import Proof
+from reconciler.model.plan import Plan, ProxyPlan
+from reconciler.model.receipt import Outcome, OutcomeKind
+from reconciler.model.resource import ResourceId, ResourceType
+from reconciler.xds import Hold, NodeState
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+A, B, C = (Key("default", name) for name in "abc")
+
+
+class At:
+    """A clock that stands."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        raise NotImplementedError
+
+
+def knowledge(state: State, nodes: Mapping[Key, NodeState] | None = None, *, at: float = 0) -> DaemonKnowledge:
+    return DaemonKnowledge(
+        state=lambda: state, connections=lambda: nodes or {}, clock=At(at), repository="/srv/p.git", ref="main"
+    )
+
+
+def passed(**outcomes: OutcomeKind) -> LastPass:
+    keys = {Key("default", name): kind for name, kind in outcomes.items()}
+    report = Report(
+        head="c2", applied="c2",
+        plan=Plan(commit="c2", proxies=tuple(ProxyPlan(proxy=key) for key in keys)),
+        outcomes={key: Outcome(proxy=key, kind=kind, proof=Proof.ACKED, detail="d") for key, kind in keys.items()},
+        errors=(Diagnostic(code="x", message="m"),),
+    )  # fmt: skip
+    return LastPass(report=report, ended=START, reasons=("poll",))
+
+
+def test_it_is_ready_from_the_end_of_the_first_pass_until_it_is_told_to_stop() -> None:
+    """Whatever came of the pass: a fleet in trouble needs its control plane in the load balancer all the more."""
+    assert knowledge(State(started=START)).readiness() == "the first pass has not ended"
+    ready = State(started=START, last=passed(a=OutcomeKind.UNREACHABLE))
+    assert knowledge(ready).readiness() == ""
+    assert knowledge(State(started=START, last=ready.last, stopping=True)).readiness() == "the daemon is stopping"
+
+
+def test_it_is_healthy_unless_a_pass_hangs() -> None:
+    """A loop that waits is well however long it does; one that has been at the same thing for five minutes is not."""
+    assert knowledge(State(started=START), at=10_000).health() == ""
+    busy = State(started=START, busy_since=100.0)
+    assert knowledge(busy, at=399).health() == ""
+    assert knowledge(busy, at=401).health() == "a pass has been running for 301 s"
+
+
+def test_the_status_joins_what_the_passes_and_the_streams_know() -> None:
+    """Every proxy that either knows is there once, in order, and what is unknown is null."""
+    state = State(
+        started=START,
+        last=passed(a=OutcomeKind.APPLIED, b=OutcomeKind.REJECTED),
+        verified={A: Verified(at=START, commit="c2", proof=Proof.EXACT)},
+    )
+    hold = Hold(version="v2", words="no\x1b such cluster", at=START)
+    nodes = {
+        C: NodeState(connected=True, since=START, peer="127.0.0.1:4", client="envoy/1.40.0", variant="delta"),
+        B: NodeState(
+            acked={ResourceType.ROUTE: "v1", ResourceType.CLUSTER: "s1"},
+            waiting=frozenset({ResourceType.LISTENER}),
+            held={ResourceId(ResourceType.ROUTE, "80"): hold},
+        ),
+    }
+    document = knowledge(state, nodes, at=5).status()
+    assert json.loads(json.dumps(document)) == document
+    assert (document["schema_version"], document["ref"], document["repository"]) == (1, "main", "/srv/p.git")
+    assert (document["ready"], document["now"]) == (True, "2026-01-01T00:00:05+00:00")
+    assert document["pass"]["errors"] == [{"code": "x", "severity": "error", "message": "m", "hint": ""}]
+    a, b, c = document["proxies"]
+    assert [item["proxy"] for item in (a, b, c)] == ["default/a", "default/b", "default/c"]
+    assert (a["outcome"], a["proof"], a["revision"], a["verified_at"]) == ("applied", "acked", "c2", START.isoformat())
+    assert a["connection"] is None
+    assert (b["outcome"], b["revision"], b["verified_at"]) == ("rejected", None, None)
+    assert b["connection"]["acked"] == {"cluster": "s1", "route": "v1"}
+    assert b["connection"]["waiting"] == ["listener"]
+    assert b["connection"]["held"] == [
+        {"type": "route", "name": "80", "version": "v2", "words": "no\x1b such cluster", "at": START.isoformat()}
+    ]
+    assert (c["outcome"], c["connection"]["connected"], c["connection"]["client"]) == (None, True, "envoy/1.40.0")
+
+
+def test_a_daemon_that_has_done_nothing_says_so() -> None:
+    """Before the first pass there is a document too."""
+    document = knowledge(State(started=START)).status()
+    assert (document["pass"], document["proxies"], document["ready"]) == (None, [], False)
+    assert document["reason"] == "the first pass has not ended"

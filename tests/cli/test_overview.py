@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from reconciler.cli.options import Output
+from reconciler.cli.overview import print_status
+
+NOW = "2026-01-02T00:00:00+00:00"
+EVIL = "\x1b[2Jno | <b>such</b>\ncluster"
+
+
+def row(name: str, daemon: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    recorded = {"outcome": "applied", "proof": "exact", "view": "v", "detail": ""}
+    plain = {"proxy": name, "state": "in-sync", "pending": 0, "causes": [], "reason": "", "recorded": recorded}
+    return plain | {"daemon": daemon} | fields
+
+
+def told(at: str | None = NOW, *, connected: bool | None = True, held: int = 0) -> dict[str, Any]:
+    refused = [
+        {"type": "route", "name": f"{80 + number}", "version": "v", "words": EVIL, "at": NOW} for number in range(held)
+    ]
+    connection = None if connected is None else {"connected": connected, "held": refused}
+    return {"revision": "c" * 40 if at else None, "verified_at": at, "connection": connection}
+
+
+def document(*proxies: dict[str, Any], daemon: bool = True) -> dict[str, Any]:
+    last = {"ended": "2026-01-01T23:59:51+00:00", "reasons": ["connect", "poll"]}
+    return {
+        "schema_version": 1, "head": "h" * 40, "recorded": None, "proxies": list(proxies), "refused": [], "errors": [],
+        "daemon": {"now": NOW, "pid": 7, "reason": "", "pass": last} if daemon else None,
+    }  # fmt: skip
+
+
+def shown(capsys: pytest.CaptureFixture[str], what: dict[str, Any], output: Output = Output.TEXT) -> str:
+    print_status(what, output)
+    return capsys.readouterr().out
+
+
+def test_without_a_daemon_the_table_stays_as_narrow_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Columns that nobody can fill are left out."""
+    lines = shown(capsys, document(row("default/a"), daemon=False)).splitlines()
+    assert lines[-2].split() == ["PROXY", "STATE", "PENDING", "RECORDED", "PROOF", "WHY"]
+    assert not any(line.startswith("daemon") for line in lines)
+
+
+def test_what_a_daemon_told_has_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who is connected, and what was verified how long ago; a dash where there is nothing to say."""
+    rows = [
+        row("default/a", told("2026-01-01T23:59:55+00:00")),
+        row("default/b", told("2026-01-01T23:48:00+00:00", connected=False)),
+        row("default/c", told("2026-01-01T20:30:00+00:00", connected=None)),
+        row("default/d", told("2025-12-30T00:00:00+00:00")),
+        row("default/e", told("2026-01-02T00:00:09+00:00")),
+        row("default/f", told(None)),
+        row("default/g"),
+    ]
+    lines = shown(capsys, document(*rows)).splitlines()
+    assert "daemon    process 7, last pass 9s ago (connect+poll)" in lines
+    cells = [line.split()[5:] for line in lines[-7:]]
+    assert cells == [
+        ["yes", "ccccccc", "5s", "ago"], ["no", "ccccccc", "12m", "ago"], ["-", "ccccccc", "3h", "ago"],
+        ["yes", "ccccccc", "3d", "ago"], ["yes", "ccccccc", "0s", "ago"], ["yes", "-"], ["-", "-"],
+    ]  # fmt: skip
+
+
+def test_what_a_proxy_refuses_is_why(capsys: pytest.CaptureFixture[str]) -> None:
+    """Envoy's words are shown for what is held, and can steer neither a terminal nor a page."""
+    what = document(row("default/a", told(held=3)), row("default/b", told(held=1), reason="no answer"))
+    text = shown(capsys, what)
+    assert "refuses route 80: \\x1b[2Jno | <b>such</b>\\ncluster (and 2 more)" in text
+    assert text.splitlines()[-1].endswith("no answer")
+    page = shown(capsys, what, Output.MARKDOWN)
+    assert "\x1b" not in page
+    assert "<b>" not in page
+    assert page.splitlines()[-1].count(" | ") == 7, "a cell can't become two"
+
+
+def test_json_is_the_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """Scripts get everything, in its own types."""
+    what = document(row("default/a", told(held=1)))
+    assert json.loads(shown(capsys, what, Output.JSON)) == what
+
+
+def test_a_daemon_that_is_not_well_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    """Old facts must not pass for new ones."""
+    what = document()
+    what["daemon"] |= {"pass": None, "reason": "the first pass has not ended"}
+    assert "process 7, no pass yet: the first pass has not ended" in shown(capsys, what)
