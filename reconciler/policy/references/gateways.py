@@ -28,7 +28,7 @@ def check_gateways(index: Index) -> Iterator[Finding]:
 
 
 def _selectors(index: Index) -> Iterator[Finding]:
-    gateways = [proxy for proxy in index.mesh.proxies if not proxy.spec.workload]
+    gateways = [proxy for proxy in index.mesh.proxies if not proxy.spec.workload and not proxy.spec.push.proxyless]
     for policy in index.mesh.gateways:
         if not any(selected(proxy.spec.labels, policy.spec.selector) for proxy in gateways):
             report = Report(policy.origin)

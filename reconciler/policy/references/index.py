@@ -79,6 +79,7 @@ class Index:
         self._sidecars = {
             proxy.key.namespace for proxy in mesh.proxies if proxy.spec.workload and proxy.spec.push.whole
         }
+        self._applications = {proxy.key.namespace for proxy in mesh.proxies if proxy.spec.push.proxyless}
         edges = [proxy for proxy in mesh.proxies if _is_gateway(proxy)]
         self._gateway_clients = {
             key: {proxy.key.namespace for proxy in edges if selected(proxy.spec.labels, gateway.spec.selector)}
@@ -141,7 +142,7 @@ class Index:
     def clients(self, policy: Policy[VirtualService]) -> set[str]:
         """The namespaces of the proxies that carry out a VirtualService, as far as the Gateways and Proxies here say."""
         mesh, keys = self.bound(policy)
-        found = set(self._sidecars) if mesh else set()
+        found = self._sidecars | self._applications if mesh else set()
         for key in keys:
             found.update(self._gateway_clients.get(key, ()))
         return found
