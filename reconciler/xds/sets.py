@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
+from operator import attrgetter, is_
 from types import MappingProxyType
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -21,6 +23,8 @@ from reconciler.xds.wire import delta_entry, sotw_entry
 
 TYPES = tuple(type_ for type_ in ResourceType if type_ is not ResourceType.RUNTIME)
 """What is sent, in the order in which it is sent: what is referred to first (make before break)."""
+
+_NAME, _TYPE, _VERSION = attrgetter("id.name"), attrgetter("id.type"), attrgetter("version")
 
 
 class Entry:
@@ -95,29 +99,35 @@ class Shelf:
         self._lock = threading.Lock()
         self._entries: WeakValueDictionary[str, Entry] = WeakValueDictionary()
         self._sets: WeakValueDictionary[tuple[ResourceType, str], TypeSet] = WeakValueDictionary()
+        self._contents: WeakValueDictionary[tuple[ResourceType, tuple[str, ...]], TypeSet] = WeakValueDictionary()
         self._names: WeakValueDictionary[frozenset[str], Names] = WeakValueDictionary()
         self._differences: WeakKeyDictionary[TypeSet, WeakKeyDictionary[TypeSet, Difference]] = WeakKeyDictionary()
         self.nothing: Mapping[ResourceType, TypeSet] = MappingProxyType({type_: self.of(type_, ()) for type_ in TYPES})
+        self._last: tuple[tuple[Resource, ...], Mapping[ResourceType, TypeSet]] = ((), self.nothing)
 
     def of(self, type_: ResourceType, resources: Iterable[Resource]) -> TypeSet:
         """The set of these resources, which are all of this type."""
-        found = sorted(resources, key=lambda item: item.id)
-        version = set_version(found)
+        given = tuple(resources)
+        content = (type_, tuple(map(_VERSION, given)))
         with self._lock:
-            known = self._sets.get((type_, version))
+            known = self._contents.get(content)
             if known is None:
-                entries = {item.id.name: self._entry(item) for item in found}
-                known = TypeSet(type_, version, MappingProxyType(entries), frozenset(entries))
-                self._sets[type_, version] = known
+                known = self._contents[content] = self._made(type_, given)
             return known
 
-    def sets(self, resources: Iterable[Resource]) -> dict[ResourceType, TypeSet]:
+    def sets(self, resources: Iterable[Resource]) -> Mapping[ResourceType, TypeSet]:
         """One set for each type that is sent; other types (RUNTIME keys) are not sent and left out."""
+        given = tuple(resources)
+        last, sets = self._last
+        if given is last or (len(given) == len(last) and all(map(is_, given, last))):
+            return sets  # the next proxy of a fleet
         found: dict[ResourceType, list[Resource]] = {type_: [] for type_ in TYPES}
-        for item in resources:
-            if item.id.type in found:
-                found[item.id.type].append(item)
-        return {type_: self.of(type_, items) for type_, items in found.items()}
+        for type_, items in groupby(given, _TYPE):
+            if type_ in found:
+                found[type_].extend(items)
+        sets = MappingProxyType({type_: self.of(type_, items) for type_, items in found.items()})
+        self._last = given, sets
+        return sets
 
     def difference(self, before: TypeSet, after: TypeSet) -> Difference:
         """What turns one into the other."""
@@ -135,6 +145,15 @@ class Shelf:
             if known is None:
                 known = self._names[names] = Names(names)
             return known
+
+    def _made(self, type_: ResourceType, resources: tuple[Resource, ...]) -> TypeSet:
+        found = sorted(resources, key=_NAME)
+        version = set_version(found)
+        known = self._sets.get((type_, version))
+        if known is None:
+            entries = {item.id.name: self._entry(item) for item in found}
+            known = self._sets[type_, version] = TypeSet(type_, version, MappingProxyType(entries), frozenset(entries))
+        return known
 
     def _entry(self, resource: Resource) -> Entry:
         known = self._entries.get(resource.version)
