@@ -235,3 +235,9 @@ def test_a_folder_that_cannot_be_made(
     text = refused((*NEW, "--admin", f"unix://{tmp_path}/file/a.sock"), capsys)
     assert "error[push-write]" in text
     assert "--host-root" in text
+
+
+def test_a_bootstrap_is_no_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Envoy reads YAML and JSON."""
+    assert run(["bootstrap", "--proxy", "a", "--output", "markdown"]) == 1
+    assert "prints YAML" in "".join(capsys.readouterr())
