@@ -489,6 +489,31 @@ REST: Group = {
     "demo-backends-exited": "Read the end of its log, which is in the message.",
 }
 
+DAEMON: Group = {
+    "daemon-not-found": "Start `reconcile daemon` for this repository and branch, or name its socket with `--daemon`.",
+    "daemon-lost": "See the daemon's log and `reconcile status`, then run it again: a pass begins from what there is.",
+    "daemon-reply": "Check that `--daemon` names a daemon's socket, and that the daemon runs the same version.",
+    "daemon-ref": "Ask for the branch that the daemon serves, or start a daemon for the other one.",
+    "daemon-repository": "Name that repository's daemon with `--daemon`, or leave `--daemon` out.",
+    "daemon-options": Entry(
+        "Start the daemon with the option, and leave it out of the command.",
+        "An option is about how a pass is done, and a daemon did the pass.",
+        "warning",
+    ),
+    "daemon-stopping": "Start the daemon again, then ask again.",
+    "daemon-timeout": "See in the daemon's log what holds it up. A pass that had begun goes on; one that had not never will.",
+    "control-directory": "See who made the directory; give it to your user with mode 0700, or use `--daemon PATH`.",
+    "listen": "End what listens there, or use another address, port 0, or another path.",
+    "not-ready": "Wait for the first pass, or for the daemon to be started again.",
+    "unhealthy": "See the daemon's log for what the pass waits for; end it and start it again.",
+    "http-request": "Send a plain GET in HTTP/1.1; for a pass, the JSON object that the message asks for.",
+    "http-path": "Use `/healthz`, `/readyz` or `/v1/status`; passes are on the Unix socket only.",
+    "http-method": "Use GET, or POST for passes.",
+    "http-body-size": "Send less: no request needs 64 KiB.",
+    "http-slow": "Send the whole request at once.",
+    "http-busy": "Ask again when others have been served.",
+}
+
 GROUPS: Mapping[str, Group] = {
     "files": FILES,
     "text": TEXT,
@@ -504,6 +529,6 @@ GROUPS: Mapping[str, Group] = {
     "outcomes": OUTCOMES,
     "git": GIT,
     "record": RECORD,
-    "rest": REST,
+    "rest": {**REST, **DAEMON},
 }
 """By the name of their part in docs/errors.md."""
