@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,7 @@ class _Files:
         self._read = self._content()
 
     def configuration(self) -> Any:
-        """For gRPC.
-
-        Raises:
-            UsageError: What is there is no certificate with its key.
-        """
+        """For gRPC."""
         certificate, key, ca = self._read
         return grpc.ssl_server_certificate_configuration([(key, certificate)], ca)
 
@@ -68,7 +65,31 @@ class _Files:
     def _content(self) -> tuple[bytes, bytes, bytes | None]:
         settings = self._settings
         ca = _bytes(settings.client_ca) if settings.client_ca else None
-        return _bytes(settings.certificate), _bytes(settings.key), ca
+        content = _bytes(settings.certificate), _bytes(settings.key), ca
+        _check(settings)  # gRPC says no more than that a handshake failed
+        return content
+
+
+def _check(settings: AdsSettings) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.certificate, settings.key, password=lambda: b"")
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise UsageError(
+            f"{settings.certificate} and {settings.key} are no certificate with its key: {_why(error)}",
+            hint="both have to be PEM, the certificate first in its file, and the key without a password",
+        ) from error
+    try:
+        if settings.client_ca:
+            context.load_verify_locations(settings.client_ca)
+    except (ssl.SSLError, OSError) as error:
+        raise UsageError(
+            f"{settings.client_ca} holds no certificates of authorities: {_why(error)}", hint="it has to be PEM"
+        ) from error
+
+
+def _why(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or error).replace("_", " ").lower()
 
 
 def _bytes(path: str) -> bytes:

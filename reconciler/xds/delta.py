@@ -6,6 +6,7 @@ return" and "Incremental xDS".
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
@@ -64,12 +65,13 @@ class DeltaSubscription(Subscription):
 
         Who asks for everything and lets go of a name is told what that name is: it may have dropped it.
         """
-        if ANY in added and not self.wildcard:
+        if ANY in added:
             self.todo |= self.base.names
+            self.greets = True
         self.wildcard = (self.wildcard or ANY in added) and ANY not in taken
         self._ask((self.names.all | added) - taken - {ANY})
         self.todo = self.wanted(self.todo | added - {ANY} | (taken - {ANY} if self.wildcard else frozenset()))
-        self.groups.extend(self.wanted(self.groups.popleft()) for _ in range(len(self.groups)))
+        self.groups = deque(group for group in map(self.wanted, self.groups) if group)
 
     @property
     def owes(self) -> bool:
@@ -86,12 +88,13 @@ class DeltaSubscription(Subscription):
         size = 0
         for name in sorted(names):
             entry = self.base.entries.get(name)
-            if entry is not None:
-                if put and size + len(entry.delta) > LARGEST:
-                    break
-                put.append(entry)
-                size += len(entry.delta)
+            more = len(name) if entry is None else len(entry.delta)
+            if sending and size + more > LARGEST:
+                break
+            size += more
             sending.add(name)
+            if entry is not None:
+                put.append(entry)
         self.todo -= sending
         if suspected and names - sending:
             self.groups.appendleft(names - sending)

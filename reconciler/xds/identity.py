@@ -8,8 +8,6 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
-from google.protobuf.json_format import MessageToDict
-
 from reconciler.errors import UsageError
 from reconciler.model.key import Key
 from reconciler.model.proxy import Client
@@ -65,7 +63,7 @@ def announcement(node: Any, *, peer: str) -> Announcement:
     Raises:
         RequestError: It does not say who it is.
     """
-    metadata = MessageToDict(node.metadata)
+    metadata = node.metadata.fields
     name, namespace = _text(metadata, "name"), _text(metadata, "namespace")
     if not name:
         if not node.id:
@@ -75,12 +73,11 @@ def announcement(node: Any, *, peer: str) -> Announcement:
     key = Key(namespace or "default", name)
     if not _NAME.fullmatch(key.name) or not _NAME.fullmatch(key.namespace):
         raise RequestError(f"the node's id {node.id[:_TEXT]!r} names no proxy: write it as namespace/name")
-    labels = metadata.get("labels")
     place = node.locality
     return Announcement(
         key=key,
         workload=_text(metadata, "workload"),
-        labels=_labels(labels) if isinstance(labels, dict) else MappingProxyType({}),
+        labels=_labels(metadata),
         locality="/".join(part for part in (place.region, place.zone, place.sub_zone) if part)[:_TEXT],
         admin=_text(metadata, "admin"),
         address=address_of(peer),
@@ -120,11 +117,12 @@ def _form(template: str) -> re.Pattern[str]:
         raise UsageError(f"the identity {template!r} can't be used: {error}") from error
 
 
-def _text(metadata: Mapping[str, Any], name: str) -> str:
-    value = metadata.get(name, "")
-    return value[:_TEXT] if isinstance(value, str) else ""
+def _text(fields: Any, name: str) -> str:
+    """A string in a `google.protobuf.Struct`; "" for anything else, which may be a number that JSON has no form for."""
+    return fields[name].string_value[:_TEXT] if name in fields else ""
 
 
-def _labels(labels: Mapping[str, Any]) -> Mapping[str, str]:
-    found = {name[:_TEXT]: value[:_TEXT] for name, value in sorted(labels.items())[:_LABELS] if isinstance(value, str)}
-    return MappingProxyType(found)
+def _labels(metadata: Any) -> Mapping[str, str]:
+    fields = metadata["labels"].struct_value.fields if "labels" in metadata else {}
+    texts = [name for name in sorted(fields) if fields[name].WhichOneof("kind") == "string_value"]
+    return MappingProxyType({name[:_TEXT]: _text(fields, name) for name in texts[:_LABELS]})

@@ -111,15 +111,17 @@ class Node:
             RequestError: No client of the protocol sends it.
         """
         with self._changed:
-            first = not stream.subscriptions()
+            first = not stream.begun
             answer = stream.receive(request)
             if first and len(self._streams) == 1 and _has_nothing(request):
                 self._want.forget_accepted()
             if answer is not None:
+                if answer.taken is not None:
+                    self._want.take(answer.type, answer.taken.put, answer.taken.removed)
                 if answer.refusal is not None:
                     self._refused(stream, answer.type, answer.refusal.entries, answer.refusal.words)
                 if stream.at_rest(answer.type):
-                    self._want.accept(answer.type)
+                    self._want.accept(answer.type, stream.asked(answer.type))
                 self._changed.notify_all()
             stream.wake()
 
@@ -131,7 +133,7 @@ class Node:
             if found is None:
                 for kind in TYPES:
                     if stream.at_rest(kind):  # a peer that came back may have everything, and answers nothing
-                        self._want.accept(kind)
+                        self._want.accept(kind, stream.asked(kind))
                 self._changed.notify_all()
                 return None
             type_, turn, data = found
@@ -150,6 +152,11 @@ class Node:
         with self._changed:
             self._changed.wait_for(self._settled, timeout)
             return self._state()
+
+    @property
+    def expected(self) -> bool:
+        """Whether there is anything that it is to have."""
+        return self._want.published
 
     @property
     def connected(self) -> bool:

@@ -55,28 +55,36 @@ class Plane:
             gone: What it may have without having said so; it is told that these are gone, if they are not among `resources`.
             commit: The policy commit, told along with what is sent anyway.
         """
-        self._node(proxy).publish(resources, gone, commit)
+        resources, gone = tuple(resources), tuple(gone)
+        while True:
+            node = self._node(proxy)
+            node.publish(resources, gone, commit)
+            if self._known(proxy) is node:  # or it was forgotten in the meantime
+                return
 
     def withdraw(self, proxy: Key) -> None:
         """Nothing is sent to a proxy any more; it keeps what it has."""
-        self._node(proxy).withdraw()
+        if node := self._known(proxy):
+            node.withdraw()
 
     def hold(self, proxy: Key, id_: ResourceId, words: str) -> bool:
         """Take the present version of a resource as refused although the proxy has not said so; whether it was not held yet."""
-        return self._node(proxy).hold(id_, words)
+        node = self._known(proxy)
+        return node is not None and node.hold(id_, words)
 
     def release(self, proxy: Key, ids: Iterable[ResourceId]) -> None:
         """What was taken as refused is in force."""
-        self._node(proxy).release(ids)
+        if node := self._known(proxy):
+            node.release(ids)
 
     def retry(self, proxy: Key, types: frozenset[ResourceType]) -> None:
         """Send what a proxy refused of these types once more."""
-        self._node(proxy).retry(types)
+        if node := self._known(proxy):
+            node.retry(types)
 
     def state(self, proxy: Key) -> NodeState:
         """What is known of a proxy; of one that is not known, that it is not connected."""
-        with self._lock:
-            node = self._nodes.get(proxy)
+        node = self._known(proxy)
         return node.state() if node else NodeState()
 
     def states(self) -> Mapping[Key, NodeState]:
@@ -87,15 +95,18 @@ class Plane:
 
     def has(self, proxy: Key) -> Mapping[ResourceId, Resource]:
         """What a proxy has by its own word, sorted: of what it asks for, what it has answered."""
-        return self._node(proxy).has()
+        node = self._known(proxy)
+        return node.has() if node else {}
 
     def published(self, proxy: Key) -> Mapping[ResourceId, Resource]:
         """What was published last for a proxy, sorted, whether it asks for it or not; nothing if nothing was."""
-        return self._node(proxy).published()
+        node = self._known(proxy)
+        return node.published() if node else {}
 
     def unasked(self, proxy: Key) -> Mapping[ResourceId, Resource]:
         """Of what was published last for a proxy, what it does not ask for."""
-        return self._node(proxy).unasked()
+        node = self._known(proxy)
+        return node.unasked() if node else {}
 
     def wait(self, proxy: Key, *, timeout: float) -> NodeState:
         """What is known of a proxy as soon as it has answered everything, or when so many seconds are over."""
@@ -103,12 +114,8 @@ class Plane:
 
     def joined(self) -> tuple[Announcement, ...]:
         """Every proxy that is connected, or was not long ago, as it announced itself; by key."""
-        now = self._clock.monotonic()
         with self._lock:
-            stale = [key for key, node in self._nodes.items() if not node.connected and now - node.lost_at > REMEMBERED]
-            for key in stale:
-                if self._nodes[key].announcement is not None:
-                    del self._nodes[key]
+            self._forget()
             nodes = sorted(self._nodes.items())
         return tuple(
             replace(node.announcement, connected=node.connected) for _, node in nodes if node.announcement is not None
@@ -129,12 +136,13 @@ class Plane:
         Raises:
             CrowdedError: There are too many proxies.
         """
-        with self._lock:
-            crowded = said.key not in self._nodes and len(self._nodes) >= MOST_NODES
-        if crowded:
-            raise CrowdedError(f"there are {MOST_NODES:,} proxies already")
-        node = self._node(said.key)
-        stream = node.open(variant, only=only, wake=wake, said=said, client=client, peer=peer)
+        with self._lock:  # until the stream is open, or the node could be forgotten before
+            if said.key not in self._nodes and len(self._nodes) >= MOST_NODES:
+                self._forget()
+                if len(self._nodes) >= MOST_NODES:
+                    raise CrowdedError(f"there are {MOST_NODES:,} proxies already")
+            node = self._nodes.setdefault(said.key, Node(said.key, self._shelf, self._clock))
+            stream = node.open(variant, only=only, wake=wake, said=said, client=client, peer=peer)
         self._on_change(said.key)
         return node, stream
 
@@ -142,6 +150,17 @@ class Plane:
         """A stream has ended."""
         node.close(stream)
         self._on_change(node.key)
+
+    def _forget(self) -> None:
+        """Let go of proxies that left long ago, and of those that nothing was ever published for."""
+        now = self._clock.monotonic()
+        for key, node in list(self._nodes.items()):
+            if not node.connected and now - node.lost_at > REMEMBERED and (node.announcement or not node.expected):
+                del self._nodes[key]
+
+    def _known(self, key: Key) -> Node | None:
+        with self._lock:
+            return self._nodes.get(key)
 
     def _node(self, key: Key) -> Node:
         with self._lock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -45,7 +46,7 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     # A fleet comes back all at once when the daemon has been restarted; gRPC would turn some of more than a thousand away.
     ("grpc.server.max_pending_requests", MOST_NODES),
     ("grpc.server.max_pending_requests_hard_limit", MOST_NODES),
@@ -74,8 +75,8 @@ class AdsServer:
         self._settings = settings
         self._credentials = server_credentials(settings)
         self._identities = Identities(settings.identities) if settings.client_ca else None
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="ads", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._server: Any = None
         self._streams: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -85,24 +86,30 @@ class AdsServer:
 
         Raises:
             AdsError: It can't.
+            BugError: It does already.
         """
+        if self._loop is not None:
+            raise BugError("a server is started once")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="ads", daemon=True)
         self._thread.start()
         try:
             return asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
         except AdsError:
-            self._end()
+            self._end(self._loop, self._thread)
             raise
 
     def stop(self) -> None:
         """End all streams, so that proxies go to another replica or wait for the next daemon, and stop."""
-        if self._thread.is_alive():
+        if self._loop is not None and self._thread is not None and self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
-            self._end()
+            self._end(self._loop, self._thread)
 
-    def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+    @staticmethod
+    def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
     async def _start(self) -> str:
         self._server = grpc.aio.server(options=_OPTIONS)
@@ -120,7 +127,7 @@ class AdsServer:
         if port == 0:
             raise AdsError(f"can't listen on {address} for ADS", hint="choose another address with --ads")
         await self._server.start()
-        return f"{address.rpartition(':')[0]}:{port}"
+        return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
 
     async def _stop(self) -> None:
         self._stopping = True
@@ -146,8 +153,12 @@ class AdsServer:
         return serve
 
     async def _serve(self, context: Any, variant: Variant, only: ResourceType | None) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise BugError("a stream is served outside of a task")
+        self._streams.add(task)
         try:
-            await self._converse(context, variant, only)
+            await self._converse(context, task, variant, only)
         except RequestError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except IdentityError as error:
@@ -160,8 +171,12 @@ class AdsServer:
             if not self._stopping:
                 raise
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
+        finally:
+            self._streams.discard(task)
 
-    async def _converse(self, context: Any, variant: Variant, only: ResourceType | None) -> None:
+    async def _converse(
+        self, context: Any, task: asyncio.Task[Any], variant: Variant, only: ResourceType | None
+    ) -> None:
         async with asyncio.timeout(FIRST_REQUEST):
             data = await context.read()
         if data is grpc.aio.EOF:
@@ -172,23 +187,29 @@ class AdsServer:
         if self._identities is not None:
             self._identities.check(said.key, _names(context))
         changed = asyncio.Event()
-        wake = _waker(self._loop, changed)
+        wake = _waker(asyncio.get_running_loop(), changed)
         node, stream = self._plane.open(
             said, variant=variant, only=only, wake=wake, client=client_of(request.node), peer=place_of(peer)
         )
-        task = asyncio.current_task()
-        if task is None:
-            raise BugError("a stream is served outside of a task")
-        self._streams.add(task)
         writer = asyncio.ensure_future(_write(context, node, stream, changed))
+        writer.add_done_callback(partial(_follow, task))
         try:
             while data is not grpc.aio.EOF:
                 node.receive(stream, parse(variant, data))
                 data = await context.read()
+        except asyncio.CancelledError:
+            if writer.done() and not writer.cancelled():
+                writer.result()
+            raise
         finally:
-            self._streams.discard(task)
             writer.cancel()
             self._plane.close(node, stream)
+
+
+def _follow(reader: asyncio.Task[Any], writer: asyncio.Future[None]) -> None:
+    """A stream on which nothing can be written any more ends, instead of being silent."""
+    if not writer.cancelled() and writer.exception() is not None:
+        reader.cancel()
 
 
 async def _write(context: Any, node: Any, stream: Stream, changed: asyncio.Event) -> None:

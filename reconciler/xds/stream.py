@@ -18,9 +18,9 @@ from google.protobuf.message import DecodeError
 
 from reconciler.model.resource import ResourceType
 from reconciler.xds.delta import DeltaSubscription
-from reconciler.xds.sets import TYPES, Shelf
+from reconciler.xds.sets import TYPES, Names, Shelf
 from reconciler.xds.sotw import SotwSubscription
-from reconciler.xds.subscription import Refusal, RequestError, Subscription, Turn
+from reconciler.xds.subscription import Refusal, RequestError, Sent, Subscription, Turn
 from reconciler.xds.want import Want, endpoints_of
 from reconciler.xds.wire import delta_response, sotw_response
 
@@ -44,11 +44,13 @@ class Answer:
     """What a request said about a response.
 
     Attributes:
+        taken: What the peer has now, if it was an ACK.
         refusal: What is refused, if it was a NACK.
     """
 
     type: ResourceType
-    refusal: Refusal | None
+    taken: Sent | None = None
+    refusal: Refusal | None = None
 
 
 def parse(variant: Variant, data: bytes) -> Any:
@@ -73,11 +75,12 @@ class Stream:
         wake: Called when there may be something to send; from any thread.
 
     Attributes:
+        begun: Whether there has been a request.
         writing: When the response that is being written was begun, on the plane's monotonic scale; None if none is.
     """
 
     __slots__ = (
-        "_counter", "_only", "_shelf", "_subscriptions", "_want", "client", "opened", "peer", "variant", "wake", "writing",
+        "_counter", "_only", "_shelf", "_subscriptions", "_want", "begun", "client", "opened", "peer", "variant", "wake", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -103,6 +106,7 @@ class Stream:
         self.client = client
         self.opened = opened
         self.writing: float | None = None
+        self.begun = False
 
     def receive(self, request: Any) -> Answer | None:
         """Take a request; says what it answered, if it answered something.
@@ -110,6 +114,7 @@ class Stream:
         Raises:
             RequestError: No client of the protocol sends this.
         """
+        self.begun = True
         type_ = self._type(request.type_url)
         if type_ is None:
             return None
@@ -118,7 +123,9 @@ class Stream:
         if request.response_nonce:
             words = (request.error_detail.message or _NO_WORDS) if request.HasField("error_detail") else ""
             current = not isinstance(subscription, SotwSubscription) or subscription.current(request.response_nonce)
-            answer = Answer(type_, subscription.answer(request.response_nonce, words))
+            has = request.version_info if isinstance(subscription, SotwSubscription) else ""
+            found = subscription.answer(request.response_nonce, words, has=has)
+            answer = Answer(type_, refusal=found) if isinstance(found, Refusal) else Answer(type_, taken=found)
             if not current:
                 return answer  # in this variant, what a stale request asks for is out of date too
         subscription.receive(request)
@@ -151,15 +158,24 @@ class Stream:
     def at_rest(self, type_: ResourceType) -> bool:
         """Whether the peer has answered everything of a type that it asks for, and there is no more to say."""
         subscription = self._subscriptions.get(type_)
-        if subscription is None or not subscription.seen:
+        if subscription is None or not subscription.seen or not self._want.published:
             return False
         subscription.aim(self._want[type_])
         return subscription.idle and not subscription.waiting
 
+    def asked(self, type_: ResourceType) -> Names | None:
+        """The names that the peer asks for; None if it asks for everything."""
+        subscription = self._subscription(type_)
+        return None if subscription.wildcard else subscription.names
+
     @property
     def settled(self) -> bool:
-        """Whether that holds for all types that the peer asks for."""
-        return self._want.published and all(self.at_rest(type_) for type_, item in self._items() if item.seen)
+        """Whether that holds for all types that the peer asks for, which has to have asked for something."""
+        return (
+            self._want.published
+            and self.begun
+            and all(self.at_rest(type_) for type_, item in self._items() if item.seen)
+        )
 
     @property
     def waiting(self) -> frozenset[ResourceType]:

@@ -9,7 +9,6 @@ one difference, however much was published in between.
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.resource import ResourceType
+from reconciler.xds.blame import mentioned
 from reconciler.xds.sets import Entry, Names, Shelf, TypeSet
 
 BY_SET = frozenset({ResourceType.CLUSTER, ResourceType.LISTENER})
@@ -88,7 +88,7 @@ class Subscription(ABC):
     """One type on one stream."""
 
     __slots__ = (
-        "acked", "base", "groups", "names", "pulled", "seen", "sent", "shelf", "text", "todo", "type", "wildcard", "words",
+        "acked", "base", "blamed", "groups", "names", "pulled", "seen", "sent", "shelf", "text", "todo", "type", "wildcard", "words",
     )  # fmt: skip
 
     def __init__(self, type_: ResourceType, shelf: Shelf) -> None:
@@ -105,6 +105,7 @@ class Subscription(ABC):
         self.text = ""
         self.acked = ""
         self.words = ""
+        self.blamed: frozenset[str] = frozenset()
 
     def aim(self, target: TypeSet) -> None:
         """Bring the peer to this set from now on."""
@@ -162,37 +163,57 @@ class Subscription(ABC):
         while len(self.sent) > _REMEMBERED:
             self.sent.popitem(last=False)
 
-    def answer(self, nonce: str, words: str) -> Refusal | None:
-        """Take an ACK, or a NACK with its words, for what it answers. Of a nonce that is not known, nothing is concluded.
+    def answer(self, nonce: str, words: str, *, has: str = "") -> Sent | Refusal | None:
+        """Take an ACK, or a NACK with its words, for what it answers: what the peer has taken, or what it refuses.
 
-        An answer stands for older responses too: a peer answers in order.
+        Of a nonce that is not known, nothing is concluded. An answer stands for older responses too: a peer answers in order.
+
+        Args:
+            nonce: Of the response that is answered.
+            words: Of a NACK.
+            has: The version that the peer says it has now, in the variant that has such a thing.
         """
         sent = self.sent.get(nonce)
         if sent is None:
             return None
         while self.sent and self.sent.popitem(last=False)[0] != nonce:
             pass
-        if not words:
-            self.acked = sent.text
-            return None
-        return self._refused(sent, words)
+        # Who says that it has now what it was sent has taken it, whatever it complains of: Envoy repeats an error once more
+        # after its cause was taken away.
+        if words and not (has and has == sent.text != self.acked):
+            refusal = self._refused(sent, words)
+            if refusal is not None:
+                return refusal
+        self.acked = sent.text
+        self.blamed -= {entry.resource.version for entry in sent.put}
+        return sent
 
     def _refused(self, sent: Sent, words: str) -> Refusal | None:
         """Whom the words are about: those that they name; the only one there was; or else find out, half by half.
 
-        The same words again are about what they were about before: Envoy repeats an error after its cause was taken away.
+        The same words again are about what they were about before, and if nothing of that was sent, about nothing.
         """
-        named = tuple(entry for entry in sent.put if _mentions(words, entry.resource.id.name))
-        if not named and words == self.words:
-            self.acked = sent.text
-            return None
+        found = mentioned(words, sent.put)
+        if found:
+            self._blame(found, words)
+        else:
+            found = sent.put
+            if words == self.words and self.type in BY_SET:  # what is refused by itself is refused anew
+                found = tuple(entry for entry in sent.put if entry.resource.version in self.blamed)
+                if not found:
+                    return None
+            self._blame(found, words)
+            found = self._guess(found)
+        # What came with something bad may not have been taken; nor what was to go with it.
+        self.todo |= self.wanted(sent.names - {entry.resource.id.name for entry in found})
+        if sent.put:
+            self.todo |= self.wanted(sent.removed)
+        return Refusal(found, words)
+
+    def _blame(self, entries: tuple[Entry, ...], words: str) -> None:
+        versions = frozenset(entry.resource.version for entry in entries)
+        self.blamed = self.blamed | versions if words == self.words else versions
         self.words = words
-        if not named:
-            named = self._guess(sent.put)
-        if named:
-            # What came with something bad may not have been taken.
-            self.todo |= self.wanted(sent.names - {entry.resource.id.name for entry in named})
-        return Refusal(named, words)
 
     def _guess(self, put: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """Whom a NACK without names is about, if there is only one; else smaller responses will tell."""
@@ -226,7 +247,3 @@ class Subscription(ABC):
         if len(every) > MOST_NAMES:
             raise RequestError(f"more than {MOST_NAMES:,} names of one type")
         self.names = self.shelf.names(every)
-
-
-def _mentions(words: str, name: str) -> bool:
-    return re.search(rf"(?<![\w|.-]){re.escape(name)}(?![\w|-])", words) is not None

@@ -7,7 +7,8 @@ from datetime import datetime
 from types import MappingProxyType
 
 from reconciler.model.resource import Resource, ResourceId, ResourceType
-from reconciler.xds.sets import Entry, Shelf, TypeSet
+from reconciler.xds.accepted import Accepted
+from reconciler.xds.sets import Entry, Names, Shelf, TypeSet
 from reconciler.xds.state import Hold
 
 
@@ -24,7 +25,7 @@ class Want:
         self._shelf = shelf
         self._sets: Mapping[ResourceType, TypeSet] = shelf.nothing
         self._effective: Mapping[ResourceType, TypeSet] = shelf.nothing
-        self._accepted: dict[ResourceType, TypeSet] = dict(shelf.nothing)
+        self._accepted = {type_: Accepted() for type_ in shelf.nothing}
         self.published = False
         self.held: dict[ResourceId, Hold] = {}
         self.commit = ""
@@ -50,13 +51,17 @@ class Want:
         self._sets = self._effective = self._shelf.nothing
         self.published, self.held, self.commit = False, {}, ""
 
-    def accept(self, type_: ResourceType) -> None:
-        """The proxy has all of this type now: what is refused later is held at this."""
-        self._accepted[type_] = self._effective[type_]
+    def accept(self, type_: ResourceType, names: Names | None) -> None:
+        """The proxy has everything of this type that it asks for (None: all): what is refused later is held at this."""
+        self._accepted[type_].all(self._effective[type_], names)
+
+    def take(self, type_: ResourceType, entries: Iterable[Entry], removed: Iterable[str]) -> None:
+        """The proxy has these, and no longer those, whatever else is under way."""
+        self._accepted[type_].some(entries, removed)
 
     def forget_accepted(self) -> None:
         """The proxy starts afresh: it has nothing, and what it refused may suit it now."""
-        self._accepted = dict(self._shelf.nothing)
+        self._accepted = {type_: Accepted() for type_ in self._accepted}
         self.retry(frozenset(ResourceType))
 
     def wants(self, resource: Resource) -> bool:
@@ -71,7 +76,7 @@ class Want:
             something else.
         """
         version = self._version(id_)
-        kept = self._accepted[id_.type].entries.get(id_.name)
+        kept = self._accepted[id_.type].get(id_.name)
         if not version or (kept is not None and kept.resource.version == version):
             return False
         self.held[id_] = Hold(version=version, words=words, at=at, kept=kept.resource if kept else None)

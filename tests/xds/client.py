@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -169,13 +170,13 @@ class Got:
     version: str
     bodies: Mapping[str, bytes]
     versions: Mapping[str, str]
-    removed: frozenset[str]
+    removed: AbstractSet[str]
     identifier: str
     size: int
     repeated: frozenset[str] = frozenset()
 
     @property
-    def names(self) -> set[str]:
+    def names(self) -> AbstractSet[str]:
         return set(self.bodies) - {FENCE}
 
     def has(self, *resources: Resource) -> bool:
@@ -303,7 +304,7 @@ class Peer:
         """Refuse a response."""
         self._answer(got, words)
 
-    def take(self, type_: ResourceType) -> Got:
+    def take(self, type_: ResourceType | None) -> Got:
         """The next response, accepted."""
         got = self.get(type_)
         self.ack(got)
