@@ -121,6 +121,9 @@ class Sidecars:
         folder: A new folder with a short path (Unix sockets).
         announced: Proxies that Git has no document of.
         instances: Those of b that are in Git from the start.
+
+    Attributes:
+        more: Ports of further services, by name; a test's own.
     """
 
     def __init__(
@@ -135,6 +138,7 @@ class Sidecars:
         self.egress, self.ads = self.ports.reserve(), self.ports.reserve()
         self.inbound = {name: self.ports.reserve() for name in VERSIONS}
         self.apps = {name: self.ports.reserve() for name in VERSIONS}
+        self.more: dict[str, int] = {}
         self.envoys: dict[str, EnvoyProcess] = {}
         self.daemon = self._daemon()
 
