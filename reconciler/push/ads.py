@@ -7,14 +7,16 @@ stop it: that resource is held at what it has, whatever would need it is left as
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from reconciler.clock import Clock
 from reconciler.envoy import Admin
 from reconciler.model.observation import Versions
-from reconciler.model.resource import ResourceId, ResourceType, View
+from reconciler.model.resource import Resource, ResourceId, ResourceType, View
 from reconciler.push.byword import prove_by_word
 from reconciler.push.connection import UNREAD, Connection
+from reconciler.push.credentials import arriving, awaited, respelled
 from reconciler.push.dependents import Spared, spare
 from reconciler.push.ghosts import Ghosts
 from reconciler.push.lateness import lateness
@@ -25,8 +27,8 @@ from reconciler.push.ways import NotConfirmedError, Proven, RefusedByEnvoyError,
 from reconciler.xds import Hold, NodeState, Plane
 
 SETS = (ResourceType.CLUSTER, ResourceType.LISTENER)
-AGAIN = frozenset({ResourceType.LISTENER, ResourceType.SECRET})
-"""What is tried again in every pass: its fault may lie outside, a port in use or a file that is not there."""
+AGAIN = frozenset({ResourceType.LISTENER})
+"""What is tried again in every pass: its fault may lie outside, a port in use. So may a secret's, which needs more than that."""
 
 FIRST_LOOK = 0.1
 """Seconds after which the admin endpoint is read although the proxy has not answered everything: Envoy withholds answers."""
@@ -59,6 +61,7 @@ class AdsWay:
         self._steps: tuple[Step, ...] = ()
         self._spared = Spared(state=self._live)
         self._held: Mapping[ResourceId, Hold] = MappingProxyType({})
+        self._again: dict[ResourceId, Resource] = {}
         self._touched: set[ResourceType] = set()
         self.sent = 0.0
 
@@ -74,6 +77,7 @@ class AdsWay:
             self._plane.publish(self._key, self._live.values(), commit=self._commit)
             self._plane.wait(self._key, timeout=UNREAD)  # what it says that it has is what it is held at
         self._plane.release(self._key, [id_ for id_, hold in known.held.items() if _in_force(self._live, id_, hold)])
+        self._have_read_again(known)
         self._plane.retry(self._key, AGAIN)
         if not self._steps:
             ensure(self._plane, self._target.view, commit=self._commit)
@@ -116,6 +120,22 @@ class AdsWay:
         restarted = self._watch is not None and self._watch.restarted
         return frozenset(ResourceType) if restarted else read_with(frozenset(self._touched))
 
+    def _have_read_again(self, known: NodeState) -> None:
+        """Have Envoy read the files of secrets that it has refused: it takes the same secret once more for done, and reads nothing."""
+        seen = self._target.observation.versions
+        refused = seen is not None and seen.rejected.get(ResourceType.SECRET, 0) > 0
+        for id_, item in arriving(self._live, self._wanted).items():
+            other = respelled(item)
+            hold = known.held.get(id_)
+            if hold is not None and hold.version == other.version:
+                other = respelled(other)
+            if refused or hold is not None:
+                self._again[id_] = other
+        if self._again:
+            published = {**self._plane.published(self._key), **self._again}
+            self._plane.publish(self._key, published.values(), commit=self._commit)
+            self._plane.wait(self._key, timeout=UNREAD)
+
     def _publish(self, step: Step) -> None:
         begun = self._clock.monotonic()
         self._spared = self._as_far_as_possible(step)
@@ -126,7 +146,12 @@ class AdsWay:
     def _as_far_as_possible(self, step: Step) -> Spared:
         """What can be published of a step. What is held stays as it was refused: as anything else it would be sent again."""
         self._held = self._plane.state(self._key).held
-        kept = {id_: self._wanted[id_] for id_, hold in self._held.items() if _in_force(self._wanted, id_, hold)}
+        kept = {
+            id_: known[id_]
+            for known in (self._wanted, self._again)
+            for id_, hold in self._held.items()
+            if _in_force(known, id_, hold)
+        }
         absent = frozenset(
             id_ for id_, hold in self._held.items() if hold.kept is None and id_ not in self._live
         )  # fmt: skip
@@ -209,7 +234,10 @@ class AdsWay:
             if mine and type_ not in SETS and not (seen.settled and type_ not in seen.texts):
                 among[type_, item.id.name] = seen.texts.get(type_, frozenset())
         required = {(type_, ""): seen.sets[type_] for type_ in SETS}
-        return Expectation(required=required, among=among, connected=True)
+        asked = awaited(replace(step, after=self._spared.state))
+        secrets = {name for name in asked if ResourceId(ResourceType.SECRET, name) not in seen.held}
+        present = frozenset((ResourceType.SECRET, name) for name in secrets)
+        return Expectation(required=required, among=among, present=present, connected=True)
 
     def _lateness(self, look: Confirmation, step: Step) -> str:
         if self._admin is None:

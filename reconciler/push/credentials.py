@@ -1,4 +1,4 @@
-"""What TLS adds to a push by files: which secrets a step depends on, and why Envoy could not use one.
+"""What TLS adds to a push: which secrets a step depends on, and why Envoy could not use one.
 
 Envoy does not wait for a certificate: it puts a listener or cluster into force whose secret it could not load, and breaks
 off every handshake. So files that are surely absent stop a push before anything is written, and a step that subscribes to
@@ -80,10 +80,7 @@ def read_again(item: Resource, *, disk: Disk, watch: Watch, until: float) -> boo
         AdminError: It does not answer.
         WriteError: The disk refuses.
     """
-    spelled = Secret.FromString(item.body)
-    kind: Any = getattr(spelled, spelled.WhichOneof("type") or "tls_certificate")
-    kind.watched_directory.path += "/."
-    other = replace(item, body=encode(spelled), version=f"{item.version} again")
+    other = respelled(item)
     path = path_of(disk.directory, item.id)
     for version in (other, item):
         disk.replace([(path, Content(item.id.type, item.id.name, (version,)).render())])
@@ -94,6 +91,14 @@ def read_again(item: Resource, *, disk: Disk, watch: Watch, until: float) -> boo
             disk.replace([(path, Content(item.id.type, item.id.name, (item,)).render())])
             return False
     return done
+
+
+def respelled(item: Resource) -> Resource:
+    """The same secret, so that Envoy takes it for another one: with another spelling of the folder that it watches."""
+    spelled = Secret.FromString(item.body)
+    kind: Any = getattr(spelled, spelled.WhichOneof("type") or "tls_certificate")
+    kind.watched_directory.path += "/."
+    return replace(item, body=encode(spelled), version=f"{item.version} again")
 
 
 def awaited(step: Step) -> Mapping[str, str]:

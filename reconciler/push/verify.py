@@ -40,6 +40,7 @@ class Expectation:
         required: Versions that must be there.
         loose: Versions that count only if Envoy shows them: nothing may have subscribed to these yet.
         among: As `loose`, where any of several counts.
+        present: What must show some version.
         types: What was sent; only refusals of these types are ours.
         connected: Whether it must say that it is connected to its ADS server.
     """
@@ -47,6 +48,7 @@ class Expectation:
     required: Mapping[Subscription, str] = field(default_factory=lambda: MappingProxyType({}))
     loose: Mapping[Subscription, str] = field(default_factory=lambda: MappingProxyType({}))
     among: Mapping[Subscription, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    present: frozenset[Subscription] = frozenset()
     types: frozenset[ResourceType] = frozenset()
     connected: bool = False
 
@@ -56,7 +58,7 @@ class Expectation:
         late = {key for key, version in self.required.items() if shown.get(key) != version}
         late |= {key for key, version in self.loose.items() if shown.get(key, version) != version}
         late |= {key for key, texts in self.among.items() if key in shown and shown[key] not in texts}
-        return tuple(sorted(late))
+        return tuple(sorted(late.union(self.present - shown.keys())))
 
     def shown(self, versions: Versions) -> bool:
         """Whether a reading shows all of it, from an Envoy that does what it was told."""
