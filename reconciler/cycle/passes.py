@@ -170,6 +170,8 @@ class Reconciler:
             )
         watch.add(Stage.PUSH, -pushed.verify_seconds)
         watch.add(Stage.VERIFY, pushed.verify_seconds)
+        if self._plane is not None:
+            self._plane.retain(desired.views)
         outcomes = with_drift_left(work, pushed.outcomes)
         self._fleet.remember(desired.views, outcomes, pushed.observations)
         report = replace(report, outcomes=outcomes, pending=any(item.left for item in work))

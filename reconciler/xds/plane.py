@@ -6,7 +6,7 @@ Passes publish from their threads, streams are served from another. Nothing here
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.clock import Clock, SystemClock
@@ -66,6 +66,13 @@ class Plane:
         """Nothing is sent to a proxy any more; it keeps what it has."""
         if node := self._known(proxy):
             node.withdraw()
+
+    def retain(self, members: Container[Key]) -> None:
+        """Serve these only: to all others nothing is sent any more, and they keep what they have."""
+        with self._lock:
+            others = [key for key in self._nodes if key not in members]
+        for key in others:
+            self.withdraw(key)
 
     def hold(self, proxy: Key, id_: ResourceId, words: str) -> bool:
         """Take the present version of a resource as refused although the proxy has not said so; whether it was not held yet."""

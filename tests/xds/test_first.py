@@ -27,3 +27,12 @@ def test_what_was_published_is_told_with_the_versions_that_are_to_be_had() -> No
     plane.publish(key, clusters)
     assert plane.published(key) == {item.id: item for item in clusters}
     assert plane.state(key).sets[ResourceType.CLUSTER] == set_version(clusters)
+
+
+def test_who_is_retained_is_served_and_nobody_else() -> None:
+    """A proxy that left the mesh keeps what it has: it is not told anything any more, not even that things are gone."""
+    plane = Plane()
+    for name in ("a", "b"):
+        plane.publish(Key("default", name), [])
+    plane.retain({Key("default", "a")})
+    assert [plane.state(Key("default", name)).published for name in ("a", "b")] == [True, False]
