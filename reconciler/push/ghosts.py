@@ -55,7 +55,9 @@ class Ghosts:
         Raises:
             AdminError: It can't be read.
         """
-        silent = look.versions is not None and look.versions.warming > 0 and ResourceType.CLUSTER in state.waiting
+        asked = ResourceType.CLUSTER in state.waiting or ResourceType.CLUSTER in state.acked
+        silent = look.versions is not None and look.versions.warming > 0
+        silent = silent and (ResourceType.CLUSTER in state.waiting or not asked)
         now = self._clock.monotonic()
         self._since = (self._since or now) if silent else None
         if self._since is None or now - self._since < SILENCE:
@@ -68,6 +70,8 @@ class Ghosts:
                     self._seen.add((id_, sent[id_]))
                     self._plane.hold(self._key, id_, WORDS)
         self._since = None
+        if not asked:
+            self._plane.insist(self._key, ResourceType.CLUSTER)
         return frozenset(warming - self._plane.published(self._key).keys())
 
     def suspected(self, state: NodeState) -> frozenset[ResourceId]:

@@ -50,6 +50,10 @@ class DeltaSubscription(Subscription):
         lacking = (target.names if self.wildcard else self.names.all) - had.keys()
         self.todo |= self.wanted(wrong) | lacking
 
+    def insist(self) -> None:
+        """Take it that the peer has nothing and asks for everything, although it has not asked."""
+        self._begin(frozenset({ANY}), {})
+
     def _begin(self, added: frozenset[str], had: Mapping[str, str]) -> None:
         """The first request: without any name, clusters and listeners are asked for all together."""
         self.seen = True

@@ -65,6 +65,13 @@ class Node:
                 self._wake()
             return held
 
+    def insist(self, type_: ResourceType) -> None:
+        """Send everything of a type to streams that have not asked for it."""
+        with self._changed:
+            for stream in self._streams:
+                stream.insist(type_)
+            self._wake()
+
     def release(self, ids: Iterable[ResourceId]) -> None:
         """These were taken after all: the proxy has them."""
         with self._changed:
@@ -137,7 +144,7 @@ class Node:
                 self._changed.notify_all()
                 return None
             type_, turn, data = found
-            self._texts[type_] = self._texts.get(type_, frozenset()) | {self._want[type_].version}
+            self._texts[type_] = self._texts.get(type_, frozenset()) | {stream.text(type_)}
             self._resources += len(turn.put) + len(turn.also)
             self._bytes += len(data)
             return data

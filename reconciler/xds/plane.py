@@ -79,6 +79,11 @@ class Plane:
         node = self._known(proxy)
         return node is not None and node.hold(id_, words)
 
+    def insist(self, proxy: Key, type_: ResourceType) -> None:
+        """Send a proxy everything of a set although it has not asked: Envoy does not, as long as a cluster of before warms."""
+        if node := self._known(proxy):
+            node.insist(type_)
+
     def release(self, proxy: Key, ids: Iterable[ResourceId]) -> None:
         """What was taken as refused is in force."""
         if node := self._known(proxy):

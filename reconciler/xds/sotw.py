@@ -9,6 +9,7 @@ from __future__ import annotations
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest
 
 from reconciler.model.resource import ResourceType
+from reconciler.model.secrets import parse
 from reconciler.xds.sets import Entry, Shelf, TypeSet
 from reconciler.xds.subscription import ANY, BY_SET, LARGEST, Subscription, Turn
 
@@ -56,6 +57,14 @@ class SotwSubscription(Subscription):
         """Whether this is the nonce of the newest response; in this variant a request with another one is stale."""
         return not self.seen or nonce == self.last
 
+    def version(self, turn: Turn) -> str:
+        """Of a secret of files its own: Envoy shows nothing else that tells of which files it is what it has read."""
+        return turn.put[0].resource.version if turn.put and _of_files(turn.put[0]) else super().version(turn)
+
+    def insist(self) -> None:
+        """Take it that the peer has nothing and asks for everything, although it has not asked."""
+        self.seen, self.had, self.wildcard = True, "", True
+
     def record(self, nonce: str, turn: Turn) -> None:
         """Remember what went out under a nonce."""
         super().record(nonce, turn)
@@ -100,7 +109,7 @@ class SotwSubscription(Subscription):
         sending = set(names - self.base.names)  # nobody can be told that these are gone
         for name in sorted(names & self.base.names):
             entry = self.base.entries[name]
-            if put and size + len(entry.sotw) > LARGEST:
+            if put and (size + len(entry.sotw) > LARGEST or _of_files(put[0]) or _of_files(entry)):
                 break
             put.append(entry)
             size += len(entry.sotw)
@@ -115,3 +124,7 @@ class SotwSubscription(Subscription):
     def _guess(self, sent_put: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """A set can't be sent in parts, so everything that was new in it is taken as refused."""
         return sent_put if self.type in BY_SET else super()._guess(sent_put)
+
+
+def _of_files(entry: Entry) -> bool:
+    return entry.resource.id.type is ResourceType.SECRET and parse(entry.resource.id.name) is not None

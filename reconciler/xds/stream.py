@@ -155,6 +155,16 @@ class Stream:
         subscription.aim(self._want[type_])
         subscription.demand(names)
 
+    def insist(self, type_: ResourceType) -> None:
+        """Send everything of a type that the peer should have asked for by now."""
+        subscription = self._subscription(type_)
+        if self._only is None and self.begun and not subscription.seen:
+            subscription.insist()
+
+    def text(self, type_: ResourceType) -> str:
+        """Version text of the last response."""
+        return self._subscription(type_).text
+
     def at_rest(self, type_: ResourceType) -> bool:
         """Whether the peer has answered everything of a type that it asks for, and there is no more to say."""
         subscription = self._subscriptions.get(type_)
@@ -215,7 +225,7 @@ class Stream:
         subscription.record(nonce, turn)
         if type_ is ResourceType.CLUSTER and self._only is None:
             self._subscription(ResourceType.ENDPOINTS).demand(endpoints_of(turn.put))
-        version, identifier = subscription.base.version, self._identifier()
+        version, identifier = subscription.text, self._identifier()
         if self.variant is Variant.DELTA:
             return delta_response(
                 type_url=type_.type_url,

@@ -156,9 +156,17 @@ class Subscription(ABC):
     def turn(self) -> Turn | None:
         """What to send next; None if there is nothing. What is returned counts as sent."""
 
+    def version(self, turn: Turn) -> str:  # noqa: ARG002 -- for others to look at
+        """The version text of a response: that of the set."""
+        return self.base.version
+
+    @abstractmethod
+    def insist(self) -> None:
+        """Take it that the peer has nothing and asks for everything, although it has not asked."""
+
     def record(self, nonce: str, turn: Turn) -> None:
         """Remember what went out under a nonce."""
-        self.text = self.base.version
+        self.text = self.version(turn)
         self.sent[nonce] = Sent(turn.put, self.text, turn.removed)
         while len(self.sent) > _REMEMBERED:
             self.sent.popitem(last=False)

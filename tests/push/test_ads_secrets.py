@@ -21,7 +21,7 @@ from tests.push.conftest import MakeAds, Ports
 from tests.push.lab import HCM, ROUTER
 from tests.push.test_ads_refusals import backed
 from tests.push.test_secrets import ROUTES, TLS
-from tests.xds.lab import ADS
+from tests.xds.lab import ADS, VARIANTS
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Site:
             return serial_of(secure.getpeercert(binary_form=True) or b"")
 
 
-@pytest.fixture
-def site(make_ads: MakeAds, make_port: Ports, tmp_path: Path) -> Site:
-    return Site(make_ads(), make_port(), Authority(tmp_path / "certs"))
+@pytest.fixture(params=VARIANTS)
+def site(request: pytest.FixtureRequest, make_ads: MakeAds, make_port: Ports, tmp_path: Path) -> Site:
+    return Site(make_ads(variant=request.param), make_port(), Authority(tmp_path / "certs"))
 
 
 def test_a_listener_with_a_certificate_is_served(site: Site) -> None:
