@@ -127,8 +127,7 @@ class Compilation:
             if changed:
                 views[proxy.key] = views[proxy.key].exchanged(configurations[key].resource for key in changed)
         for key, application in self.applications.items():
-            if any(targets[target] is not self.targets[target] for target in application.keys):
-                views[key] = application.view(targets)
+            views[key] = application.edited(views[key], self.targets, targets)
         return replace(
             self,
             mesh=mesh,

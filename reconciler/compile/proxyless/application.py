@@ -38,18 +38,34 @@ class Application:
         keys: Of its targets, in `Targets`.
         fixed: Everything that no rule of a VirtualService has a part in.
         unsupported: What is asked for in vain apart from rules.
+        known: The keys again, to look among.
     """
 
     key: Key
     keys: tuple[object, ...]
     fixed: tuple[Resource, ...]
     unsupported: tuple[Finding, ...]
+    known: frozenset[object]
 
     def view(self, targets: Targets) -> View:
         """The whole."""
-        items = [targets[key] for key in self.keys]
-        findings = dict.fromkeys([*self.unsupported, *(finding for item in items for finding in item.unsupported)])
-        return View.of(self.key, [*self.fixed, *(item.resource for item in items)], findings)
+        routes = (targets[key].resource for key in self.keys)
+        return View.of(self.key, [*self.fixed, *routes], self._said(targets))
+
+    def edited(self, view: View, before: Targets, after: Targets) -> View:
+        """The same view with targets that have other rules; itself if none of its own has."""
+        changed = self.known & after.changed  # of many names few change
+        if not changed:
+            return view
+        made = view.exchanged(after[key].resource for key in changed)
+        same = all(after[key].unsupported == before[key].unsupported for key in changed)
+        return made if same else replace(made, unsupported=self._said(after))
+
+    def _said(self, targets: Targets) -> tuple[Finding, ...]:
+        found = dict.fromkeys(self.unsupported)
+        for key in self.keys:
+            found.update(dict.fromkeys(targets[key].unsupported))
+        return tuple(found)
 
     def findings(self, targets: Targets) -> Iterator[Finding]:
         """What is wrong with its rules, for whomever."""
@@ -83,20 +99,24 @@ class Applications:
         self.made: dict[Key, Application] = {}
         self.findings: list[Finding] = []
         self._taken: dict[tuple[str, Site], tuple[Built, Taken]] = {}
+        self._alike: dict[tuple[object, ...], tuple[tuple[Resource, ...], tuple[Finding, ...], frozenset[object]]] = {}
 
     def view(self, proxy: Policy[Proxy], site: Site) -> View:
         """The view of one application."""
         workload = self._index.workloads.get(Key(proxy.key.namespace, proxy.spec.workload))
-        viewer = replace(
-            Viewer.of(proxy, workload), gateway=True
-        )  # it is called by its own address: nothing intercepts
+        viewer = replace(Viewer.of(proxy, workload), gateway=True)  # nothing intercepts its connections
         sidecar = applying(self._index, workload) if workload else None
         keys = tuple(self.targets.of(sidecar, viewer))
         said: list[Finding] = []
-        fixed = [*self._called(keys, viewer, site, said)]
+        alike = (keys, viewer, site)
+        if alike not in self._alike:
+            calls = tuple(self._called(keys, viewer, site, said))
+            self._alike[alike] = (calls, tuple(said), frozenset(keys))
+        calls, heard, known = self._alike[alike]
+        said, fixed = [*heard], [*calls]
         if workload is not None:
             fixed.extend(self._served(workload, sidecar, site, said))
-        made = self.made[proxy.key] = Application(proxy.key, keys, tuple(fixed), tuple(said))
+        made = self.made[proxy.key] = Application(proxy.key, keys, tuple(fixed), tuple(said), known)
         return made.view(self.targets)
 
     def _called(self, keys: Iterable[object], viewer: Viewer, site: Site, said: list[Finding]) -> Iterator[Resource]:

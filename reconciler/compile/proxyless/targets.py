@@ -42,6 +42,9 @@ class Target:
 class Targets:
     """The targets of one mesh; clients that see the same share them.
 
+    Attributes:
+        changed: The keys of those that are not as in the mesh that this one was edited from.
+
     Args:
         index: The mesh.
         configurations: What translates its rules.
@@ -54,6 +57,7 @@ class Targets:
         self._index = index
         self._configurations = configurations
         self._kept: dict[object, Target] = dict(kept or {})
+        self.changed: set[object] = set()
         self._made: dict[tuple[object, ...], tuple[Host, Resource]] = {}
 
     def __getitem__(self, key: object) -> Target:
@@ -73,6 +77,7 @@ class Targets:
             if host.translated.clusters != target.host.translated.clusters:
                 return None
             other._kept[key] = other._target(host, target.place)
+            other.changed.add(key)
         return other
 
     def of(self, sidecar: Policy[Sidecar] | None, viewer: Viewer) -> Iterator[object]:
