@@ -22,6 +22,7 @@ from reconciler.xds.identity import Identities, IdentityError, announcement, cli
 from reconciler.xds.plane import MOST_NODES, CrowdedError, Plane
 from reconciler.xds.stream import Stream, Variant, parse
 from reconciler.xds.subscription import RequestError
+from reconciler.xds.waking import Wakers
 
 FIRST_REQUEST = 15.0
 """Seconds in which a peer that opened a stream has to say who it is."""
@@ -78,6 +79,7 @@ class AdsServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._server: Any = None
+        self._wakers: Wakers
         self._streams: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -112,6 +114,7 @@ class AdsServer:
         loop.close()
 
     async def _start(self) -> str:
+        self._wakers = Wakers(asyncio.get_running_loop())
         self._server = grpc.aio.server(options=_OPTIONS)
         self._server.add_generic_rpc_handlers(
             tuple(self._handlers(service, noun, only) for service, noun, only in _SERVICES)
@@ -187,7 +190,7 @@ class AdsServer:
         if self._identities is not None:
             self._identities.check(said.key, _names(context))
         changed = asyncio.Event()
-        wake = _waker(asyncio.get_running_loop(), changed)
+        wake = self._wakers.waker(changed)
         node, stream = self._plane.open(
             said, variant=variant, only=only, wake=wake, client=client_of(request.node), peer=place_of(peer)
         )
@@ -219,18 +222,6 @@ async def _write(context: Any, node: Any, stream: Stream, changed: asyncio.Event
         changed.clear()
         while (data := node.next(stream)) is not None:
             await context.write(data)
-
-
-def _waker(loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> Callable[[], None]:
-    ours = threading.get_ident()
-
-    def wake() -> None:
-        if threading.get_ident() == ours:
-            changed.set()
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(changed.set)
-
-    return wake
 
 
 def _names(context: Any) -> list[str]:
