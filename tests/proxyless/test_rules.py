@@ -24,13 +24,14 @@ class _Stage:
     def shows(self, rule: str, answer: str, **order: Any) -> None:
         """With this rule before one that sends everything to v1, all calls get this answer.
 
-        A rule before both, another one for each row, tells when the client has them.
+        A rule before both, another one for each row, tells by an answer that no row has when the client has them.
         """
         self.rows += 1
         mark = f"row-{self.rows}"
-        marked = f"{{match: [{{headers: {{mark: {{exact: {mark}}}}}}}], directResponse: {{status: 200}}}}"
+        fault = "fault: {abort: {grpcStatus: DATA_LOSS, percentage: {value: 100}}}"
+        marked = f"{{match: [{{headers: {{mark: {{exact: {mark}}}}}}}], {fault}, {_V2}}}"
         self.lab.publish(self.backends, split(100, 0, marked, rule))
-        eventually(lambda: self._all("UNAVAILABLE: Matching route has inappropriate action", metadata={"mark": mark}))
+        eventually(lambda: self._all("DATA_LOSS", metadata={"mark": mark}))
         assert self._all(answer, **order)
         self.lab.settled()
 
