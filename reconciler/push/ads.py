@@ -97,7 +97,9 @@ class AdsWay:
         if phase is Phase.REPOINT and self._overrides and self._admin is not None and self._reading is not None:
             self._touched.add(ResourceType.RUNTIME)
             self._reading.forget()
+            begun = self._clock.monotonic()
             clear(self._admin, self._overrides)
+            self.sent += max(self._clock.monotonic() - begun, 1e-6)
 
     def prove(self) -> Proven:
         """Compare what was sent with what serves; everything, if the process changed in between."""

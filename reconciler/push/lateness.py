@@ -6,11 +6,13 @@ from reconciler.clock import Clock
 from reconciler.envoy import Admin
 from reconciler.model.mesh import Policy
 from reconciler.model.proxy import Proxy
-from reconciler.model.resource import ResourceType
+from reconciler.model.resource import Resource, ResourceType
+from reconciler.push.dependents import references
 from reconciler.push.phases import Step
 from reconciler.push.verify import Confirmation, named
 
 _SERVING = frozenset({ResourceType.CLUSTER, ResourceType.LISTENER})
+_AWAITED = frozenset({ResourceType.ENDPOINTS, ResourceType.ROUTE, ResourceType.SECRET})
 
 
 def lateness(seen: Confirmation, step: Step, *, proxy: Policy[Proxy], admin: Admin, clock: Clock) -> str:
@@ -36,8 +38,14 @@ def lateness(seen: Confirmation, step: Step, *, proxy: Policy[Proxy], admin: Adm
 def _warming(step: Step, proxy: Policy[Proxy], admin: Admin, clock: Clock) -> str:
     """Clusters and listeners that should serve and don't."""
     live = admin.observe(proxy, at=clock.now, types=_SERVING).resources
-    waiting = [id_ for id_, item in step.after.items() if id_.type in _SERVING and live.get(id_) != item]
-    return named(map(str, sorted(waiting))) if waiting else "something that was not sent now"
+    waiting = [item for _, item in sorted(step.after.items()) if item.id.type in _SERVING and live.get(item.id) != item]
+    return named(_with_lack(item, step) for item in waiting) if waiting else "something that was not sent now"
+
+
+def _with_lack(item: Resource, step: Step) -> str:
+    """A resource, and what nobody sends that it waits for."""
+    lack = [str(id_) for id_ in sorted(references(item)) if id_.type in _AWAITED and id_ not in step.after]
+    return f"{item.id} (waits for {named(lack)}, which there is none of)" if lack else str(item.id)
 
 
 def _shown(type_: ResourceType, name: str) -> str:

@@ -52,3 +52,37 @@ def test_nothing_is_lost_while_weights_move_and_services_come_and_go(split: Spli
             assert apply(lab, [*at(weight), *more]).proof is Proof.EXACT
             load.wait(50)
     assert set(load.answers) == {"v1", "v2"}
+
+
+def test_a_listener_gives_its_address_to_another_one(split: Split, make_backend: Backends) -> None:
+    """Envoy refuses two listeners on one address, and takes removals first: both are in one publication."""
+    lab, at, port = split
+    other = [adslab.cluster("o"), adslab.endpoints("o", make_backend("o")), adslab.route("other", o=100)]
+    outcome = apply(lab, [*at(0)[:4], *other, adslab.listener("heir", port, "other")])
+    assert (outcome.kind, outcome.proof, outcome.detail) == (OutcomeKind.APPLIED, Proof.EXACT, "")
+    assert ask(port) == "o"
+
+
+def test_a_listener_that_waits_for_a_route_that_nobody_sends_is_named_and_mended_by_it(
+    split: Split, make_port: Ports
+) -> None:
+    """Envoy would have it warm for ever; the old listeners serve, and nobody has to restart anything."""
+    lab, at, port = split
+    extra = make_port()
+    late = [*at(0), adslab.listener("late", extra, "absent")]
+    outcome = apply(lab, late, seconds=0.5)
+    assert outcome.kind is OutcomeKind.LATE
+    assert "listener late (waits for route absent, which there is none of)" in outcome.detail
+    assert ask(port) == "v1"
+    assert apply(lab, [*late, adslab.route("absent", v2=100)]).proof is Proof.EXACT
+    assert ask(extra) == "v2"
+
+
+def test_runtime_overrides_are_cleared(split: Split) -> None:
+    """They hide what the policies say: drift, on a proxy that is configured fully."""
+    lab, at, _ = split
+    assert lab.admin is not None
+    lab.admin.set_runtime({"some.key": "1"})
+    outcome = apply(lab, at(0))
+    assert (outcome.kind, outcome.proof, outcome.detail) == (OutcomeKind.APPLIED, Proof.EXACT, "")
+    assert lab.admin.versions().overrides == 0
