@@ -379,6 +379,7 @@ ADMIN: Group = {
 PUSH: Group = {
     "push-rejected": "Read Envoy's words: they name the resource and the field, most often one from a template.",
     "push-late": "Look at what still warms: a cluster whose endpoints or a listener whose routes are missing.",
+    "ads-disconnected": "Look at that Envoy's log: its bootstrap names the daemon's `--ads` address, and both sides' certificates count.",
     "push-write": "Check that the directory exists, who owns it, and the free space.",
     "push-secret": "Put the file where the message says; see [pushing.md](pushing.md#certificates).",
     "push-watches": "Raise `fs.inotify.max_user_instances`; see [pushing.md](pushing.md#the-inotify-limit).",
