@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -53,15 +54,19 @@ class EnvoyProcess:
         admin: Address of its admin endpoint, which says when it is ready.
         log: Where its log goes; written anew at each start.
         concurrency: Worker threads.
+        options: More arguments of the command line.
     """
 
-    def __init__(self, *, bootstrap: Path, admin: str, log: Path, concurrency: int = 1) -> None:
+    def __init__(
+        self, *, bootstrap: Path, admin: str, log: Path, concurrency: int = 1, options: Sequence[str] = ()
+    ) -> None:
         self.admin = admin
         self.log = log
         self._command = [
             find_envoy(), "-c", str(bootstrap), "--concurrency", str(concurrency), "--log-level", "warning",
             "--drain-time-s", "1",
             "--disable-hot-restart",  # which would leave a file in /dev/shm behind each Envoy
+            *options,
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -76,10 +81,14 @@ class EnvoyProcess:
             raise EnvoyExitedError("this envoy has not been started")
         return self._process.pid
 
-    def start(self, timeout: float = 20.0) -> None:
+    def start(self, timeout: float = 20.0, *, ready: bool = True) -> None:
         """Start, and wait until `/ready` says LIVE. From a thread that lives as long as the Envoy should.
 
         Envoy asks the kernel to end it when its parent dies, and to the kernel that is the thread that started it.
+
+        Args:
+            timeout: Seconds.
+            ready: If not, wait only until it answers: one that is pushed to by ADS becomes ready when it was served.
 
         Raises:
             EnvoyExitedError: It ended, or is not ready in time; the message has the end of its log.
@@ -90,7 +99,7 @@ class EnvoyProcess:
             )
         deadline = time.monotonic() + timeout
         with HttpClient(self.admin, AdminSettings()) as client:
-            while not self._ready(client):
+            while not self._answers(client, ready=ready):
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     self.kill()
                     raise _not_ready(self.log.read_text(errors="replace"))
@@ -122,9 +131,9 @@ class EnvoyProcess:
         self.stop()
 
     @staticmethod
-    def _ready(client: HttpClient) -> bool:
+    def _answers(client: HttpClient, *, ready: bool) -> bool:
         try:
-            return client.get("/ready").status == 200  # noqa: PLR2004 -- HTTP's OK
+            return client.get("/ready").status == 200 or not ready  # noqa: PLR2004 -- HTTP's OK
         except HttpError:
             return False
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.envoy.binary import EnvoyExitedError, EnvoyNotFoundError, EnvoyProcess, find_envoy
+from reconciler.http import HttpClient
+from reconciler.settings import AdminSettings
 from tests.envoy.live import running
 
 
@@ -85,6 +87,48 @@ def test_one_that_never_answers_is_ended(envoy: str, short_path: Path) -> None:
         never.start(timeout=0.5)
     with pytest.raises(EnvoyExitedError, match="has not been started"):
         _ = never.pid
+
+
+def test_one_that_waits_for_its_ads_server_can_be_started_without_waiting_for_that(
+    envoy: str, short_path: Path
+) -> None:
+    """It answers at its admin endpoint, and is not ready; options reach its command line."""
+    assert envoy
+    file = short_path / "bootstrap.json"
+    cluster = {
+        "name": "ads",
+        "type": "STATIC",
+        "load_assignment": {
+            "cluster_name": "ads",
+            "endpoints": [
+                {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": str(short_path / "nobody.sock")}}}}]}
+            ],
+        },
+    }
+    api = {
+        "api_type": "DELTA_GRPC",
+        "transport_api_version": "V3",
+        "grpc_services": [{"envoy_grpc": {"cluster_name": "ads"}}],
+    }
+    source = {"ads": {}, "resource_api_version": "V3"}
+    bootstrap = {
+        "node": {"id": "x", "cluster": "x"},
+        "admin": {"address": {"pipe": {"path": str(short_path / "admin.sock")}}},
+        "static_resources": {"clusters": [cluster]},
+        "dynamic_resources": {"ads_config": api, "cds_config": source, "lds_config": source},
+    }
+    file.write_text(json.dumps(bootstrap))
+    admin = f"unix://{short_path}/admin.sock"
+    waiting = EnvoyProcess(
+        bootstrap=file, admin=admin, log=short_path / "log", options=("--service-zone", "told-by-an-option")
+    )
+    try:
+        waiting.start(ready=False)
+        with HttpClient(admin, AdminSettings()) as client:
+            assert client.get("/ready").status == 503
+            assert b"told-by-an-option" in client.get("/server_info").body
+    finally:
+        waiting.stop()
 
 
 def test_a_machine_without_inotify_instances_gets_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
