@@ -1,4 +1,4 @@
-"""Sidecar to sidecar: the shipped example with its seven Envoys, and a service that joins and leaves it."""
+"""Sidecar to sidecar: the shipped example with its seven Envoys, all on files, and a service that joins and leaves it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from reconciler.envoy.binary import EnvoyProcess
 from reconciler.http import HttpClient
 from reconciler.plan import GUARD_CODES
 from reconciler.settings import AdminSettings
+from tests.e2e.on_files import example_on_files
 
 UNKNOWN = "502"
 """What a sidecar answers for a host that it knows nothing of."""
@@ -130,8 +132,8 @@ class Extra:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    with Stage() as stage:
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with Stage(policies=example_on_files(tmp_path)) as stage:
         assert stage.reconcile().code == 0
         yield stage
 

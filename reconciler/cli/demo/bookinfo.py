@@ -19,9 +19,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from reconciler.cli.demo.wire import Answer, Caller, WireError, converse
+from reconciler.cli.demo.wire import Answer, Caller, Request, WireError, converse
 
 SERVICE_PORT = 9080
+_PASSED_ON = frozenset({"x-request-id", "user-agent"})
 
 
 class Application:
@@ -43,16 +44,20 @@ class Application:
         self._counts = counts
         self._leaf = Answer(200, json.dumps(self._own).encode())
 
-    async def answer(self, _target: str) -> Answer:
-        """Serve any path: ask the services below, and say what they said."""
+    async def answer(self, request: Request) -> Answer:
+        """Serve any path: ask the services below, and say what they said.
+
+        A sidecar can't know which of an application's calls belongs to which request it took in; the headers say it.
+        """
         self._counts[self._name] += 1
         if not self._calls:
             return self._leaf
+        passed = {name: value for name, value in request.headers.items() if name in _PASSED_ON}
         below: list[Any] = []
         for service in self._calls:
             authority = f"{service}:{SERVICE_PORT}"
             try:
-                answer = await self._sidecar.get(f"http://{authority}/{service}", authority=authority)
+                answer = await self._sidecar.get(f"http://{authority}/{service}", authority=authority, headers=passed)
             except (OSError, WireError) as error:
                 return self._failed(service, f"{type(error).__name__}: {error}")
             if not answer.ok:

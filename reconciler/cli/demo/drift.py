@@ -1,10 +1,11 @@
-"""Somebody edits a live Envoy behind Git's back: its route file, replaced by hand with other weights.
+"""Somebody edits a live Envoy behind Git's back: its route file, replaced by hand with a maintenance page.
 
 This is what the product must notice and undo, so nothing here uses the product's way to push.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,13 @@ from reconciler.model.files import ROUTES, SUFFIX
 BY_HAND = "by-hand"
 """The version that the edited file says it has."""
 
+PAGE = "maintenance"
+"""What the edited Envoy says it is, instead of asking any application."""
+
 
 @dataclass(frozen=True, slots=True)
 class RouteFile:
-    """A route file of one Envoy whose routes split traffic between subsets.
+    """A route file of one Envoy.
 
     Attributes:
         path: Where it is.
@@ -35,24 +39,24 @@ class RouteFile:
 
     @classmethod
     def find(cls, directory: Path, *, service: str) -> RouteFile:
-        """The file below a proxy's directory with a weighted split of this service.
+        """The file below a proxy's directory with a route to this service.
 
         Raises:
             BugError: There is none.
         """
         for path in sorted((directory / ROUTES).glob(f"*{SUFFIX}")):
             response, routes = _read(path)
-            if any(name.rpartition("|")[2].startswith(f"{service}.") for name in _shares(routes)):
+            if any(name.rpartition("|")[2].startswith(f"{service}.") for name in _clusters(routes)):
                 return cls(path, routes.name, response.version_info)
-        raise BugError(f"no route file in {directory} splits the traffic to {service}")
+        raise BugError(f"no route file in {directory} sends traffic to {service}")
 
-    def send_all_to(self, subset: str) -> None:
-        """Replace the file, by rename as Envoy wants it, with one that gives everything to one subset."""
+    def answer_here(self) -> None:
+        """Replace the file, by rename as Envoy wants it, with one that answers every request itself, as if all were well."""
         response, routes = _read(self.path)
         for host in routes.virtual_hosts:
             for route in host.routes:
-                for cluster in route.route.weighted_clusters.clusters:
-                    cluster.weight.value = 100 if f"|{subset}|" in cluster.name else 0
+                route.direct_response.status = 200  # ends what the route did before: the two exclude each other
+                route.direct_response.body.inline_string = json.dumps({"app": PAGE, "version": BY_HAND})
         response.version_info = BY_HAND
         response.resources[0].Pack(routes)
         draft = self.path.with_name(".draft")
@@ -67,11 +71,7 @@ def _read(path: Path) -> tuple[DiscoveryResponse, RouteConfiguration]:
     return response, routes
 
 
-def _shares(routes: RouteConfiguration) -> list[str]:
-    """Names of all clusters that share traffic by weight."""
-    return [
-        cluster.name
-        for host in routes.virtual_hosts
-        for route in host.routes
-        for cluster in route.route.weighted_clusters.clusters
-    ]
+def _clusters(routes: RouteConfiguration) -> list[str]:
+    """Names of all clusters that get requests, one way or the other."""
+    actions = [route.route for host in routes.virtual_hosts for route in host.routes]
+    return [name for item in actions for name in (item.cluster, *(one.name for one in item.weighted_clusters.clusters))]

@@ -8,13 +8,16 @@ from __future__ import annotations
 import time
 
 from reconciler.cli.demo.example import weigh
+from reconciler.cli.demo.journey import FOLLOWED, shown
 from reconciler.cli.demo.screen import Screen
 from reconciler.cli.demo.stage import Stage
 from reconciler.cli.demo.traffic import Tally
-from reconciler.cli.demo.witness import RECORD, Witness, claim, none_failed
+from reconciler.cli.demo.witness import CONFIDENCE, RECORD, Witness, claim, none_failed
 
 RULES = "policies/reviews/traffic.yaml"
-CALLER = "productpage-v1"
+GATEWAY, CALLER, CALLEE = "ingressgateway", "productpage-v1", "reviews-v1"
+WAY = (GATEWAY, CALLER, CALLER, "details-v1", CALLER, CALLEE)
+"""Who logs a request for the page: whoever takes it in, and whoever sends it on to somebody else's sidecar."""
 
 _DAEMON = ("--interval", "500ms", "--drift-interval", "3s")
 _TYPO = (b"weight:", b"wieght:")
@@ -28,6 +31,7 @@ class Play:
         self._screen = screen
         self._clone = stage.clone
         self._witness = Witness(stage, screen)
+        self._daemon = f"reconcile daemon {' '.join(('--ads', stage.ads, *_DAEMON))}"
 
     def run(self, *, keep: bool) -> None:
         """All scenes; with `keep`, then wait for Ctrl-C.
@@ -37,12 +41,14 @@ class Play:
             ReconcilerError: Something broke.
         """
         self._start()
+        self._way_of_a_request()
         with self._screen.watching(self._last_second), self._witness.traffic:
-            self._way_of_a_request()
+            self._split()
             self._preview()
             self._merge()
             self._sabotage()
             self._mistake()
+            self._crash()
             self._onwards()
             if keep:
                 self._memory()
@@ -60,18 +66,34 @@ class Play:
         screen.say(
             f"{len(self._stage.envoys)} Envoys run, with bootstraps that the product rendered. They know nothing yet."
         )
-        screen.command(f"reconcile daemon {' '.join(_DAEMON)}")
+        streams = sum(proxy.spec.push.ads is not None for proxy in self._stage.mesh.proxies)
+        screen.say(f"{streams} of them, the sidecars, look for the daemon's ADS server; the gateway reads files.")
+        screen.command(self._daemon)
         self._witness.start_daemon(*_DAEMON)
         self._witness.proven(self._clone.tip("main"), since="the start")
 
     def _way_of_a_request(self) -> None:
-        arrow = self._screen.glyphs.arrow
-        self._screen.scene("Traffic flows from sidecar to sidecar")
-        self._screen.say(
-            f"client {arrow} gateway {arrow} productpage {arrow} details, reviews {arrow} ratings (v2 only)"
+        screen, arrow = self._screen, self._screen.glyphs.arrow
+        screen.scene("One request, from sidecar to sidecar and back")
+        screen.say(
+            f"client {arrow} gateway {arrow} productpage {arrow} details, reviews {arrow} ratings (v2 only), "
+            "an Envoy beside each"
         )
+        screen.command(f"curl --user-agent {FOLLOWED} http://127.0.0.1:{self._stage.gateway}/productpage")
+        journey = self._witness.followed(WAY)
+        screen.say(f"What the Envoys logged with x-request-id {journey.request}:")
+        screen.quote("\n".join(shown(journey, arrow)))
+        departure = next(hop for hop in journey.hops if hop.outbound and journey.arrival(hop) == journey.hops[-1])
+        screen.proof(
+            f"{departure.proxy}'s sidecar went by TCP connection {departure.went[0]} {arrow} {departure.went[1]}; "
+            f"{CALLEE}'s logged the same."
+        )
+        screen.proof(f"Counters of all {len(self._stage.envoys)} Envoys, before and after: these {len(WAY)} grew by 1.")
+
+    def _split(self) -> None:
+        self._screen.scene("Traffic flows")
         self._screen.say(
-            "A split is right if it lies in the 99.9% interval of what Git says; any failed request ends the show."
+            f"A split is right if it lies in the {CONFIDENCE:.2%} interval of what Git says; any failed request ends the show."
         )
         self._witness.measured({"v1": 100, "v2": 0})
 
@@ -99,11 +121,13 @@ class Play:
     def _sabotage(self) -> None:
         screen = self._screen
         screen.scene("Somebody edits a live Envoy by hand")
-        screen.say(f"The route file of {CALLER} is replaced by one that sends everything to v2.")
+        screen.say(
+            f"The route file of {GATEWAY} is replaced by one that answers every request with a maintenance page."
+        )
         seen = len(self._witness.log())
-        seconds, tally = self._witness.repaired(CALLER)
-        screen.split(tally, f"{tally.requests} requests while it lasts")
-        claim(tally.versions == {"v2": tally.requests}, f"the edit by hand did not move all traffic: {tally.versions}")
+        seconds, tally = self._witness.repaired(GATEWAY)
+        claim(tally.versions == {"": tally.requests}, f"the edit by hand did not reach all users: {tally.versions}")
+        screen.say(f"{tally.requests} of {tally.requests} users saw nothing else while it lasted.")
         screen.proof(f"The daemon saw the drift, and had put it right after {seconds:.1f} s. Its log:")
         self._witness.until(lambda: "repair drift" in self._witness.log()[seen:], "the daemon to log what it repaired")
         screen.quote(_logged(self._witness.log()[seen:]))
@@ -124,9 +148,35 @@ class Play:
         screen.command("git revert HEAD && git push")
         self._clone.revert()
 
+    def _crash(self) -> None:
+        screen, witness = self._screen, self._witness
+        screen.scene("The daemon is killed; the next one sends what changed, and no more")
+        screen.command("kill -9 $DAEMON")
+        witness.kill_daemon()
+        subject = "reviews v2 10% -> 25%"
+        screen.command(f'git commit -m "{subject}" && git push')
+        commit = self._clone.commit(subject, {RULES: self._weighed(75, 25)})
+        witness.measured({"v1": 90, "v2": 10})
+        screen.say("Nobody has pushed that yet: the Envoys go on with what they have.")
+        screen.command(self._daemon)
+
+        def take_over() -> None:
+            witness.start_daemon(*_DAEMON)
+            witness.proven(commit, since="the start")
+
+        sent = witness.changed(take_over)
+        one_route = [proxy for proxy, what in sent.elements() if ".rds." in what] == [CALLER] and sent.total() == 1
+        claim(one_route, f"the new daemon sent something else than one route: {dict(sent)}")
+        screen.proof(f"One route configuration was sent, to {CALLER}. All else was there, and was not sent again.")
+        witness.measured({"v1": 75, "v2": 25})
+        screen.command("reconcile status")
+        done = self._stage.reconcile("status")
+        screen.quote(done.out)
+        witness.connected(done.out, commit)
+
     def _onwards(self) -> None:
         self._screen.scene("On to 50%, then to 100%")
-        before = 10
+        before = 25
         for share in (50, 100):
             subject = f"reviews v2 {before}% -> {share}%"
             self._screen.command(f'git commit -m "{subject}" && git push')
@@ -145,12 +195,13 @@ class Play:
         none_failed(tally)
         counts = self._stage.backends.counts()
         counted = sum(count for name, count in counts.items() if name.startswith("reviews-"))
-        claim(counted == tally.requests, f"{tally.requests} requests were sent, the applications counted {counted}")
+        pages = tally.versions[""]
+        served = tally.requests - pages + 1  # Ada's was before them
+        claim(counted == served, f"{served} requests were for the applications, which counted {counted}")
         screen.scene("The sum")
         screen.proof(f"{tally.requests:,} requests, each answered once: 0 failed, 0 lost, 0 repeated.")
-        screen.say(
-            f"Half of them took {_ms(tally, 0.5)}, 99% no more than {_ms(tally, 0.99)}, through the gateway and all sidecars."
-        )
+        screen.say(f"{pages:,} of them by the maintenance page of the edited gateway, all others by the applications.")
+        screen.say(f"Half of them took {_ms(tally, 0.5)}, 99% no more than {_ms(tally, 0.99)}.")
         screen.ending("How to go on")
         screen.command("reconcile demo --keep          # the same, and then it is yours to play with")
         screen.command("reconcile validate FOLDER      # check policies of your own")
@@ -161,8 +212,9 @@ class Play:
         screen, stage = self._screen, self._stage
         screen.ending("It is yours now, until Ctrl-C")
         screen.command(f"cd {self._clone.path}    # edit {RULES}, commit, push")
-        screen.command(f"reconcile status --repo {stage.repo}")
+        screen.command(f"reconcile status --repo {stage.repo} --daemon {stage.control}")
         screen.command(f"reconcile --dry-run --repo {stage.repo}")
+        screen.command(f"reconcile --repo {stage.repo} --daemon {stage.control}")
         screen.command(f"curl http://127.0.0.1:{stage.gateway}/productpage")
         screen.command(f"tail -f {stage.root / 'daemon.log'}")
         while self._witness.daemon is not None:

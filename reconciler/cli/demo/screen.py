@@ -115,14 +115,16 @@ class Screen:
             yield
 
     def _bar(self, tally: Tally) -> Text:
-        """Shares in the versions' colours and signs, with their percentages."""
+        """Shares in the versions' colours and signs, with their percentages; what none of them served stays empty."""
         versions = [name for name in _COLOURS if name != "v3" or tally.versions[name]]
         out = Text()
         left = _BAR
         for name, sign in zip(versions, self.glyphs.bars, strict=False):
-            width = left if name == versions[-1] else round(_BAR * tally.share(name))
+            whole = name == versions[-1] and not tally.versions[""]
+            width = left if whole else min(left, round(_BAR * tally.share(name)))
             left -= width
             out.append(sign * width, style=_COLOURS[name] if tally.versions.total() else "dim")
+        out.append(" " * left)
         for name in versions:
             out.append("  ")
             out.append(name, style=_COLOURS[name])

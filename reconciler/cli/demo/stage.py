@@ -1,7 +1,8 @@
 """Everything that a show, a test or a benchmark stands on: repository, clone, applications and real Envoys, all private.
 
 It puts the shipped example, moved to free ports, on its feet with the product's own means, and takes everything down again,
-whatever ends it. It starts no daemon and sends no traffic by itself, and checks nothing.
+whatever ends it. It starts no daemon and sends no traffic by itself, and checks nothing. An Envoy that is pushed to by ADS runs, and
+waits for the daemon.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from reconciler.cli.demo.clone import Clone, hermetic
 from reconciler.cli.demo.commands import Daemon, Finished, reconcile
 from reconciler.cli.demo.example import Places, moved
 from reconciler.cli.demo.interrupts import Interrupts
+from reconciler.cli.demo.journey import TEMPLATE, TEMPLATE_PATH
 from reconciler.cli.demo.ports import Ports
 from reconciler.cli.demo.traffic import Traffic
-from reconciler.compile import Prototypes, bootstrap
+from reconciler.compile import AdsLink, Prototypes, Start, bootstrap
 from reconciler.envoy.binary import EnvoyProcess
 from reconciler.errors import PolicyError
 from reconciler.model.mesh import Mesh, Policy
@@ -33,11 +35,12 @@ from reconciler.model.services import selected
 from reconciler.model.sidecar import Sidecar, SidecarProtocol
 from reconciler.policy import FolderTree, Loaded, load
 from reconciler.push import prepare_directory
-from reconciler.settings import shipped
+from reconciler.settings import control_sockets, shipped
 from reconciler.yamldoc import dump
 
 _LONGEST_SOCKET = 100
 _SOCKET = "admin.sock"
+_PROMPT_LOGS = ("--file-flush-interval-msec", "50")
 
 
 class Stage:
@@ -52,6 +55,7 @@ class Stage:
 
     Attributes:
         root: The private folder of all of it, below TMPDIR.
+        ads: Where every daemon of this stage serves ADS, as `--ads` takes it.
         clone: The person at the keyboard; `clone.remote` is the bare repository.
         mesh: What the first commit says.
         envoys: By proxy name.
@@ -65,6 +69,7 @@ class Stage:
         self._stack = ExitStack()
         self._ports = Ports()
         self._moved: dict[int, int] = {}
+        self.ads = ""
         self.root = Path()
         self._sockets = Path()
         self.clone: Clone
@@ -85,7 +90,12 @@ class Stage:
     @property
     def environ(self) -> dict[str, str]:
         """The environment for the product's own processes: nothing of the user's settings, nothing left in their folders."""
-        return hermetic() | {"XDG_CACHE_HOME": str(self.root / "cache"), "XDG_RUNTIME_DIR": str(self.root / "run")}
+        return hermetic() | {"XDG_CACHE_HOME": str(self.root / "cache"), "XDG_RUNTIME_DIR": str(self._sockets)}
+
+    @property
+    def control(self) -> Path:
+        """The daemon's socket, for a command that is not given `environ`."""
+        return control_sockets(str(self.clone.remote.resolve()), "main", environ=self.environ)[0]
 
     def proxy(self, name: str) -> Policy[Proxy]:
         """A fleet member by its name.
@@ -94,6 +104,11 @@ class Stage:
             KeyError: There is none.
         """
         return {proxy.key.name: proxy for proxy in self.mesh.proxies}[name]
+
+    @property
+    def admins(self) -> Mapping[str, str]:
+        """Addresses of all admin endpoints, by proxy."""
+        return {proxy.key.name: proxy.spec.admin for proxy in self.mesh.proxies}
 
     def egress(self, workload: str) -> int:
         """The port of a workload's outbound HTTP proxy; 0 if it has none."""
@@ -111,8 +126,10 @@ class Stage:
         return reconcile(*arguments, "--repo", self.repo, environ=self.environ, shield=self._interrupts.shield)
 
     def daemon(self, *arguments: str) -> Daemon:
-        """Start a daemon on this repository; it ends with the stage if not before."""
-        daemon = Daemon("--repo", self.repo, *arguments, environ=self.environ, log=self.root / "daemon.log")
+        """Start a daemon that serves ADS on this repository; it ends with the stage if not before."""
+        daemon = Daemon(
+            "--repo", self.repo, "--ads", self.ads, *arguments, environ=self.environ, log=self.root / "daemon.log"
+        )
         with self._interrupts.shield():
             self._stack.callback(daemon.stop)
             daemon.start()
@@ -145,6 +162,7 @@ class Stage:
 
     def _make_folders(self) -> None:
         self._stack.callback(self._ports.close)
+        self.ads = f"127.0.0.1:{self._ports.reserve()}"
         self.root = self._folder(tempfile.gettempdir())
         longest = self.root / "run" / ("x" * 40) / _SOCKET
         # Unix sockets have short paths by nature; a long TMPDIR gets a second, short folder for them.
@@ -167,7 +185,7 @@ class Stage:
         self.clone = Clone(
             remote=self.root / "policies.git",
             path=self.root / "clone",
-            files=moved(files, places),
+            files={TEMPLATE_PATH: TEMPLATE, **moved(files, places)},
             shield=self._interrupts.shield,
         )
 
@@ -218,7 +236,7 @@ class Stage:
         # One after the other: Envoy asks the kernel for a SIGTERM when the thread that started it ends, so it has to be
         # a thread that lives as long as the stage.
         for envoy in self.envoys.values():
-            envoy.start()
+            envoy.start(ready=False)
 
     def _envoy(self, proxy: Policy[Proxy], prototypes: Prototypes) -> EnvoyProcess:
         name = proxy.key.name
@@ -228,8 +246,9 @@ class Stage:
         if proxy.spec.push.files is not None:
             prepare_directory(proxy.spec.push.files.directory)
         config = home / "bootstrap.yaml"
-        config.write_text(dump(to_dict(bootstrap(proxy, prototypes))))
-        return EnvoyProcess(bootstrap=config, admin=proxy.spec.admin, log=home / "envoy.log")
+        start = Start(ads=AdsLink.parse(self.ads) if proxy.spec.push.ads is not None else None)
+        config.write_text(dump(to_dict(bootstrap(proxy, prototypes, start))))
+        return EnvoyProcess(bootstrap=config, admin=proxy.spec.admin, log=home / "envoy.log", options=_PROMPT_LOGS)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -96,6 +96,7 @@ class Traffic:
         connections: Requests that may be under way at the same time; if none is free, the next ones are sent late.
         timeout: Seconds after which a request has failed.
         limit: End after so many requests; 0 goes on until stopped.
+        agent: What the requests say that sends them.
     """
 
     def __init__(
@@ -109,9 +110,11 @@ class Traffic:
         connections: int = 8,
         timeout: float = 5.0,
         limit: int = 0,
+        agent: str = "demo",
     ) -> None:
         self._caller_of = (port, timeout)
         self._authority = authority
+        self._headers = {"user-agent": agent}
         self._target = target
         self._rate = rate
         self._watch = watch
@@ -170,7 +173,7 @@ class Traffic:
     async def _request(self, caller: Caller) -> Sample:
         start = time.monotonic()
         try:
-            answer = await caller.get(self._target, authority=self._authority)
+            answer = await caller.get(self._target, authority=self._authority, headers=self._headers)
         except (OSError, WireError) as error:
             return Sample(start, time.monotonic() - start, type(error).__name__, "", str(error))
         seconds = time.monotonic() - start

@@ -6,11 +6,13 @@ Nothing here knows of Envoy or of the product. Anything outside that subset is a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 _HEAD_END = b"\r\n\r\n"
 _OK = 200
+_AGENT = MappingProxyType({"user-agent": "demo"})
 _REASONS = {200: "OK", 404: "Not Found", 501: "Not Implemented", 502: "Bad Gateway"}
 
 
@@ -31,8 +33,21 @@ class Answer:
         return self.status == _OK
 
 
-Handler = Callable[[str], Awaitable[Answer]]
-"""Answers a GET of this target."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a GET says.
+
+    Attributes:
+        target: A path, or an absolute URL.
+        headers: By name in lower case.
+    """
+
+    target: str
+    headers: Mapping[str, str]
+
+
+Handler = Callable[[Request], Awaitable[Answer]]
+"""Answers a GET."""
 
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -51,8 +66,8 @@ class Caller:
         self._timeout = timeout
         self._idle: list[_Connection] = []
 
-    async def get(self, target: str, *, authority: str) -> Answer:
-        """GET a path, or an absolute URL from a proxy, under this Host.
+    async def get(self, target: str, *, authority: str, headers: Mapping[str, str] = _AGENT) -> Answer:
+        """GET a path, or an absolute URL from a proxy, under this Host and with these headers.
 
         A kept connection may be closed by the server just as it is used again. HTTP lets a client repeat an idempotent
         request on a new connection then (RFC 9110, 9.2.2), if not a byte of an answer has come; this is done once.
@@ -61,7 +76,8 @@ class Caller:
             OSError: Refused, reset or closed in the middle; TimeoutError is one of them.
             WireError: What answers is not in this subset of HTTP.
         """
-        request = f"GET {target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: demo\r\n\r\n".encode("latin-1")
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        request = f"GET {target} HTTP/1.1\r\nHost: {authority}\r\n{more}\r\n".encode("latin-1")
         async with asyncio.timeout(self._timeout):
             if self._idle:
                 connection = self._idle.pop()
@@ -130,11 +146,13 @@ async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, h
     try:
         while True:
             head = await reader.readuntil(_HEAD_END)
-            method, target, _ = head[: head.index(b"\r\n")].decode("latin-1").split(" ", 2)
+            first, *fields = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+            method, target, _ = first.split(" ", 2)
+            headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
             if method != "GET" or _length(head.lower()) or b"\r\ntransfer-encoding:" in head.lower():
                 writer.write(_encode(Answer(501, b"only GET without a body"), close=True))
                 return
-            writer.write(_encode(await handler(target), close=False))
+            writer.write(_encode(await handler(Request(target, headers)), close=False))
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ValueError):
         return  # the client went away, or never spoke HTTP: there is nobody to answer
     finally:

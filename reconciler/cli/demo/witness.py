@@ -1,4 +1,4 @@
-"""Holds what the demo says against what is measured: receipts in Git, answers of the applications, versions in an Envoy.
+"""Holds what the demo says against what is measured: receipts in Git, answers of the applications, logs, counters and versions of Envoys.
 
 Every look has an end: patience runs out, and a daemon that died is noticed. What does not hold is a `ClaimError`.
 """
@@ -6,11 +6,13 @@ Every look has an end: patience runs out, and a daemon that died is noticed. Wha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from reconciler.cli.demo.commands import Daemon, Finished
+from reconciler.cli.demo.counters import Counts, answered, updated
 from reconciler.cli.demo.drift import BY_HAND, RouteFile
+from reconciler.cli.demo.journey import FOLLOWED, Journey, journeys
 from reconciler.cli.demo.screen import Screen
 from reconciler.cli.demo.split import bounds
 from reconciler.cli.demo.stage import Stage
@@ -22,6 +24,10 @@ from reconciler.settings import AdminSettings
 
 RECORD = "reconciler/record"
 
+CONFIDENCE = 0.9999
+"""Of each of the demo's splits: they are many, and a show that ends by chance alone is one too many."""
+
+_OK = 200
 _RATE = 200.0
 _REQUESTS = 500
 _PATIENCE = 20.0
@@ -64,6 +70,12 @@ class Witness:
         """Start the daemon that all the waiting depends on."""
         self.daemon = self._stage.daemon(*arguments)
 
+    def kill_daemon(self) -> None:
+        """End it as a crash would; until another one is started, nobody is expected to be there."""
+        daemon, self.daemon = self.daemon, None
+        if daemon is not None:
+            daemon.kill()
+
     def log(self) -> str:
         """What the daemon has logged so far."""
         return self.daemon.read() if self.daemon else ""
@@ -83,7 +95,7 @@ class Witness:
         tally = self.traffic.tally(begin)
         none_failed(tally)
         for version, weight in weights.items():
-            low, high = bounds(tally.requests, weight / 100)
+            low, high = bounds(tally.requests, weight / 100, confidence=CONFIDENCE)
             count = tally.versions[version]
             claim(
                 low <= count <= high,
@@ -91,6 +103,49 @@ class Witness:
             )
         asked = " / ".join(str(weight) for weight in weights.values())
         self._screen.proven_split(tally, f"Git says {asked}; {tally.requests} requests, 0 failed")
+
+    def followed(self, way: Sequence[str]) -> Journey:
+        """Send one request, before there is any other, and follow it through the logs and the counters of all Envoys.
+
+        Args:
+            way: The proxies that log it, in order, each as often as it does.
+        """
+        logs = {name: envoy.log for name, envoy in self._stage.envoys.items()}
+        known = {journey.request for journey in journeys(logs)}
+        before = answered(self._stage.admins)
+        with self._stage.traffic(rate=0, limit=1, connections=1, agent=FOLLOWED) as alone:
+            alone.join()
+        none_failed(alone.tally())
+
+        def seen() -> tuple[list[Journey], Counts]:
+            found = [journey for journey in journeys(logs) if journey.request not in known]
+            return found, answered(self._stage.admins) - before
+
+        self.until(
+            lambda: sum(len(item.hops) for item in seen()[0]) >= len(way) <= seen()[1].total(), "the Envoys' logs"
+        )
+        every, counted = seen()
+        claim(len(every) == 1, f"one request was sent, the logs have the ids of {len(every)}")
+        _whole(every[0], way)
+        claim(counted == every[0].counters, f"the logs say {every[0].counters}, the counters grew by {counted}")
+        return every[0]
+
+    def changed(self, act: Callable[[], None]) -> Counts:
+        """What all Envoys together were sent during something, of routes and endpoints."""
+        before = updated(self._stage.admins)
+        act()
+        return updated(self._stage.admins) - before
+
+    def connected(self, text: str, commit: str) -> None:
+        """Hold the table of `reconcile status` against what should be: all in sync, all proven, and every stream there."""
+        rows = {row[0]: row[1:] for row in map(str.split, text.splitlines()) if row and "/" in row[0]}
+        for proxy in self._stage.mesh.proxies:
+            stream = "yes" if proxy.spec.push.ads is not None else "-"
+            row = rows.get(str(proxy.key), [])
+            claim(
+                row[:6] == ["in-sync", "0", "applied", "exact", stream, commit[:7]],
+                f"the status of {proxy.key} is not what it should be: {' '.join(row) or 'there is none'}",
+            )
 
     def untouched(self, act: Callable[[], Finished]) -> Finished:
         """Do something, and make sure that no branch and no file of any Envoy is other than before."""
@@ -100,7 +155,7 @@ class Witness:
         return done
 
     def repaired(self, proxy: str) -> tuple[float, Tally]:
-        """Sabotage a proxy's split until it stays broken for long enough to be seen in the traffic.
+        """Sabotage a proxy's routes until they stay broken for long enough to be seen in the traffic.
 
         Returns:
             Seconds until the daemon had repaired it, and what came of the requests while it was broken.
@@ -108,7 +163,7 @@ class Witness:
         spec = self._stage.proxy(proxy).spec
         if spec.push.files is None:
             raise ClaimError(f"{proxy} has no files that could be edited")
-        file = RouteFile.find(Path(spec.push.files.directory), service="reviews")
+        file = RouteFile.find(Path(spec.push.files.directory), service="productpage")
         with Admin(spec.admin, AdminSettings()) as admin:
 
             def version() -> str:
@@ -116,7 +171,7 @@ class Witness:
 
             for _ in range(_SABOTAGES):
                 begin = time.monotonic()
-                file.send_all_to("v2")
+                file.answer_here()
                 self.until(lambda: version() == BY_HAND, "the Envoy to take the edit")
                 broken = last = time.monotonic()
                 while version() == BY_HAND:
@@ -152,6 +207,19 @@ class Witness:
         keys = "".join(f"%(trailers:key={key},valueonly,separator=%x2C)%x00" for key in ("Policy-Commit", "Outcome"))
         commit, outcome, subject = self._stage.clone.log(RECORD, form=f"{keys}%s", count=1)[0].split("\0")
         return commit, outcome, subject
+
+
+def _whole(journey: Journey, way: Sequence[str]) -> None:
+    """Go on only if a request went this way, every answer came back whole, and no Envoy was left out in between."""
+    logged = [hop.proxy for hop in journey.hops]
+    claim(logged == list(way), f"the request was logged by {', '.join(logged)}")
+    for hop in journey.hops:
+        claim(hop.status == _OK, f"{hop.proxy} answered {hop.status}")
+        if hop.outbound:
+            arrival = journey.arrival(hop)
+            if arrival is None:
+                raise ClaimError(f"what {hop.proxy} sent to {hop.went[1]} is in no other Envoy's log")
+            claim(arrival.size == hop.size, f"{arrival.proxy} answered {arrival.size} bytes, {hop.proxy} {hop.size}")
 
 
 def none_failed(tally: Tally) -> None:

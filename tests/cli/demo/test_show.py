@@ -41,6 +41,12 @@ def test_the_show_proves_what_it_says_and_leaves_nothing(folder: Path) -> None:
     assert "\x1b" not in done.stdout
     for story in (
         r"live on 7/7 proxies",
+        r"productpage-v1 +:\d+ +→ outbound\|9080\|v1\|reviews\.default\.svc\.cluster\.local +→ :\d+ +200, \d+ bytes",
+        r"reviews-v1 +:\d+ +→ inbound\|\d+\|\| +→ :\d+ +200, \d+ bytes",
+        r"Counters of all 7 Envoys, before and after: these 6 grew by 1",
+        r"(\d+) of \1 users saw nothing else",
+        r"One route configuration was sent, to productpage-v1",
+        r"default/productpage-v1 +in-sync +0 +applied +exact +yes",
         r"~ route .*\(change\)",
         r"policies/reviews/traffic\.yaml:\d+:\d+: error\[",
         r"reviews v2 50% -> 100% live on 7/7 proxies",
@@ -99,16 +105,18 @@ def test_kept_it_stays_until_ctrl_c(folder: Path) -> None:
     with running(folder, "--keep", stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
-        command = next(line for line in lines if line.strip().startswith("$ reconcile status "))
-        done = subprocess.run(
-            [sys.executable, "-m", "reconciler", *command.split()[2:]],
-            env=environ(folder),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        assert "productpage-v1" in done.stdout
+        status = next(line for line in lines if line.strip().startswith("$ reconcile status --repo"))
+        a_pass = next(line for line in lines if line.strip().startswith("$ reconcile --repo"))
+        for command, said in ((status, r"productpage-v1 +in-sync .* yes "), (a_pass, r"Plan: no changes; \d+ unchanged")):
+            done = subprocess.run(
+                [sys.executable, "-m", "reconciler", *command.split()[2:]],
+                env=environ(folder),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+            assert re.search(said, done.stdout), done.stdout
         process.send_signal(signal.SIGINT)
         process.stdout.read()
         assert process.wait(30) == 0

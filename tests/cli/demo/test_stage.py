@@ -59,8 +59,12 @@ def test_the_shipped_example_stands_on_free_ports(private: Path) -> None:
 
 
 def test_one_pass_carries_a_request_through_all_sidecars(private: Path) -> None:
-    """With the product's own pass, what enters at the gateway is answered by every application on its way."""
+    """With the daemon's own pass, what enters at the gateway is answered by every application on its way."""
     with Stage() as stage:
+        daemon = stage.daemon("--interval", "200ms")
+        while "ready" not in daemon.read():
+            daemon.check()
+            time.sleep(0.01)
         done = stage.reconcile()
         assert (done.code, done.err) == (0, "")
         traffic = stage.traffic(rate=0, limit=50)
@@ -108,6 +112,12 @@ def test_a_long_tmpdir_gets_short_sockets(private: Path, monkeypatch: pytest.Mon
     with Stage() as stage:
         sockets = [Path(proxy.spec.admin.removeprefix("unix://")) for proxy in stage.mesh.proxies]
         assert all(len(str(path)) < 100 and path.is_socket() for path in sockets)
+        daemon = stage.daemon("--interval", "200ms")
+        while "ready" not in daemon.read():
+            daemon.check()
+            time.sleep(0.01)
+        assert stage.control.is_socket()
+        assert stage.control.parent.parent == sockets[0].parent.parent
     assert not any(path.parent.parent.exists() for path in sockets)
     assert list(deep.iterdir()) == []
 

@@ -7,16 +7,21 @@ import pytest
 from rich.console import Console
 
 from reconciler.cli.demo.commands import DaemonExitedError
+from reconciler.cli.demo.drift import BY_HAND, RouteFile
 from reconciler.cli.demo.screen import Screen
 from reconciler.cli.demo.stage import Stage
 from reconciler.cli.demo.traffic import Sample, Tally
 from reconciler.cli.demo.witness import ClaimError, Witness, none_failed
+from reconciler.envoy import Admin
+from reconciler.model.resource import ResourceType
+from reconciler.settings import AdminSettings
+from tests.e2e.on_files import example_on_files
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    """A stage after one pass: all reviews come from v1."""
-    with Stage() as found:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A stage after one pass: all reviews come from v1. Without a daemon, so that nothing else happens on it."""
+    with Stage(policies=example_on_files(tmp_path_factory.mktemp("policies"))) as found:
         assert found.reconcile().code == 0
         yield found
 
@@ -25,6 +30,62 @@ def stage() -> Iterator[Stage]:
 def witness(stage: Stage) -> Witness:
     """A witness whose screen nobody looks at."""
     return Witness(stage, Screen(Console(file=io.StringIO())))
+
+
+WAY = ("ingressgateway", "productpage-v1", "productpage-v1", "details-v1", "productpage-v1", "reviews-v1")
+
+
+def test_a_request_is_followed_through_logs_and_counters(stage: Stage, witness: Witness) -> None:
+    """Every Envoy on its way has it under one id, by the connections that the others name; each came back with its answer."""
+    journey = witness.followed(WAY)
+    assert [hop.outbound for hop in journey.hops] == [True, False, True, False, True, False]
+    departures = [hop for hop in journey.hops if hop.outbound]
+    assert [arrival.proxy for hop in departures if (arrival := journey.arrival(hop))] == [
+        "productpage-v1", "details-v1", "reviews-v1",
+    ]  # fmt: skip
+    assert journey.request in stage.envoys["reviews-v1"].log.read_text()
+
+
+def test_a_request_that_goes_another_way_is_no_proof(witness: Witness) -> None:
+    """The demo fails if an Envoy that it names has not seen the request, or one that it does not name has."""
+    with pytest.raises(ClaimError, match="the request was logged by ingressgateway, productpage-v1, "):
+        witness.followed((*WAY[:-1], "reviews-v2"))
+
+
+def test_a_fleet_that_is_not_in_sync_is_seen_in_its_status(stage: Stage, witness: Witness) -> None:
+    """One proxy that lags, or that no row is of, and the demo fails."""
+    commit = "0123456789abcdef"
+    rows = [f"{proxy.key}  in-sync  0  applied  exact  -  0123456 1s ago" for proxy in stage.mesh.proxies]
+    witness.connected("\n".join(["PROXY STATE PENDING", *rows]), commit)
+    with pytest.raises(ClaimError, match=r"default/details-v1 is not what it should be: behind 1"):
+        witness.connected("\n".join(rows).replace("in-sync  0", "behind  1", 1), commit)
+    with pytest.raises(ClaimError, match="there is none"):
+        witness.connected("\n".join(rows[1:]), commit)
+    with pytest.raises(ClaimError, match="not what it should be"):
+        witness.connected("\n".join(rows), "fedcba9876543210")
+
+
+def test_what_envoys_took_is_counted(stage: Stage, witness: Witness) -> None:
+    """One route file more is one update of one Envoy; nothing at all is no update."""
+    assert not witness.changed(lambda: None)
+    file = RouteFile.find(stage.root / "envoy" / "productpage-v1" / "xds", service="reviews")
+    before = file.path.read_bytes()
+
+    def edit() -> None:
+        file.answer_here()
+        witness.until(lambda: _version(stage, file.name) == BY_HAND, "the edit")
+
+    sent = witness.changed(edit)
+    assert [(proxy, ".rds." in what) for proxy, what in sent.elements()] == [("productpage-v1", True)]
+    draft = file.path.with_name(".draft")
+    draft.write_bytes(before)
+    draft.replace(file.path)
+    witness.until(lambda: _version(stage, file.name) == file.version, "the route of before")
+
+
+def _version(stage: Stage, route: str) -> str:
+    with Admin(stage.admins["productpage-v1"], AdminSettings()) as admin:
+        return admin.versions().versions[ResourceType.ROUTE, route]
 
 
 def test_a_split_that_git_does_not_ask_for_is_no_proof(witness: Witness) -> None:
