@@ -88,7 +88,7 @@ class Subscription(ABC):
     """One type on one stream."""
 
     __slots__ = (
-        "acked", "base", "blamed", "groups", "names", "pulled", "seen", "sent", "shelf", "text", "todo", "type", "wildcard", "words",
+        "acked", "base", "blamed", "groups", "named", "names", "pulled", "seen", "sent", "shelf", "text", "todo", "type", "wildcard", "words",
     )  # fmt: skip
 
     def __init__(self, type_: ResourceType, shelf: Shelf) -> None:
@@ -106,6 +106,7 @@ class Subscription(ABC):
         self.acked = ""
         self.words = ""
         self.blamed: frozenset[str] = frozenset()
+        self.named = False
 
     def aim(self, target: TypeSet) -> None:
         """Bring the peer to this set from now on."""
@@ -199,29 +200,27 @@ class Subscription(ABC):
     def _refused(self, sent: Sent, words: str) -> Refusal | None:
         """Whom the words are about: those that they name; the only one there was; or else find out, half by half.
 
-        The same words again are about what they were about before, and if nothing of that was sent, about nothing.
+        The same words again are about what they were about before. If they named that, and it was not sent, they are about nothing.
         """
         found = mentioned(words, sent.put)
         if found:
-            self._blame(found, words)
+            self._blame(found, words, named=True)
         else:
-            found = sent.put
-            if words == self.words and self.type in BY_SET:  # what is refused by itself is refused anew
-                found = tuple(entry for entry in sent.put if entry.resource.version in self.blamed)
-                if not found:
-                    return None
-            self._blame(found, words)
-            found = self._guess(found)
+            again = words == self.words
+            known = tuple(entry for entry in sent.put if again and entry.resource.version in self.blamed)
+            if not sent.put or (again and self.named and not known):
+                return None
+            self._blame(known or sent.put, words, named=again and self.named)
+            found = self._guess(known or sent.put)
         # What came with something bad may not have been taken; nor what was to go with it.
         self.todo |= self.wanted(sent.names - {entry.resource.id.name for entry in found})
-        if sent.put:
-            self.todo |= self.wanted(sent.removed)
+        self.todo |= self.wanted(sent.removed)
         return Refusal(found, words)
 
-    def _blame(self, entries: tuple[Entry, ...], words: str) -> None:
+    def _blame(self, entries: tuple[Entry, ...], words: str, *, named: bool) -> None:
         versions = frozenset(entry.resource.version for entry in entries)
         self.blamed = self.blamed | versions if words == self.words else versions
-        self.words = words
+        self.words, self.named = words, named
 
     def _guess(self, put: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """Whom a NACK without names is about, if there is only one; else smaller responses will tell."""

@@ -179,6 +179,7 @@ def test_a_ghost_is_taken_back(variant: str, proxy: Proxy) -> None:
     peer = proxy.connect(variant)
     peer.ask(CLUSTER)
     peer.take(CLUSTER)
+    settled(proxy)
     proxy.publish(A2, B)
     peer.get(CLUSTER)  # not answered, as by an Envoy with a cluster that warms for ever
     assert proxy.plane.hold(proxy.key, A2.id, "a ghost")
@@ -249,10 +250,12 @@ def test_refusing_removals_is_not_answered_for_ever(proxy: Proxy) -> None:
     peer.quiet()
 
 
-@both
-@pytest.mark.parametrize("words", [BAD, "no good"], ids=["named", "unnamed"])
+@pytest.mark.parametrize(("variant", "words"), [(DELTA, BAD), (SOTW, BAD), (SOTW, "no good")])
 def test_an_old_error_that_is_repeated_accuses_nobody(variant: str, words: str, proxy: Proxy) -> None:
-    """Envoy's next answer after the cause of an error was taken away may carry that error once more."""
+    """Envoy's next answer after the cause of an error was taken away may carry that error once more.
+
+    Without a name, and in delta, where a request has no version, it can't be told from a new one.
+    """
     proxy.publish(B)
     peer = proxy.connect(variant)
     peer.ask(CLUSTER)
