@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 
 from reconciler.model.resource import ResourceType
-from reconciler.xds.sets import Entry, Shelf, TypeSet
+from reconciler.xds.sets import Shelf, TypeSet
 from reconciler.xds.subscription import ANY, BY_SET, LARGEST, Subscription, Turn
 
 
@@ -87,20 +87,9 @@ class DeltaSubscription(Subscription):
         if self.idle:
             return None
         names, suspected = self._next_names()
-        put: list[Entry] = []
-        sending: set[str] = set()
-        size = 0
-        for name in sorted(names):
-            entry = self.base.entries.get(name)
-            more = len(name) if entry is None else len(entry.delta)
-            if sending and size + more > LARGEST:
-                break
-            size += more
-            sending.add(name)
-            if entry is not None:
-                put.append(entry)
-        self.todo -= sending
-        if suspected and names - sending:
-            self.groups.appendleft(names - sending)
+        portion = self.shelf.portion(self.base, names, LARGEST)
+        self.todo = portion.left if self.todo == names else self.todo - portion.names
+        if suspected and portion.left:
+            self.groups.appendleft(portion.left)
         self.greets = False
-        return Turn(put=tuple(put), removed=frozenset(name for name in sending if name not in self.base.entries))
+        return Turn(put=portion.put, removed=portion.removed)

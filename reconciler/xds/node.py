@@ -127,9 +127,12 @@ class Node:
                     self._want.take(answer.type, answer.taken.put, answer.taken.removed)
                 if answer.refusal is not None:
                     self._refused(stream, answer.type, answer.refusal.entries, answer.refusal.words)
-                if stream.at_rest(answer.type):
+                rests = stream.at_rest(answer.type)
+                if rests:
                     self._want.accept(answer.type, stream.asked(answer.type))
                 self._changed.notify_all()
+                if rests and answer.refusal is None:
+                    return  # most requests are this: an ACK, after which there is nothing to say
             stream.wake()
 
     def next(self, stream: Stream) -> bytes | None:

@@ -24,6 +24,9 @@ from reconciler.xds.wire import delta_entry, sotw_entry
 TYPES = tuple(type_ for type_ in ResourceType if type_ is not ResourceType.RUNTIME)
 """What is sent, in the order in which it is sent: what is referred to first (make before break)."""
 
+_FEW, _PORTIONS = 16, 32
+"""From so many names on, what fits into a response is remembered for other streams: so many times for one set."""
+
 _NAME, _TYPE, _VERSION = attrgetter("id.name"), attrgetter("id.type"), attrgetter("version")
 
 
@@ -83,6 +86,22 @@ class TypeSet:
     names: frozenset[str] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What fits into one response.
+
+    Attributes:
+        names: That are dealt with in it; `left` are the others.
+        put: What is sent.
+        removed: Names of which there is nothing to send: they are gone.
+    """
+
+    names: frozenset[str]
+    left: frozenset[str]
+    put: tuple[Entry, ...]
+    removed: frozenset[str]
+
+
 class Names:
     """Names that a stream asks for, as an object that can be referred to weakly."""
 
@@ -102,6 +121,7 @@ class Shelf:
         self._contents: WeakValueDictionary[tuple[ResourceType, tuple[str, ...]], TypeSet] = WeakValueDictionary()
         self._names: WeakValueDictionary[frozenset[str], Names] = WeakValueDictionary()
         self._differences: WeakKeyDictionary[TypeSet, WeakKeyDictionary[TypeSet, Difference]] = WeakKeyDictionary()
+        self._portions: WeakKeyDictionary[TypeSet, dict[tuple[frozenset[str], int], Portion]] = WeakKeyDictionary()
         self.nothing: Mapping[ResourceType, TypeSet] = MappingProxyType({type_: self.of(type_, ()) for type_ in TYPES})
         self._last: tuple[tuple[Resource, ...], Mapping[ResourceType, TypeSet]] = ((), self.nothing)
 
@@ -132,11 +152,27 @@ class Shelf:
     def difference(self, before: TypeSet, after: TypeSet) -> Difference:
         """What turns one into the other."""
         with self._lock:
-            known = self._differences.setdefault(before, WeakKeyDictionary())
-            if after not in known:
+            known = self._differences.get(before)
+            if known is None:
+                known = self._differences[before] = WeakKeyDictionary()
+            found = known.get(after)
+            if found is None:
                 put = (name for name, entry in after.entries.items() if before.entries.get(name) is not entry)
-                known[after] = Difference(frozenset(put), before.names - after.names)
-            return known[after]
+                found = known[after] = Difference(frozenset(put), before.names - after.names)
+            return found
+
+    def portion(self, base: TypeSet, names: frozenset[str], most: int) -> Portion:
+        """What of these names a delta response of at most so many bytes begins with; one that is larger alone goes alone."""
+        if len(names) < _FEW:
+            return _portion(base, names, most)
+        with self._lock:
+            known = self._portions.get(base)
+            if known is None or len(known) > _PORTIONS:
+                known = self._portions[base] = {}
+            found = known.get((names, most))
+            if found is None:
+                found = known[names, most] = _portion(base, names, most)
+            return found
 
     def names(self, names: frozenset[str]) -> Names:
         """These names, as an object that equal ones share: streams of equal proxies ask for the same."""
@@ -160,3 +196,19 @@ class Shelf:
         if known is None:
             known = self._entries[resource.version] = Entry(resource)
         return known
+
+
+def _portion(base: TypeSet, names: frozenset[str], most: int) -> Portion:
+    put: list[Entry] = []
+    sending: set[str] = set()
+    size = 0
+    for name in sorted(names):
+        entry = base.entries.get(name)
+        more = len(name) if entry is None else len(entry.delta)
+        if sending and size + more > most:
+            break
+        size += more
+        sending.add(name)
+        if entry is not None:
+            put.append(entry)
+    return Portion(frozenset(sending), names - sending, tuple(put), frozenset(sending - base.names))
