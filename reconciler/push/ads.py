@@ -61,24 +61,24 @@ class AdsWay:
         self._steps: tuple[Step, ...] = ()
         self._spared = Spared(state=self._live)
         self._held: Mapping[ResourceId, Hold] = MappingProxyType({})
+        self._owes = False
         self._again: dict[ResourceId, Resource] = {}
         self._touched: set[ResourceType] = set()
         self.sent = 0.0
 
     def prepare(self) -> frozenset[Phase]:
         """Plan the steps; tell the plane what serves if it does not know yet, so that only differences are sent."""
-        self._link.require()
+        known = self._link.require()
+        self._owes = bool(known.waiting)
         serving = any(id_.type in SETS for id_ in self._live)
         # One that has just started becomes ready with its listeners: they must not come a step later.
         whole = Step(phase=Phase.ADD, before=self._live, after=self._wanted)
         self._steps = steps(self._live, self._wanted) if serving else ((whole,) if whole.types else ())
-        known = self._plane.state(self._key)
         if not known.published and serving:
             self._plane.publish(self._key, self._live.values(), commit=self._commit)
             self._plane.wait(self._key, timeout=UNREAD)  # what it says that it has is what it is held at
         self._plane.release(self._key, [id_ for id_, hold in known.held.items() if _in_force(self._live, id_, hold)])
         self._have_read_again(known)
-        self._plane.retry(self._key, AGAIN)
         if not self._steps:
             ensure(self._plane, self._target.view, commit=self._commit)
         mending = {Phase.REPOINT} if self._overrides or not self._steps else set()
@@ -86,13 +86,16 @@ class AdsWay:
 
     def run(self, phase: Phase, *, until: float) -> None:
         """Publish each step and confirm it; then clear overrides."""
-        until = self._link.patience(until)
+        if self._owes:  # it has had its time
+            until = min(until, self._clock.monotonic() + UNREAD)
         if self._watch is not None:
             self._watch.begin()
         for step in self._steps:
             if step.phase is phase:
                 self._link.require(until)
                 self._publish(step)
+                if any(item.id.type in AGAIN and item.id in self._held for item in step.put):
+                    self._plane.retry(self._key, AGAIN)
                 self._confirm(step, until)
         if phase is Phase.REPOINT and self._overrides and self._admin is not None and self._reading is not None:
             self._touched.add(ResourceType.RUNTIME)
@@ -206,7 +209,8 @@ class AdsWay:
         """One look at the admin endpoint; None if there is nothing to look for."""
         if self._watch is None:
             return None if seen.settled else Confirmation(verdict=Verdict.LATE)
-        look = self._reread if step is self._steps[-1] and not self._overrides else None
+        # Reading everything stalls a large Envoy, so that is for a look that is likely to be the last.
+        look = self._reread if seen.settled and step is self._steps[-1] and not self._overrides else None
         found = self._watch.once(self._expected(step, seen), until=until, look=look)
         return found or Confirmation(verdict=Verdict.LATE)
 

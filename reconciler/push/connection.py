@@ -53,11 +53,6 @@ class Connection:
                 raise disconnected()
             self._clock.sleep(_POLL)
 
-    def patience(self, until: float) -> float:
-        """Until when to wait for a proxy's answers: one that owes some from before has had its time."""
-        state = self._plane.state(self._key)
-        return min(until, self._clock.monotonic() + UNREAD) if state.waiting else until
-
     def _young(self, state: NodeState) -> bool:
         lost = (self._clock.now() - state.since).total_seconds() if state.since else COMING_BACK
         return min(self._clock.monotonic() - self._plane.started, lost) < COMING_BACK

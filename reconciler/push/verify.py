@@ -42,7 +42,7 @@ class Expectation:
         among: As `loose`, where any of several counts.
         present: What must show some version.
         types: What was sent; only refusals of these types are ours.
-        connected: Whether it must say that it is connected to its ADS server.
+        connected: Whether it must not say that it is not connected to its ADS server.
     """
 
     required: Mapping[Subscription, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -62,7 +62,7 @@ class Expectation:
 
     def shown(self, versions: Versions) -> bool:
         """Whether a reading shows all of it, from an Envoy that does what it was told."""
-        if self.connected and not versions.connected:
+        if self.connected and versions.connected is False:
             return False
         return versions.live and not versions.warming and not self.missing(versions)
 

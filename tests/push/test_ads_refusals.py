@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import zlib
 from typing import Any
 
@@ -137,3 +138,22 @@ def test_a_refused_cluster_leaves_nothing_behind_that_the_next_change_runs_into(
     assert lab.admin is not None
     assert lab.admin.warming_clusters() == frozenset()
     assert apply(lab, [*before, *backed("b")]).proof is Proof.EXACT
+
+
+def test_a_listener_whose_port_is_taken_is_tried_again_in_every_pass(lab: AdsLab, make_backend: Backends) -> None:
+    """Whoever has the port may let go of it at any time, and nothing in the policies would change by that."""
+    back = make_backend("a")
+    before = [*backed("a", port=back), quiet("l", "r"), route("r", a=100)]
+    assert apply(lab, before).proof is Proof.EXACT
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        wanted = [*before, listener("in", port, "r"), *backed("b")]
+        for _ in range(2):
+            outcome = apply(lab, wanted)
+            assert outcome.rejected == (ResourceId(LISTENER, "in"),)
+            assert "Address already in use" in outcome.detail
+            assert "cluster b" in lab.serves()
+    assert apply(lab, wanted).proof is Proof.EXACT
+    assert ask(port) == "a"
