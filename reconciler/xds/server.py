@@ -18,6 +18,7 @@ from reconciler.errors import BugError, PermanentError
 from reconciler.model.resource import ResourceType
 from reconciler.settings import AdsSettings
 from reconciler.xds.credentials import server_credentials
+from reconciler.xds.flight import Flight
 from reconciler.xds.identity import Identities, IdentityError, announcement, client_of, place_of
 from reconciler.xds.plane import MOST_NODES, CrowdedError, Plane
 from reconciler.xds.stream import Stream, Variant, parse
@@ -80,6 +81,7 @@ class AdsServer:
         self._thread: threading.Thread | None = None
         self._server: Any = None
         self._wakers: Wakers
+        self._flight = Flight()
         self._streams: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -194,7 +196,7 @@ class AdsServer:
         node, stream = self._plane.open(
             said, variant=variant, only=only, wake=wake, client=client_of(request.node), peer=place_of(peer)
         )
-        writer = asyncio.ensure_future(_write(context, node, stream, changed))
+        writer = asyncio.ensure_future(_write(context, node, stream, changed, self._flight))
         writer.add_done_callback(partial(_follow, task))
         try:
             while data is not grpc.aio.EOF:
@@ -215,13 +217,23 @@ def _follow(reader: asyncio.Task[Any], writer: asyncio.Future[None]) -> None:
         reader.cancel()
 
 
-async def _write(context: Any, node: Any, stream: Stream, changed: asyncio.Event) -> None:
+async def _write(context: Any, node: Any, stream: Stream, changed: asyncio.Event, flight: Flight) -> None:
     """Send what there is to send, one response at a time: while the peer does not read, nothing else is worked out."""
     while True:
         await changed.wait()
         changed.clear()
-        while (data := node.next(stream)) is not None:
-            await context.write(data)
+        while await _next(context, node, stream, flight):
+            pass
+
+
+async def _next(context: Any, node: Any, stream: Stream, flight: Flight) -> bool:
+    """Send the next response, if there is one; nothing of it is kept while the one after it waits for room."""
+    await flight.room()
+    data = node.next(stream)
+    if data is None:
+        return False
+    await flight.write(context, data)
+    return True
 
 
 def _names(context: Any) -> list[str]:
