@@ -71,16 +71,16 @@ class Line(Protocol):
 
 
 class Wire:
-    """A stream over gRPC, with a thread that reads it unless told not to."""
+    """A stream over gRPC, with a thread that reads it unless told not to. Waits for a server unless told not to."""
 
     def __init__(
-        self, channel: grpc.Channel, variant: str, only: ResourceType | None = None, *, reads: bool = True
+        self, channel: grpc.Channel, variant: str, only: ResourceType | None = None, *, reads: bool = True, waits: bool = True
     ) -> None:  # fmt: skip
         service, noun = _NOUNS[only]
         method = f"/envoy.service.{service}/{'Delta' if variant == DELTA else 'Stream'}{noun}"
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._in: queue.SimpleQueue[bytes | grpc.RpcError | None] = queue.SimpleQueue()
-        self.call = channel.stream_stream(method)(self._requests(), wait_for_ready=True)
+        self.call = channel.stream_stream(method)(self._requests(), wait_for_ready=waits)
         self._reader: threading.Thread | None = None
         if reads:
             self.read()
