@@ -6,6 +6,7 @@ Pure: bytes in, bytes out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,12 @@ def weigh(text: bytes, weights: Mapping[str, int], *, service: str = "reviews", 
     if len(edits) != len(weights):
         raise BugError(f"the example has no weights for {', '.join(sorted(weights))} in {service}, rule {rule}")
     return splice(text, edits)
+
+
+def next_version(text: bytes) -> bytes:
+    """One more instance of a service, from the shipped file of its `v1`: as `v2`, on the next ports."""
+    text = re.sub(rb"\b(9\d\d)1\b", rb"\g<1>2", text)
+    return re.sub(rb"(-|version: )v1\b", rb"\g<1>v2", text)
 
 
 def _edits(documents: tuple[Any, ...], places: Places) -> Iterator[Edit]:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import time
 
-from reconciler.cli.demo.example import weigh
+from reconciler.cli.demo.example import next_version, weigh
 from reconciler.cli.demo.journey import FOLLOWED, shown
 from reconciler.cli.demo.screen import Screen
 from reconciler.cli.demo.stage import Stage
 from reconciler.cli.demo.traffic import Tally
 from reconciler.cli.demo.witness import CONFIDENCE, RECORD, Witness, claim, none_failed
+from reconciler.settings import shipped
 
 RULES = "policies/reviews/traffic.yaml"
 GATEWAY, CALLER, CALLEE = "ingressgateway", "productpage-v1", "reviews-v1"
 WAY = (GATEWAY, CALLER, CALLER, "details-v1", CALLER, CALLEE)
 """Who logs a request for the page: whoever takes it in, and whoever sends it on to somebody else's sidecar."""
+ADDED = "policies/details/v2.yaml"
+DETAILS = "outbound|9080||details.default.svc.cluster.local"
 
 _DAEMON = ("--interval", "500ms", "--drift-interval", "3s")
 _TYPO = (b"weight:", b"wieght:")
@@ -50,6 +53,7 @@ class Play:
             self._mistake()
             self._crash()
             self._onwards()
+            self._newcomer()
             if keep:
                 self._memory()
                 self._stay()
@@ -70,7 +74,7 @@ class Play:
         screen.say(f"{streams} of them, the sidecars, look for the daemon's ADS server; the gateway reads files.")
         screen.command(self._daemon)
         self._witness.start_daemon(*_DAEMON)
-        self._witness.proven(self._clone.tip("main"), since="the start")
+        self._witness.proven(self._clone.tip("main"), since="the start", gathering=True)
 
     def _way_of_a_request(self) -> None:
         screen, arrow = self._screen, self._screen.glyphs.arrow
@@ -162,7 +166,7 @@ class Play:
 
         def take_over() -> None:
             witness.start_daemon(*_DAEMON)
-            witness.proven(commit, since="the start")
+            witness.proven(commit, since="the start", gathering=True)
 
         sent = witness.changed(take_over)
         one_route = [proxy for proxy, what in sent.elements() if ".rds." in what] == [CALLER] and sent.total() == 1
@@ -184,6 +188,25 @@ class Play:
             self._witness.measured({"v1": 100 - share, "v2": share})
             before = share
 
+    def _newcomer(self) -> None:
+        screen, witness = self._screen, self._witness
+        screen.scene("A new instance comes, and its callers hear of it")
+        screen.say(f"{ADDED} describes one more instance of details. Its application and its Envoy run, and wait.")
+        self._stage.enlist(ADDED, next_version((shipped("policies") / "details" / "v1.yaml").read_bytes()))
+        witness.awaited("default/details-v2")
+        screen.command('git commit -m "Add details v2" && git push')
+
+        def join() -> None:
+            witness.proven(self._clone.commit("Add details v2", {}))
+
+        sent = witness.changed(join)
+        claim(
+            sent == {(CALLER, f"cluster.{DETAILS}"): 1},
+            f"something else than one list of endpoints was sent: {dict(sent)}",
+        )
+        screen.proof(f"The endpoints of details were sent to {CALLER}, which calls it. Nobody else was sent anything.")
+        witness.shared("details", "details-v2")
+
     def _memory(self) -> None:
         self._screen.scene("Git remembers what people asked for, and what was proven live")
         for branch in ("main", RECORD):
@@ -193,7 +216,7 @@ class Play:
     def _sum_up(self) -> None:
         screen, tally = self._screen, self._witness.traffic.tally()
         none_failed(tally)
-        counts = self._stage.backends.counts()
+        counts = self._stage.counts()
         counted = sum(count for name, count in counts.items() if name.startswith("reviews-"))
         pages = tally.versions[""]
         served = tally.requests - pages + 1  # Ada's was before them

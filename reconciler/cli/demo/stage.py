@@ -11,7 +11,8 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,6 +32,7 @@ from reconciler.errors import PolicyError
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.protos import to_dict
 from reconciler.model.proxy import Proxy
+from reconciler.model.serviceentry import WorkloadEntry
 from reconciler.model.services import selected
 from reconciler.model.sidecar import Sidecar, SidecarProtocol
 from reconciler.policy import FolderTree, Loaded, load
@@ -57,9 +59,8 @@ class Stage:
         root: The private folder of all of it, below TMPDIR.
         ads: Where every daemon of this stage serves ADS, as `--ads` takes it.
         clone: The person at the keyboard; `clone.remote` is the bare repository.
-        mesh: What the first commit says.
+        mesh: What the first commit says, and whatever was added by `enlist`.
         envoys: By proxy name.
-        backends: The applications.
     """
 
     def __init__(self, *, policies: Path | None = None, envoys: bool = True) -> None:
@@ -72,9 +73,10 @@ class Stage:
         self.ads = ""
         self.root = Path()
         self._sockets = Path()
+        self._places: Places
         self.clone: Clone
         self.mesh: Mesh
-        self.backends: Backends
+        self._backends: list[Backends] = []
         self.envoys: Mapping[str, EnvoyProcess] = {}
 
     @property
@@ -116,6 +118,27 @@ class Stage:
         listeners = sidecar.egress if sidecar else ()
         ports = (item.port for item in listeners if item.port and item.port.protocol is SidecarProtocol.HTTP_PROXY)
         return next((port.number for port in ports), 0)
+
+    def counts(self) -> Counter[str]:
+        """Requests that the applications have served so far, by `app-version`.
+
+        Raises:
+            BackendsExitedError: Some of them have ended.
+        """
+        return sum((backends.counts() for backends in self._backends), Counter())
+
+    def enlist(self, file: str, text: bytes) -> None:
+        """Write one more file of policies into the clone, and start the applications and the Envoys that are new in it.
+
+        Every port of 127.0.0.1 in it is moved. Committing it is up to the person at the keyboard.
+        """
+        with self._interrupts.shield():
+            known = {entry.key.name for entry in self.mesh.workload_entries}
+            (self.clone.path / file).write_bytes(moved({file: text}, self._places)[file])
+            self._read()
+            added = [entry for entry in self.mesh.workload_entries if entry.key.name not in known]
+            self._run_backends(added)
+            self._run_envoys()
 
     def traffic(self, **options: Any) -> Traffic:
         """Users of the gateway; see `Traffic` for the options."""
@@ -175,17 +198,17 @@ class Stage:
         return folder
 
     def _seed(self) -> None:
-        source = self._policies or shipped("policies")
-        files = {f"policies/{file.relative_to(source).as_posix()}": file.read_bytes() for file in _files(source)}
-        places = Places(
+        self._places = Places(
             port=self._port,
             admin=lambda name: f"unix://{self._sockets / name / _SOCKET}",
             directory=lambda name: str(self.root / "envoy" / name / "xds"),
         )
+        source = self._policies or shipped("policies")
+        files = {f"policies/{file.relative_to(source).as_posix()}": file.read_bytes() for file in _files(source)}
         self.clone = Clone(
             remote=self.root / "policies.git",
             path=self.root / "clone",
-            files={TEMPLATE_PATH: TEMPLATE, **moved(files, places)},
+            files={TEMPLATE_PATH: TEMPLATE, **moved(files, self._places)},
             shield=self._interrupts.shield,
         )
 
@@ -202,12 +225,17 @@ class Stage:
         self.mesh = loaded.mesh
 
     def _start_backends(self) -> None:
-        self.backends = Backends(list(self._apps()), log=self.root / "backends.log")
-        self._stack.callback(self.backends.close)
-        self.backends.start()
+        self._run_backends(self.mesh.workload_entries)
 
-    def _apps(self) -> Iterator[App]:
-        for entry in self.mesh.workload_entries:
+    def _run_backends(self, entries: Iterable[Policy[WorkloadEntry]]) -> None:
+        log = self.root / f"backends-{len(self._backends) + 1}.log"
+        backends = Backends(list(self._apps(entries)), log=log)
+        self._stack.callback(backends.close)
+        backends.start()
+        self._backends.append(backends)
+
+    def _apps(self, entries: Iterable[Policy[WorkloadEntry]]) -> Iterator[App]:
+        for entry in entries:
             name, labels = entry.key.name, entry.spec.labels
             sidecar = self._sidecar(name)
             for listener in sidecar.ingress if sidecar else ():
@@ -228,14 +256,19 @@ class Stage:
         return None
 
     def _start_envoys(self) -> None:
-        if not self._with_envoys:
-            return
+        if self._with_envoys:
+            self._run_envoys()
+
+    def _run_envoys(self) -> None:
+        """Those that do not run yet."""
         prototypes = Prototypes.parse(self._loaded.templates)
-        self.envoys = {proxy.key.name: self._envoy(proxy, prototypes) for proxy in self.mesh.proxies}
-        self._stack.callback(_all, [envoy.stop for envoy in self.envoys.values()])
+        new = [proxy for proxy in self.mesh.proxies if proxy.key.name not in self.envoys]
+        envoys = {proxy.key.name: self._envoy(proxy, prototypes) for proxy in new}
+        self.envoys = {**self.envoys, **envoys}
+        self._stack.callback(_all, [envoy.stop for envoy in envoys.values()])
         # One after the other: Envoy asks the kernel for a SIGTERM when the thread that started it ends, so it has to be
         # a thread that lives as long as the stage.
-        for envoy in self.envoys.values():
+        for envoy in envoys.values():
             envoy.start(ready=False)
 
     def _envoy(self, proxy: Policy[Proxy], prototypes: Prototypes) -> EnvoyProcess:

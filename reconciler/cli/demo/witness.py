@@ -17,6 +17,7 @@ from reconciler.cli.demo.screen import Screen
 from reconciler.cli.demo.split import bounds
 from reconciler.cli.demo.stage import Stage
 from reconciler.cli.demo.traffic import Tally
+from reconciler.cli.remote import status_there
 from reconciler.envoy import Admin
 from reconciler.errors import PermanentError
 from reconciler.model.resource import ResourceType
@@ -80,10 +81,18 @@ class Witness:
         """What the daemon has logged so far."""
         return self.daemon.read() if self.daemon else ""
 
-    def proven(self, commit: str, *, since: str = "the push") -> None:
-        """Wait for the receipt of a policy commit, and show it, with the time that it took since an event just now."""
+    def proven(self, commit: str, *, since: str = "the push", gathering: bool = False) -> None:
+        """Wait for the receipt of a policy commit, and show it, with the time that it took since an event just now.
+
+        Args:
+            commit: Which.
+            since: What the event was.
+            gathering: Whether proxies may be on their way to a new daemon: the receipt that counts is then the one with all of them.
+        """
         begin = time.monotonic()
         self.until(lambda: self._receipt()[0] == commit, "the receipt")
+        if gathering:
+            self.until(lambda: self._receipt()[:2] == (commit, "applied"), "the receipt that has all proxies")
         _, outcome, subject = self._receipt()
         claim(outcome == "applied", f"the receipt says {outcome}: {subject}")
         self._screen.proof(f"{subject}  ({time.monotonic() - begin:.1f} s after {since})")
@@ -146,6 +155,32 @@ class Witness:
                 row[:6] == ["in-sync", "0", "applied", "exact", stream, commit[:7]],
                 f"the status of {proxy.key} is not what it should be: {' '.join(row) or 'there is none'}",
             )
+
+    def shared(self, service: str, newcomer: str) -> None:
+        """Wait for some hundred answers, and hold against each other what the versions of a service have served of them.
+
+        Endpoints are chosen by who has the least to do, so that equal parts are likely and nothing more.
+        """
+        before, begin = self._stage.counts(), time.monotonic()
+        self.until(lambda: self.traffic.tally(begin).requests >= _REQUESTS, f"{_REQUESTS} answers")
+        none_failed(self.traffic.tally(begin))
+        grown = self._stage.counts() - before
+        served = {name: count for name, count in sorted(grown.items()) if name.startswith(f"{service}-")}
+        claim(
+            served.get(newcomer, 0) * 4 > sum(served.values()),
+            f"{newcomer} has less than a quarter to do: {dict(served)}",
+        )
+        parts = ", ".join(f"{name} {count}" for name, count in served.items())
+        self._screen.proof(f"Served since then: {parts}; 0 failed.")
+
+    def awaited(self, proxy: str) -> None:
+        """Wait until the daemon knows a proxy's stream, so that it is pushed to as soon as Git has it."""
+
+        def there() -> bool:
+            proxies = status_there(self._stage.control)["proxies"]
+            return any(item["proxy"] == proxy and (item["connection"] or {}).get("connected") for item in proxies)
+
+        self.until(there, f"the stream of {proxy}")
 
     def untouched(self, act: Callable[[], Finished]) -> Finished:
         """Do something, and make sure that no branch and no file of any Envoy is other than before."""

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.demo.example import Places, moved, weigh
+from reconciler.cli.demo.example import Places, moved, next_version, weigh
 from reconciler.errors import BugError
+from reconciler.model.services import declared
+from reconciler.policy import load as load_mesh
 from reconciler.settings import shipped
 from reconciler.yamldoc import load
+from tests.policy.memory import MemoryTree
 
 PLACES = Places(
     port=lambda number: number + 30_000,
@@ -98,3 +101,21 @@ def test_a_weight_that_is_not_there_is_a_fault(change: dict[str, str]) -> None:
     """An edit that finds nothing to edit is never taken for done."""
     with pytest.raises(BugError, match="no weights for v2"):
         weigh(example()[TRAFFIC], {"v2": 25}, **change)
+
+
+def test_one_more_instance_fits_beside_the_others() -> None:
+    """The example with it is as valid as without it, and nothing of the two instances is the same."""
+    files = {f"policies/{name}": text.decode() for name, text in example().items() if name.endswith(".yaml")}
+    more = next_version(example()["details/v1.yaml"]).decode()
+    loaded = load_mesh(MemoryTree({**files, "policies/details/v2.yaml": more}))
+    assert [str(item) for item in loaded.diagnostics] == []
+    assert loaded.mesh is not None
+    (details,) = (service for service in declared(loaded.mesh) if service.host.startswith("details."))
+    assert [end.labels["version"] for end in details.endpoints] == ["v1", "v2"]
+    ports = [port for service in declared(loaded.mesh) for end in service.endpoints for port in end.ports.values()]
+    ports += [
+        int(item.default_endpoint.rpartition(":")[2]) for car in loaded.mesh.sidecars for item in car.spec.ingress
+    ]
+    assert len(ports) == len(set(ports))
+    admins = [proxy.spec.admin for proxy in loaded.mesh.proxies]
+    assert len(admins) == len(set(admins)) == 8

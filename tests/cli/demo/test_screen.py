@@ -68,6 +68,16 @@ def test_a_third_version_is_shown_once_it_serves() -> None:
     assert "███████░░░░░░░▒▒▒▒▒▒▒▒▒▒▒▒▒▒  v1  25.0%  v2  25.0%  v3  50.0%" in stream.getvalue()
 
 
+def test_what_none_of_the_versions_served_stays_empty() -> None:
+    """A page that came from elsewhere is not painted as one of theirs."""
+    screen, stream = shown(terminal=False)
+    mixed = Tally.of([Sample(0.0, 0.001, "200", name) for name in ("v1", "v2", "", "")])
+    screen.split(mixed, "")
+    screen.split(Tally.of([Sample(0.0, 0.001, "200", "")]), "")
+    assert "     ███████░░░░░░░                v1  25.0%  v2  25.0%" in stream.getvalue()
+    assert f"     {' ' * 28}  v1   0.0%  v2   0.0%" in stream.getvalue()
+
+
 def test_on_a_terminal_the_split_stays_in_view() -> None:
     """The last line is drawn anew while a scene plays, and is gone afterwards."""
     screen, stream = shown(terminal=True)

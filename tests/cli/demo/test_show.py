@@ -51,6 +51,9 @@ def test_the_show_proves_what_it_says_and_leaves_nothing(folder: Path) -> None:
         r"policies/reviews/traffic\.yaml:\d+:\d+: error\[",
         r"reviews v2 50% -> 100% live on 7/7 proxies",
         r"[\d,]{5,} requests, each answered once: 0 failed, 0 lost, 0 repeated",
+        r"created, 1 updated live on 8/8 proxies",
+        r"The endpoints of details were sent to productpage-v1",
+        r"Served since then: details-v1 \d+, details-v2 \d+; 0 failed",
         r"reconcile demo --keep",
     ):
         assert re.search(story, done.stdout), story
@@ -107,7 +110,10 @@ def test_kept_it_stays_until_ctrl_c(folder: Path) -> None:
         lines = iter(process.stdout.readline, "")
         status = next(line for line in lines if line.strip().startswith("$ reconcile status --repo"))
         a_pass = next(line for line in lines if line.strip().startswith("$ reconcile --repo"))
-        for command, said in ((status, r"productpage-v1 +in-sync .* yes "), (a_pass, r"Plan: no changes; \d+ unchanged")):
+        for command, said in (
+            (status, r"productpage-v1 +in-sync .* yes "),
+            (a_pass, r"Plan: no changes; \d+ unchanged"),
+        ):
             done = subprocess.run(
                 [sys.executable, "-m", "reconciler", *command.split()[2:]],
                 env=environ(folder),

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.demo.example import next_version
 from reconciler.cli.demo.stage import Stage
+from reconciler.cli.demo.traffic import Traffic
 from reconciler.errors import PolicyError
+from reconciler.settings import shipped
 from tests.cli.demo.leftovers import processes_of, wait_until_gone
 
 CHILD = """
@@ -53,7 +56,7 @@ def test_the_shipped_example_stands_on_free_ports(private: Path) -> None:
         assert stage.gateway != 8080
         assert stage.egress("productpage-v1")
         assert not stage.egress("details-v1")
-        assert not stage.backends.counts()
+        assert not stage.counts()
         assert all(len(stage.proxy(name).spec.admin.removeprefix("unix://")) < 100 for name in stage.envoys)
     wait_until_gone(private)
 
@@ -72,7 +75,27 @@ def test_one_pass_carries_a_request_through_all_sidecars(private: Path) -> None:
         traffic.join()
         tally = traffic.tally()
         assert (tally.outcomes, tally.versions) == ({"200": 50}, {"v1": 50}), tally.failures
-        assert stage.backends.counts() == {"productpage-v1": 50, "details-v1": 50, "reviews-v1": 50}
+        assert stage.counts() == {"productpage-v1": 50, "details-v1": 50, "reviews-v1": 50}
+    wait_until_gone(private)
+
+
+def test_one_more_instance_is_run_before_git_has_it(private: Path) -> None:
+    """Its application and its Envoy start, on ports of the stage; the file is in the work tree, and nobody committed it."""
+    with Stage() as stage:
+        before = stage.clone.tip("main")
+        example = (shipped("policies") / "details" / "v1.yaml").read_bytes()
+        stage.enlist("policies/details/v2.yaml", next_version(example))
+        assert stage.clone.git("status", "--porcelain") == "?? policies/details/v2.yaml"
+        assert stage.clone.tip("main") == before
+        assert b"9112" not in stage.clone.read("policies/details/v2.yaml")
+        assert len(stage.envoys) == len(stage.mesh.proxies) == 8
+        pid = stage.envoys["details-v2"].pid
+        assert pid in processes_of(private)
+        (app,) = (item.spec for item in stage.mesh.sidecars if item.key.name == "details-v2")
+        port = int(app.ingress[0].default_endpoint.rpartition(":")[2])
+        with Traffic(port=port, authority="details", rate=0, limit=3) as traffic:
+            traffic.join()
+        assert stage.counts() == {"details-v2": 3}
     wait_until_gone(private)
 
 
@@ -125,7 +148,7 @@ def test_a_long_tmpdir_gets_short_sockets(private: Path, monkeypatch: pytest.Mon
 MOMENTS: dict[str, Callable[[Path], bool]] = {
     "folder": lambda folder: any(folder.iterdir()),
     "clone": lambda folder: any(folder.glob("*/clone/policies")),
-    "backends": lambda folder: any(folder.glob("*/backends.log")),
+    "backends": lambda folder: any(folder.glob("*/backends-1.log")),
     "envoys": lambda folder: any(folder.glob("*/envoy/*/envoy.log")),
     "daemon": lambda folder: any(folder.glob("*/daemon.log")),
 }

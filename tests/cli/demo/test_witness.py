@@ -32,6 +32,7 @@ def witness(stage: Stage) -> Witness:
     return Witness(stage, Screen(Console(file=io.StringIO())))
 
 
+RATINGS = "policies/ratings/traffic.yaml"
 WAY = ("ingressgateway", "productpage-v1", "productpage-v1", "details-v1", "productpage-v1", "reviews-v1")
 
 
@@ -114,3 +115,23 @@ def test_a_daemon_that_died_ends_the_waiting_at_once(witness: Witness) -> None:
 def test_the_receipt_of_a_pass_is_proof(stage: Stage, witness: Witness) -> None:
     """What the record branch says of a commit is shown once it is there."""
     witness.proven(stage.clone.tip("main"))
+
+
+def test_an_instance_that_gets_hardly_anything_is_no_proof(witness: Witness) -> None:
+    """One that is not there serves nothing, and the demo says so."""
+    with witness.traffic, pytest.raises(ClaimError, match=r"details-v2 has less than a quarter to do: .*details-v1"):
+        witness.shared("details", "details-v2")
+
+
+def test_all_proxies_are_waited_for_only_where_some_may_be_on_their_way(stage: Stage, witness: Witness) -> None:
+    """Of a change that is merged, the first receipt counts; of a start, the one that has every proxy."""
+    stage.envoys["ratings-v1"].kill()
+    text = stage.clone.read(RATINGS)
+    commit = stage.clone.commit("Wait longer", {RATINGS: text.replace(b"timeout: 2s", b"timeout: 3s")})
+    assert stage.reconcile().code == 4
+    with pytest.raises(ClaimError, match="the receipt says"):
+        witness.proven(commit)
+    stage.envoys["ratings-v1"].start()
+    witness.start_daemon("--interval", "200ms")
+    witness.proven(commit, since="the start", gathering=True)
+    witness.kill_daemon()  # the other tests have the stage to themselves
