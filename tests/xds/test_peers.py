@@ -155,7 +155,7 @@ def test_a_peer_that_does_not_read_holds_up_nobody(variant: str) -> None:
         bodies: dict[str, bytes] = {}
         while bodies != {name: route(name, "to-19").body for name in names}:
             bodies |= slow.take(ROUTE).bodies
-        assert slow.count < 20, "what was replaced in the meantime is skipped"
+        assert slow.count < len(names), "what was replaced in the meantime is skipped, however much lay in buffers"
         assert served.plane.wait(key, timeout=10).settled
         slow.close()
         quick.close()
