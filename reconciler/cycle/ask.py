@@ -21,10 +21,12 @@ class Ask:
         tree: Uncommitted files to preview instead of the branch's commit.
         last_good: In a dry run: compare the fleet with the last good commit if the head is unusable.
         fetched: The repository has just been fetched; don't fetch again.
+        defers: A daemon is there that can be asked instead: end before any proxy is, if the pass is only a daemon's to do.
     """
 
     ref: str = "main"
     fetched: bool = False
+    defers: bool = False
     dry_run: bool = False
     last_good: bool = False
     exact: bool = True

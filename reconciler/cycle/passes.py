@@ -15,7 +15,15 @@ from reconciler.cycle.planning import Planner
 from reconciler.cycle.receipts import draft
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
 from reconciler.cycle.reverting import Reverter
-from reconciler.cycle.targets import members, pushed_part, require_streams, targets, with_drift_left
+from reconciler.cycle.targets import (
+    members,
+    pushed_part,
+    require_ours,
+    require_streams,
+    targets,
+    unseen,
+    with_drift_left,
+)
 from reconciler.errors import PolicyError, ReconcilerError, TransientError, UsageError
 from reconciler.gitrepo import CorruptRepositoryError, RefNotFoundError, Repository
 from reconciler.model.receipt import Receipt
@@ -132,6 +140,8 @@ class Reconciler:
     def _attempt(
         self, ask: Ask, desired: Desired, record: Record, last: Receipt | None, watch: Stopwatch
     ) -> Report:  # fmt: skip
+        if ask.defers:
+            require_ours(desired.mesh, ask.select, self._plane)
         proxies = members(desired.mesh, ask.select)
         with watch.stage(Stage.OBSERVE, f"{len(proxies)} proxies"):
             observations = self._fleet.observe(proxies, exact=ask.exact)
@@ -144,12 +154,15 @@ class Reconciler:
             pending=not plan.empty,
             seconds=watch.seconds,
         )
-        if ask.dry_run or plan.refused:
-            return report
+        if ask.dry_run:
+            seen = (*plan.warnings, *unseen(proxies, self._plane))
+            return replace(report, plan=replace(plan, warnings=seen))
         try:
             require_streams(proxies, self._plane)
         except UsageError as error:
             return replace(report, errors=error.diagnostics)
+        if plan.refused:
+            return report
         work = targets(desired, plan, observations)
         if any(item.target.changes for item in work):
             # Traffic must not move if it is known already that the receipt can't be written.

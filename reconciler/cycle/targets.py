@@ -17,23 +17,58 @@ from reconciler.model.resource import Resource, ResourceId, View
 from reconciler.push import Target
 from reconciler.xds import Plane
 
-NEEDS_DAEMON = "ads-needs-daemon"
+
+class NeedsDaemonError(UsageError):
+    """Proxies on ADS can only be pushed to by the process that their streams end in."""
+
+    default_code = "ads-needs-daemon"
+
+
+NEEDS_DAEMON = NeedsDaemonError.default_code
 
 
 def require_streams(proxies: Iterable[Policy[Proxy]], plane: Plane | None) -> None:
     """Refuse to push to proxies on ADS where their streams don't end.
 
     Raises:
-        UsageError: There are some, and this process serves no ADS.
+        NeedsDaemonError: There are some, and this process serves no ADS.
     """
     waiting = [str(proxy.key) for proxy in proxies if proxy.spec.push.ads is not None]
     if waiting and plane is None:
         more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
-        raise UsageError(
+        raise NeedsDaemonError(
             f"{waiting[0]}{more} is pushed to by ADS, which only a daemon can do",
-            code=NEEDS_DAEMON,
             hint="start `reconcile daemon --ads HOST:PORT` for this repository; then this command asks it for the pass",
         )
+
+
+def require_ours(mesh: Mesh, select: Sequence[Key], plane: Plane | None) -> None:
+    """Refuse a pass that a daemon has to do: over proxies on ADS, or over one that only a daemon may know.
+
+    Raises:
+        NeedsDaemonError: This process serves no ADS, and the pass needs it.
+    """
+    unknown = set(select) - {proxy.key for proxy in mesh.proxies}
+    if unknown and plane is None:
+        raise NeedsDaemonError(f"no document of this mesh declares {min(unknown)}")
+    require_streams(members(mesh, select), plane)
+
+
+def unseen(proxies: Iterable[Policy[Proxy]], plane: Plane | None) -> tuple[Diagnostic, ...]:
+    """A warning where a preview is made without the streams that some of these proxies hold to a daemon."""
+    waiting = [str(proxy.key) for proxy in proxies if proxy.spec.push.ads is not None]
+    if not waiting or plane is not None:
+        return ()
+    more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+    return (
+        Diagnostic(
+            code="ads-preview",
+            message=f"{waiting[0]}{more} is pushed to by ADS, and no daemon was asked: proxies that announce themselves, and"
+            " what proxies without an admin endpoint have, are missing",
+            severity=Severity.WARNING,
+            hint="start `reconcile daemon --ads HOST:PORT` for this repository; then a dry run of its branch asks it",
+        ),
+    )
 
 
 def members(mesh: Mesh, select: Sequence[Key]) -> list[Policy[Proxy]]:
