@@ -50,11 +50,6 @@ class OutputError(PermanentError):
     default_code = "output"
 
 
-def print_report(report: Report, output: Output, *, dry_run: bool) -> None:
-    """What a pass did, or would do."""
-    show(shown_report(report, output, dry_run=dry_run, color=sys.stdout.isatty()))
-
-
 def shown_report(report: Report, output: Output, *, dry_run: bool, color: bool) -> Shown:
     """What a pass did, or would do, as text; `color` is for people's terminals."""
     if output is Output.JSON:

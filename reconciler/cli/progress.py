@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from reconciler.cycle.report import Progress, Stage, silent
+from reconciler.cycle.report import Stage
+
+
+class Line:
+    """What is going on now, in one line; a `Progress`.
+
+    Args:
+        show: Replaces the line.
+    """
+
+    def __init__(self, show: Callable[[str], None] = lambda _words: None) -> None:
+        self._show = show
+
+    def __call__(self, stage: Stage, detail: str) -> None:
+        """A pass of this process has come to a stage."""
+        self.say(f"{stage} {detail}".rstrip())
+
+    def say(self, words: str) -> None:
+        """Something else goes on."""
+        self._show(words)
 
 
 @contextmanager
-def watcher(stream: TextIO) -> Iterator[Progress]:
+def watcher(stream: TextIO) -> Iterator[Line]:
     """Progress as one line that is replaced, on a terminal; nothing elsewhere."""
     if not stream.isatty():
-        yield silent
+        yield Line()
         return
     from rich.console import Console
 
     with Console(file=stream).status("starting") as line:
-
-        def show(stage: Stage, detail: str) -> None:
-            line.update(f"{stage} {detail}".rstrip())
-
-        yield show
+        yield Line(line.update)

@@ -56,7 +56,10 @@ def run_there(path: Path, wish: Mapping[str, Any], *, patience: float = _PATIENC
         DaemonReplyError: Its answer makes no sense.
         ReconcilerError: It says why there is no pass.
     """
-    hint = "the pass may have been done: see `reconcile status`"
+    touches = not wish.get("dry_run", False)
+    hint = (
+        "the pass may have been done: see `reconcile status`" if touches else "nothing was done; see the daemon's log"
+    )
     with _client(path, patience + _GRACE) as http:
         _greet(http, path)
         try:
@@ -105,11 +108,21 @@ def first_answering(paths: Iterable[Path]) -> Path | None:
     return None
 
 
+def serves_streams(path: Path) -> bool:
+    """Whether a daemon knows of proxies by their streams: then only it knows the whole fleet. False if it can't be asked."""
+    try:
+        return any(item["connection"] is not None for item in status_there(path)["proxies"])
+    except ReconcilerError:
+        return False
+
+
 def wish(
-    *, repository: str, ref: str, select: Sequence[str], allow: Iterable[str], plan_digest: str, output: Output, color: bool, exit_code: bool
+    *, repository: str, ref: str, dry_run: bool, select: Sequence[str], allow: Iterable[str], plan_digest: str, output: Output,
+    color: bool, exit_code: bool
 ) -> dict[str, Any]:  # fmt: skip
     """The fields of a `PassRequest`."""
     return {
+        **({"dry_run": True} if dry_run else {}),  # a daemon that can't do it says no
         "repository": repository,
         "ref": ref,
         "select": list(select),

@@ -1,13 +1,13 @@
 """`reconcile`: one pass; with `--dry-run`, what it would do.
 
-A pass over proxies whose streams end in a daemon is that daemon's to do; this command asks it, and shows its result as its own.
+A pass over proxies whose streams end in a daemon is that daemon's to do, and so is its dry run; this command asks it, and shows
+its result as its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -30,10 +30,6 @@ from reconciler.cli.options import (
     settings,
 )
 from reconciler.errors import Diagnostic, Severity, UsageError
-
-if TYPE_CHECKING:
-    from reconciler.cli.session import Session
-    from reconciler.cycle import Ask
 
 
 def reconcile(
@@ -85,12 +81,13 @@ def reconcile(
         return 0
     _no_contradiction(dry_run=dry_run, preview=against != "live" or work_tree, plan_digest=plan_digest)
     if daemon is not None:
-        _not_the_daemons(context, dry_run=dry_run)
-    from reconciler.cli.control import sockets
-    from reconciler.cli.output import print_report, say
-    from reconciler.cli.remote import first_answering
+        _not_the_daemons(context, preview=against != "live" or work_tree)
+    import sys
+
+    from reconciler.cli.delegation import Form, by_daemon, live_pass, own
+    from reconciler.cli.output import show
     from reconciler.cli.session import Session
-    from reconciler.cycle import NEEDS_DAEMON, Ask
+    from reconciler.cycle import Ask
 
     chosen = settings(
         repo=repo, ref=ref, author=author, committer=committer, signing_key=signing_key,
@@ -104,44 +101,20 @@ def reconcile(
         plan_digest=plan_digest or "",
         select=selection(select),
     )
+    form = Form(output=output, color=sys.stdout.isatty(), exit_code=exit_code)
     with Session(chosen) as session:
-        if daemon is not None:
-            return _by_daemon(daemon, ask, session, output, exit_code=exit_code)
         if work_tree:
             ask = replace(ask, tree=session.work_tree())
-        report = session.reconciler().run(ask) if against == "live" else session.preview(ask, against)
-        if not dry_run and any(item.code == NEEDS_DAEMON for item in report.errors):
-            found = first_answering(sockets(session.repository, ref))
-            if found is not None:
-                say(_unheard(context))
-                return _by_daemon(found, ask, session, output, exit_code=exit_code)
-    print_report(report, output, dry_run=dry_run)
-    return report.exit_code(pending_matters=exit_code)
-
-
-def _by_daemon(path: Path, ask: Ask, session: Session, output: Output, *, exit_code: bool) -> int:
-    """Have a daemon do the pass, and show what it says as if this process had done it."""
-    import sys
-
-    from reconciler.cli.control import identity
-    from reconciler.cli.output import Shown, show
-    from reconciler.cli.remote import run_there, wish
-
-    out, err, code = run_there(
-        path,
-        wish(
-            repository=identity(session.repository),
-            ref=ask.ref,
-            select=[f"proxy/{key}" for key in ask.select],
-            allow=ask.allow,
-            plan_digest=ask.plan_digest,
-            output=output,
-            color=sys.stdout.isatty(),
-            exit_code=exit_code,
-        ),
-    )
-    show(Shown(out, err))
-    return code
+        if daemon is not None:
+            done = by_daemon(daemon, ask, session, form)
+        elif against != "live":
+            done = own(session.preview(ask, against), ask, form)
+        elif work_tree:
+            done = own(session.reconciler().run(ask), ask, form)
+        else:
+            done = live_pass(ask, session, form, unheard=_unheard(context))
+    show(done.shown)
+    return done.code
 
 
 _DAEMONS_OWN = (
@@ -156,12 +129,12 @@ _DAEMONS_OWN = (
 )
 
 
-def _not_the_daemons(context: typer.Context, *, dry_run: bool) -> None:
+def _not_the_daemons(context: typer.Context, *, preview: bool) -> None:
     """With `--daemon` nothing may be given that would be ignored."""
-    if dry_run:
+    if preview:
         raise UsageError(
-            "--daemon has a daemon do the pass, and --dry-run does none",
-            hint="leave --daemon out: a preview asks the proxies",
+            "--against and --work-tree are previews of this command's own, and no daemon's",
+            hint="leave --daemon out, or preview the branch against the live fleet",
         )
     ignored = _unheard(context)
     if ignored:

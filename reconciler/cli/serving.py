@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli.options import Output, selection
-from reconciler.errors import InputError
+from reconciler.errors import InputError, UsageError
 from reconciler.model.key import Key
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class PassesOnDemand:
 
         Raises:
             OtherBranchError, OtherRepositoryError: It is not ours to run.
-            UsageError: It selects something other than proxies.
+            UsageError: It selects something other than proxies, or a dry run is given a digest.
             ReconcilerError: It could not be run, or its client lost patience.
         """
         from reconciler.cli.output import shown_report
@@ -133,14 +133,17 @@ class PassesOnDemand:
                 f"this daemon serves {self._ref}, and not {request.ref}",
                 hint=f"ask for --ref {self._ref}, or start a daemon for {request.ref}",
             )
+        if request.dry_run and request.plan_digest:
+            raise UsageError("a dry run applies no plan, so it takes no plan_digest", hint="leave one of the two out")
         ask = Ask(
             ref=request.ref,
+            dry_run=request.dry_run,
             allow=frozenset(request.allow),
             plan_digest=request.plan_digest,
             select=selection(list(request.select)),
         )
         report = self._loop.ask(ask, timeout=request.timeout, wanted=wanted)
-        shown = shown_report(report, Output(request.output), dry_run=False, color=request.color)
+        shown = shown_report(report, Output(request.output), dry_run=request.dry_run, color=request.color)
         return PassResult(
             stdout=shown.out, stderr=shown.err, exit_code=report.exit_code(pending_matters=request.exit_code)
         )

@@ -6,9 +6,9 @@ import sys
 from contextlib import ExitStack
 from typing import Self
 
-from reconciler.cli.progress import watcher
+from reconciler.cli.progress import Line, watcher
 from reconciler.clock import Clock, SystemClock
-from reconciler.cycle import Ask, Compiler, Fleet, Reconciler, Report, preview, silent
+from reconciler.cycle import Ask, Compiler, Fleet, Reconciler, Report, preview
 from reconciler.errors import UsageError
 from reconciler.gitrepo import open_repository
 from reconciler.model.tree import Tree
@@ -32,7 +32,7 @@ class Session:
         self.compiler = Compiler()
         self._stack = ExitStack()
         self.repository = self._stack.enter_context(open_repository(settings.repo, settings.git))
-        self.progress = silent if quiet else self._stack.enter_context(watcher(sys.stderr))
+        self.progress = Line() if quiet else self._stack.enter_context(watcher(sys.stderr))
         self.fleet = self._stack.enter_context(Fleet(settings.admin, self.clock, plane=plane))
 
     def reconciler(self) -> Reconciler:

@@ -238,7 +238,8 @@ class Daemon:
         try:
             report = self._passes.asked(asked.ask)
             self._log.asked(report)
-            self._journal.passed(report, reasons=[_ASKED], whole=not asked.ask.select)
+            if not asked.ask.dry_run:  # what would be done is no state of the fleet
+                self._journal.passed(report, reasons=[_ASKED], whole=not asked.ask.select)
             if report.reverted:
                 self.wake(Trigger.POLL)
         except ReconcilerError as error:

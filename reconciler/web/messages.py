@@ -18,6 +18,7 @@ class PassRequest(BaseModel):
         ref: The branch that policies are read from; has to be the one that the daemon serves.
         select: Only these proxies, as `namespace/name`; all of them if empty.
         allow: Guard codes that are overridden.
+        dry_run: Only say what the pass would do, and touch nothing.
         plan_digest: Carry the plan out only if it has this digest; "" for whatever it is.
         output: The form of the result.
         color: Whether text has ANSI colors: whether the client writes to a terminal.
@@ -31,6 +32,7 @@ class PassRequest(BaseModel):
     ref: StrictStr
     select: tuple[StrictStr, ...] = ()
     allow: tuple[StrictStr, ...] = ()
+    dry_run: StrictBool = False
     plan_digest: StrictStr = ""
     output: Literal["text", "json", "markdown"] = "json"
     color: StrictBool = False

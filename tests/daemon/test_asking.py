@@ -53,6 +53,18 @@ def test_a_pass_that_is_asked_for_runs_on_the_loops_thread_as_it_was_asked() -> 
         assert fleet.passes == [("c1", True), ("c1", False)]
 
 
+def test_a_dry_run_is_no_news_of_the_fleet() -> None:
+    """Its report is for who asked; the last pass is the last one that did something."""
+    fleet = Fleet()
+    with running(fleet) as daemon:
+        before = daemon.state
+        assert daemon.ask(Ask(dry_run=True), timeout=PATIENCE).head == "c1"
+        after = daemon.state
+        assert (after.last, after.verified) == (before.last, before.verified)
+        daemon.ask(Ask(), timeout=PATIENCE)
+        assert daemon.state.last is not before.last
+
+
 def test_everyone_who_asks_gets_a_pass_of_their_own_and_triggers_are_not_starved() -> None:
     """Asks are never folded into one; between two of them the loop does what has become due."""
     fleet = Fleet()

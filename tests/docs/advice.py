@@ -501,6 +501,12 @@ DAEMON: Group = {
         "An option is about how a pass is done, and a daemon did the pass.",
         "warning",
     ),
+    "ads-preview": Entry(
+        "Run `reconcile daemon --ads` for the repository: a dry run of its branch then asks it, and shows the whole fleet.",
+        "A preview of a mesh with proxies on ADS was made without a daemon, which alone knows of proxies that announce themselves.",
+        "warning",
+    ),
+    "ads-needs-daemon": "Start `reconcile daemon --ads HOST:PORT` for the repository, and run the command again: it asks that daemon.",
     "daemon-stopping": "Start the daemon again, then ask again.",
     "daemon-timeout": "See in the daemon's log what holds it up. A pass that had begun goes on; one that had not never will.",
     "control-directory": "See who made the directory; give it to your user with mode 0700, or use `--daemon PATH`.",

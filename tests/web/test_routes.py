@@ -84,7 +84,7 @@ def test_a_pass_is_run_as_it_was_asked_for(short_path: Path) -> None:
     world = World()
     wish: dict[str, Any] = {
         "repository": "/srv/policies.git", "ref": "main", "select": ["default/a"], "allow": ["guard-x"],
-        "plan_digest": "abc", "output": "text", "color": True, "exit_code": True, "timeout": 30,
+        "dry_run": True, "plan_digest": "abc", "output": "text", "color": True, "exit_code": True, "timeout": 30,
     }  # fmt: skip
     with on_unix(world, short_path / "d.sock") as address:
         status, _, body = post(address, json.dumps(wish).encode())
@@ -98,11 +98,11 @@ def test_a_pass_is_run_as_it_was_asked_for(short_path: Path) -> None:
     "body",
     [
         b"", b"{", b"null", b"[]", b'"x"', b"{}", b"\xff\xfe", b"[" * 60000, b'{"ref": 1}', b'{"ref": "main", "bogus": 1}',
-        b'{"ref": "main", "color": "yes"}', b'{"ref": "main", "timeout": NaN}', b'{"ref": "main", "timeout": 1e9}',
+        b'{"ref": "main", "color": "yes"}', b'{"ref": "main", "dry_run": "no"}', b'{"ref": "main", "timeout": NaN}', b'{"ref": "main", "timeout": 1e9}',
         b'{"ref": "main", "timeout": 0}', b'{"ref": "main", "output": "xml"}', b'{"ref": "main", "select": "all"}',
         b'{"ref": "main", "select": [1]}', b'{"ref": "main", "allow": {"a": 1}}',
     ],
-    ids=range(18),
+    ids=range(19),
 )  # fmt: skip
 def test_a_wish_that_cannot_be_read_is_an_error_in_our_form(short_path: Path, body: bytes) -> None:
     """Nothing is guessed, left out or run; the framework's own form of errors never gets out."""
