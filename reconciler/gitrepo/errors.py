@@ -5,7 +5,7 @@ InputError
 ├── BranchNameError           Git does not allow a branch of this name
 └── DirtyWorkTreeError        the branch is checked out with changes that moving it would mix up
 TransientError
-├── GitUnavailableError       the remote does not answer, or not in time
+├── GitUnavailableError       the remote does not answer, or not in time; or the repository has gone since it was opened
 ├── RaceLostError             somebody else moved the branch: decide again from what is there
 └── LockedError               another process holds the lock
 PermanentError
@@ -45,7 +45,7 @@ class DirtyWorkTreeError(InputError):
 
 
 class GitUnavailableError(TransientError):
-    """The remote does not answer, or not in time."""
+    """The remote does not answer, or not in time; or the repository has gone since it was opened."""
 
     default_code = "git-unavailable"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reconciler.gitrepo.errors import GitWriteError, LockedError
+from reconciler.gitrepo.errors import GitUnavailableError, GitWriteError, LockedError
 
 _POLL = 0.01
 
@@ -21,17 +21,21 @@ def file_lock(path: Path, *, wait: float, what: str) -> Iterator[None]:
     The file stays when the lock goes: removing it would let two processes hold two files of one name.
 
     Args:
-        path: The file; made, with its folder, if it is not there.
+        path: The file; made if it is not there, and so is its folder, but not what that is in.
         wait: Seconds to wait for it; 0 does not wait.
         what: What is locked, for messages.
 
     Raises:
         LockedError: Somebody else has it; names the process.
+        GitUnavailableError: What its folder is in is not there.
         GitWriteError: The file can't be made.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not what is above it: a repository that is away for a moment would find its place taken when it comes back.
+        path.parent.mkdir(exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except FileNotFoundError as error:
+        raise GitUnavailableError(f"{what} can't be locked: {path.parent.parent} is not there") from error
     except OSError as error:
         raise GitWriteError(f"{what} can't be locked: {path}: {error.strerror}") from error
     try:

@@ -15,7 +15,7 @@ from typing import IO, NamedTuple, TypeVar, cast
 from git import Git
 
 from reconciler.gitrepo.command import environment, start
-from reconciler.gitrepo.errors import CorruptRepositoryError
+from reconciler.gitrepo.errors import CorruptRepositoryError, GitUnavailableError
 
 _T = TypeVar("_T")
 _TREES_KEPT = 8192
@@ -75,9 +75,15 @@ class Objects:
             self._git.clear_cache()
 
     def commit(self, name: str) -> str | None:
-        """The full id of the commit that a full ref name or id stands for, or None."""
+        """The full id of the commit that a full ref name or id stands for, or None.
+
+        Raises:
+            GitUnavailableError: The repository is not there: a process that stays open would say that its branches are gone.
+        """
         self._notice_packed_refs()
         found = self._headers([f"{name}^{{commit}}"])[0]
+        if found is None and not (self._git_dir / "HEAD").is_file():
+            raise GitUnavailableError(f"{self._git_dir} is not there", hint="bring it back; nothing is lost meanwhile")
         return found.id if found else None
 
     def data(self, object_id: str) -> bytes:

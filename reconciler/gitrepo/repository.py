@@ -86,6 +86,7 @@ class Repository:
 
         Raises:
             BranchNameError: No branch can have this name.
+            GitUnavailableError: The repository is not there any more.
         """
         _check_branch(name)
         return self._objects.commit(f"refs/heads/{name}")
@@ -96,6 +97,7 @@ class Repository:
         A branch comes before a tag of the same name.
 
         Raises:
+            GitUnavailableError: The repository is not there any more.
             RefNotFoundError: There is no such commit; names the branches there are.
             EmptyRepositoryError: There is no commit at all.
         """
@@ -251,6 +253,7 @@ class Repository:
 
         Raises:
             LockedError: Another process has it; names its id.
+            GitUnavailableError: The git directory is not there.
             GitWriteError: The git directory can't be written.
         """
         if not _LOCK_NAME.fullmatch(name):

@@ -395,3 +395,26 @@ def test_tidying_up_is_no_part_of_the_time_that_a_fetch_may_take(url: str, setti
         repository.fetch()
 
         assert (repository.git_dir / "tidied").exists()
+
+
+def test_a_repository_that_is_away_for_a_moment_is_unavailable_and_finds_its_place_free(
+    checkout: Path, opened: Open
+) -> None:
+    """Its branches are not taken for gone, nobody makes anything where it was, and afterwards all is as before."""
+    repository = opened(checkout)
+    head, away = repository.resolve("main"), checkout.with_name("away")
+    checkout.rename(away)
+    for ask in (
+        lambda: repository.resolve("main"),
+        lambda: repository.branch("main"),
+        lambda: repository.branch("other"),
+    ):
+        with pytest.raises(GitUnavailableError, match="is not there"):
+            ask()
+    with pytest.raises(GitUnavailableError, match="is not there"), repository.lock("pass", wait=0):
+        pass
+    assert not checkout.exists()
+    away.rename(checkout)
+    with repository.lock("pass", wait=0):
+        assert repository.resolve("main") == head
+    assert repository.branch("other") is None
