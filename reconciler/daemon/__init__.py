@@ -6,9 +6,10 @@ TransientError
 """
 
 from reconciler.daemon.asking import AskTimeoutError, DaemonStoppingError
-from reconciler.daemon.loop import Daemon, Passes, Schedule, Trigger
+from reconciler.daemon.loop import Daemon, Passes
 from reconciler.daemon.signals import stop_on_signals
 from reconciler.daemon.state import LastPass, State, Verified
+from reconciler.daemon.triggers import Schedule, Trigger
 
 __all__ = [
     "AskTimeoutError",

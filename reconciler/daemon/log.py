@@ -13,6 +13,9 @@ from reconciler.errors import BugError, Diagnostic, ReconcilerError, Severity
 from reconciler.model.receipt import OutcomeKind
 from reconciler.plan import diagnostic_text, subject_of, visible
 
+_GIT, _PASS = "git", "pass"
+"""Whose complaints: what Git says does not go away by a pass that did without it."""
+
 
 def fault(error: Exception) -> BugError:
     """A pass that ended by an exception nobody expects, as users read it."""
@@ -24,15 +27,19 @@ class PassLog:
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
-        self._said: frozenset[str] = frozenset()
+        self._said: dict[str, frozenset[str]] = {_GIT: frozenset(), _PASS: frozenset()}
 
     def git_failed(self, error: ReconcilerError) -> None:
         """Git could not be asked."""
-        self._complain(error.diagnostics)
+        self._complain(_GIT, error.diagnostics)
+
+    def git_answered(self) -> None:
+        """It could be."""
+        self._said[_GIT] = frozenset()
 
     def broken(self, error: Exception) -> None:
         """A pass ended by a fault of our own; where it was is logged at the level of debugging."""
-        self._complain(fault(error).diagnostics)
+        self._complain(_PASS, fault(error).diagnostics)
         self._logger.debug("the fault was here", exc_info=error)
 
     def passed(self, report: Report, *, reasons: Sequence[str]) -> None:
@@ -43,7 +50,8 @@ class PassLog:
             if outcome.kind is not OutcomeKind.APPLIED
         ]
         plan = report.plan
-        self._complain((*report.errors, *(plan.refused if plan else ()), *(plan.warnings if plan else ()), *laggards))
+        warnings = plan.warnings if plan else ()
+        self._complain(_PASS, (*report.errors, *(plan.refused if plan else ()), *warnings, *laggards))
         self._done(report, "+".join(reasons))
 
     def asked(self, report: Report) -> None:
@@ -59,10 +67,10 @@ class PassLog:
         spent = " ".join(f"{stage}={seconds * 1000:.0f}ms" for stage, seconds in report.seconds.items())
         self._logger.debug("pass for %s (%s): %s", report.head[:10], why, spent)
 
-    def _complain(self, diagnostics: Sequence[Diagnostic]) -> None:
-        current = frozenset(str(item) for item in diagnostics)
+    def _complain(self, source: str, diagnostics: Sequence[Diagnostic]) -> None:
+        said = frozenset().union(*self._said.values())
         for item in sorted(diagnostics, key=Diagnostic.sort_key):
-            if str(item) not in self._said:
+            if str(item) not in said:
                 level = logging.WARNING if item.severity is Severity.WARNING else logging.ERROR
                 self._logger.log(level, "%s", diagnostic_text(item))
-        self._said = current
+        self._said[source] = frozenset(str(item) for item in diagnostics)

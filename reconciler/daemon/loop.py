@@ -2,7 +2,8 @@
 
 A trigger during a pass means "again", however many there were. Git is polled often and cheaply; the proxies' content is read
 on a slower clock of its own, so that a change made behind Git's back is found even when Git is quiet. What a pass could not
-finish is tried again with growing patience; what a person has to mend is not tried again until they push.
+finish is tried again with growing patience; what a person has to mend is not tried again until they push. A Git that can't be
+asked does not stop the care for the fleet: proxies that come and drift are served from the head that is known.
 
 The scheduler counts in wall time: when the clock is set back, it would rest for as long. So the loop, which counts in
 seconds that only grow, takes a trigger that is long overdue as given.
@@ -16,9 +17,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from enum import StrEnum
+from dataclasses import replace
 from typing import Protocol
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -29,34 +28,16 @@ from reconciler.cycle.report import ExitCode
 from reconciler.daemon.asking import Asked, Asks, stopping
 from reconciler.daemon.log import PassLog, fault
 from reconciler.daemon.state import Journal, State
+from reconciler.daemon.triggers import EXACT, WITHOUT_GIT, WITHOUT_NEWS, Schedule, Trigger
 from reconciler.errors import ReconcilerError
 
 _JITTER = 0.1
 _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 60.0
+_CONNECT_PAUSE = 1.0
 _OVERDUE = 2.0
 """Intervals after which a trigger that the scheduler owes is taken as given."""
-
-
-class Trigger(StrEnum):
-    """Why a pass runs.
-
-    START: the daemon begins. POLL: it is time to look at Git. DRIFT: it is time to read every proxy's content. RETRY: the last
-    pass was not finished. CONNECT: a proxy connected to the daemon, or went.
-    """
-
-    START = "start"
-    POLL = "poll"
-    DRIFT = "drift"
-    RETRY = "retry"
-    CONNECT = "connect"
-
-
 _ASKED = "asked"
-_EXACT = frozenset({Trigger.START, Trigger.DRIFT})
-"""Triggers after which the content of every proxy is read."""
-_WITHOUT_NEWS = _EXACT | {Trigger.RETRY, Trigger.CONNECT}
-"""Triggers that run a pass although Git has not moved."""
 
 
 class Passes(Protocol):
@@ -76,25 +57,13 @@ class Passes(Protocol):
         """One pass as somebody asks for it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """When passes run.
-
-    Attributes:
-        interval: Between two looks at Git.
-        drift_interval: Between two readings of every proxy's content.
-    """
-
-    interval: timedelta = timedelta(seconds=10)
-    drift_interval: timedelta = timedelta(seconds=60)
-
-
 class Daemon:
     """Runs passes until it is stopped.
 
     Args:
         on_ready: Called after the first pass, whatever came of it.
         first_retry: Seconds until a pass that was not finished is tried again; doubles up to a minute.
+        connect_pause: Seconds after a pass for proxies that connected in which further ones are collected for the next.
     """
 
     def __init__(
@@ -106,6 +75,7 @@ class Daemon:
         logger: logging.Logger,
         on_ready: Callable[[], None] = lambda: None,
         first_retry: float = _FIRST_RETRY,
+        connect_pause: float = _CONNECT_PAUSE,
     ) -> None:
         self._passes = passes
         self._clock = clock
@@ -123,6 +93,9 @@ class Daemon:
         self._woken = dict.fromkeys(self._every, clock.monotonic())
         self._head = ""
         self._exact = False
+        self._unfinished = True
+        self._connect_pause = connect_pause
+        self._connect_from = clock.monotonic()
         self._retry_at: float | None = None
         self._first_retry = self._patience = first_retry
 
@@ -201,15 +174,22 @@ class Daemon:
                     if at <= now:
                         self._wanted.add(trigger)
                         self._woken[trigger] = now
-                if self._wanted or self._asks:
+                if self._due(now) or self._asks:
                     return True
+                if Trigger.CONNECT in self._wanted:
+                    due[Trigger.CONNECT] = self._connect_from
                 self._changed.wait(min(due.values()) - now)
             return False
+
+    def _due(self, now: float) -> set[Trigger]:
+        """What is wanted and need not wait. Proxies that come and go all the time must not keep passes going without a rest."""
+        return self._wanted - {Trigger.CONNECT} if now < self._connect_from else set(self._wanted)
 
     def _serve(self) -> None:
         """The triggers there are, in one pass; then one asker, so that neither keeps the other waiting."""
         with self._changed:
-            wanted, self._wanted = self._wanted, set()
+            wanted = self._due(self._clock.monotonic())
+            self._wanted -= wanted
             asked = self._asks.take()
             if Trigger.RETRY in wanted:
                 self._retry_at = None
@@ -220,6 +200,8 @@ class Daemon:
             if asked is not None:
                 self._answer(asked)
         finally:
+            if Trigger.CONNECT in wanted:
+                self._connect_from = self._clock.monotonic() + self._connect_pause
             self._journal.rest()
 
     def _react(self, wanted: set[Trigger]) -> None:
@@ -251,35 +233,48 @@ class Daemon:
             asked.answer.set_result(report)
 
     def _look(self, wanted: set[Trigger]) -> None:
-        self._exact = self._exact or bool(wanted & _EXACT)
-        try:
-            head = self._passes.head()
-        except ReconcilerError as error:
-            self._log.git_failed(error)
+        self._exact = self._exact or bool(wanted & EXACT)
+        head = self._ask_git()
+        if head is None:
             self._try_later()
-            return
-        if head == self._head and not wanted & _WITHOUT_NEWS:
+            cared = wanted & WITHOUT_GIT or (Trigger.RETRY in wanted and self._unfinished)
+            if not (self._head and cared):
+                return
+        elif head == self._head and not wanted & WITHOUT_NEWS:
             return
         report = self._passes.run(exact=self._exact)
         self._log.passed(report, reasons=sorted(wanted))
         self._journal.passed(report, reasons=sorted(wanted), whole=True)
         # The branch may have moved since we looked; what the pass has seen is what the next look is compared with.
-        self._head = report.head or head
+        self._head = report.head or head or self._head
         self._exact = self._exact and report.transient  # a reading that did not come about is still owed
         if report.reverted:
             self.wake(Trigger.POLL)  # the branch has moved, by us: what is live need not wait for the next look
-        if self._unfinished(report):
+        self._unfinished = _unfinished(report)
+        if head is None:
+            return  # a later try is on its way
+        if self._unfinished:
             self._try_later()
         else:
             self._retry_at, self._patience = None, self._first_retry
+
+    def _ask_git(self) -> str | None:
+        """The head; None if Git can't be asked."""
+        try:
+            head = self._passes.head()
+        except ReconcilerError as error:
+            self._log.git_failed(error)
+            return None
+        self._log.git_answered()
+        return head
 
     def _try_later(self) -> None:
         spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 -- jitter, not a secret
         self._retry_at = self._clock.monotonic() + self._patience * spread
         self._patience = min(self._patience * 2, _LONGEST_RETRY)
 
-    @staticmethod
-    def _unfinished(report: Report) -> bool:
-        """Whether trying again may help. An unusable head and a refusal wait for a person's next push instead."""
-        code = report.exit_code()
-        return code == ExitCode.UNCONFIRMED or (code == ExitCode.ERROR and report.transient)
+
+def _unfinished(report: Report) -> bool:
+    """Whether trying again may help. An unusable head and a refusal wait for a person's next push instead."""
+    code = report.exit_code()
+    return code == ExitCode.UNCONFIRMED or (code == ExitCode.ERROR and report.transient)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from reconciler.clock import SystemClock
+from reconciler.clock import Clock, SystemClock
 from reconciler.cycle import Ask, Report
 from reconciler.daemon import Daemon, Schedule
 from reconciler.errors import TransientError
@@ -74,11 +74,28 @@ class Fleet:
             assert self.changed.wait_for(lambda: condition(self.passes), PATIENCE), self.passes
 
 
+class Hand(SystemClock):
+    """Seconds go by when the test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
 @contextmanager
-def running(fleet: Fleet, schedule: Schedule = QUIET, **options: float) -> Iterator[Daemon]:
+def running(
+    fleet: Fleet, schedule: Schedule = QUIET, *, clock: Clock | None = None, **options: float
+) -> Iterator[Daemon]:
     ready = threading.Event()
     daemon = Daemon(
-        fleet, schedule=schedule, clock=SystemClock(), logger=logging.getLogger("test"), on_ready=ready.set, **options
+        fleet,
+        schedule=schedule,
+        clock=clock or SystemClock(),
+        logger=logging.getLogger("test"),
+        on_ready=ready.set,
+        **options,
     )
     thread = threading.Thread(target=daemon.run)
     thread.start()

@@ -89,3 +89,18 @@ def test_a_branch_that_is_gone_does_not_stop_the_care_for_the_fleet(rig: Rig) ->
         git("-C", str(rig.repo), "update-ref", "refs/heads/main", main)
         rig.commit(rig.routes(70, 30), "v2 at 30%")
         rig.wait(lambda: len(rig.receipts()) == 2, "the new weight is recorded")
+
+
+def test_a_git_that_is_gone_does_not_stop_the_care_for_the_fleet(rig: Rig) -> None:
+    """A remote that can't be fetched is one line in the log; drift is repaired all the same, and new commits are seen later."""
+    away = rig.repo.with_name("away.git")
+    with daemon(rig, "--repo", f"file://{rig.repo}", "--drift-interval", "500ms") as running:
+        rig.repo.rename(away)
+        rig.wait(lambda: " ERROR " in running.text(), "the failure to be said")
+        by_hand(rig)
+        rig.wait(lambda: "by-hand" not in json.dumps(rig.config("edge")), "drift is repaired without Git")
+        away.rename(rig.repo)
+        rig.commit(rig.routes(70, 30), "v2 at 30%")
+        rig.wait(lambda: "30%" in rig.receipts()[0], "the new weight is recorded")
+        fetching = [line for line in running.text().splitlines() if " ERROR " in line]
+        assert len(fetching) <= 2, fetching
