@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.clock import Clock
 from reconciler.model.key import Key
+from reconciler.model.receipt import OutcomeKind
 
 if TYPE_CHECKING:
     from reconciler.cycle import Report
@@ -73,6 +74,7 @@ class DaemonKnowledge:
             {item.proxy for item in report.plan.proxies} if report is not None and report.plan is not None else set()
         )
         outcomes = report.outcomes if report is not None else {}
+        lacking = _lacking(report) if report is not None else {}
         return {
             "schema_version": 1,
             "version": __version__,
@@ -86,7 +88,7 @@ class DaemonKnowledge:
             "pass": None if last is None else {"ended": last.ended.isoformat(), "reasons": list(last.reasons)}
             | _pass(last.report),
             "proxies": [
-                _proxy(key, outcomes.get(key), state.verified.get(key), connections.get(key))
+                _proxy(key, outcomes.get(key), state.verified.get(key), connections.get(key), lacking.get(key, 0))
                 for key in sorted({*members, *outcomes, *state.verified, *connections})
             ],
         }  # fmt: skip
@@ -105,13 +107,23 @@ def _pass(report: Report) -> dict[str, Any]:
     }
 
 
+def _lacking(report: Report) -> Mapping[Key, int]:
+    """How many changes the last pass found a proxy to need and did not bring it."""
+    return {
+        item.proxy: len(item.changes)
+        for item in (report.plan.proxies if report.plan is not None else ())
+        if item.proxy not in report.outcomes or report.outcomes[item.proxy].kind is not OutcomeKind.APPLIED
+    }
+
+
 def _proxy(
-    key: Key, outcome: Outcome | None, verified: Verified | None, node: NodeState | None
+    key: Key, outcome: Outcome | None, verified: Verified | None, node: NodeState | None, pending: int
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "proxy": str(key),
         "outcome": str(outcome.kind) if outcome is not None else None,
         "proof": str(outcome.proof) if outcome is not None else None,
+        "pending": pending,
         "detail": outcome.detail if outcome is not None else "",
         "revision": verified.commit if verified is not None else None,
         "verified_at": verified.at.isoformat() if verified is not None else None,

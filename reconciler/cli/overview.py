@@ -65,7 +65,9 @@ def _why(item: Mapping[str, Any], recorded: Mapping[str, Any], told: Mapping[str
     held = (told.get("connection") or {}).get("held") or []
     refuses = f"refuses {held[0]['type']} {held[0]['name']}: {held[0]['words']}" if held else ""
     more = f" (and {len(held) - 1} more)" if len(held) > 1 else ""
-    return item["reason"] or (f"{refuses}{more}" or (recorded["detail"] if recorded["outcome"] != "applied" else ""))
+    failed = recorded["detail"] if recorded["outcome"] != "applied" else ""
+    word = "acked: its own word, it has no admin endpoint" if item.get("by_word") else ""
+    return item["reason"] or f"{refuses}{more}" or failed or word
 
 
 def _connected(told: Mapping[str, Any]) -> str:

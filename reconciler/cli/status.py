@@ -26,7 +26,10 @@ from reconciler.errors import UsageError
 from reconciler.model.key import Key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.cli.session import Session
+    from reconciler.cli.standing import Standing
     from reconciler.cycle import Report
     from reconciler.errors import Diagnostic
     from reconciler.model.plan import ProxyPlan
@@ -49,6 +52,7 @@ def status(
     from reconciler.cli.output import say
     from reconciler.cli.overview import print_status
     from reconciler.cli.session import Session
+    from reconciler.cli.standing import by_word, has_no_admin, with_words
     from reconciler.cycle import Ask
 
     chosen = settings(
@@ -59,8 +63,14 @@ def status(
         told, doubts = _told(session, ref, daemon)
         report = session.reconciler().run(Ask(ref=ref, dry_run=True, last_good=True))
     say(doubts)
-    print_status(_document(report, report.last, told), output)
-    return report.exit_code()
+    known = {item["proxy"]: item for item in told["proxies"]} if told is not None else {}
+    standings = {
+        str(item.proxy): by_word(known.get(str(item.proxy)), applied=report.applied)
+        for item in (report.plan.proxies if report.plan else ())
+        if has_no_admin(item)
+    }
+    print_status(_document(report, report.last, told, standings), output)
+    return with_words(report, standings).exit_code()
 
 
 def _told(session: Session, ref: str, named: Path | None) -> tuple[dict[str, Any] | None, tuple[Diagnostic, ...]]:
@@ -92,7 +102,9 @@ def _told(session: Session, ref: str, named: Path | None) -> tuple[dict[str, Any
     return None, ()
 
 
-def _document(report: Report, last: Receipt | None, told: dict[str, Any] | None) -> dict[str, Any]:
+def _document(
+    report: Report, last: Receipt | None, told: dict[str, Any] | None, standings: Mapping[str, Standing]
+) -> dict[str, Any]:
     plan = report.plan
     known = {item["proxy"]: item for item in told["proxies"]} if told is not None else {}
     planned = plan.proxies if plan else ()
@@ -113,7 +125,10 @@ def _document(report: Report, last: Receipt | None, told: dict[str, Any] | None)
         if told is None
         else {name: value for name, value in told.items() if name not in _NOT_THE_DAEMONS},
         "proxies": [
-            *(_proxy(item, last, known.get(str(item.proxy))) for item in planned),
+            *(
+                _proxy(item, last, known.get(str(item.proxy)), standings.get(str(item.proxy)) or _seen(item))
+                for item in planned
+            ),
             *(_announced(item, last) for name, item in known.items() if name not in here),
         ],
         "refused": [item.as_json() for item in plan.refused] if plan else [],
@@ -124,20 +139,31 @@ def _document(report: Report, last: Receipt | None, told: dict[str, Any] | None)
 _NOT_THE_DAEMONS = frozenset({"schema_version", "proxies"})
 
 
-def _proxy(item: ProxyPlan, last: Receipt | None, told: dict[str, Any] | None) -> dict[str, Any]:
-    causes = sorted({str(change.cause) for change in item.changes})
+def _seen(item: ProxyPlan) -> Standing:
+    """A proxy as its admin endpoint shows it."""
+    from reconciler.cli.standing import Standing
+
     if item.error is not None:
-        state = "unreachable"
-    elif not item.changes:
-        state = "in-sync"
-    else:
-        state = "drifted" if causes == ["drift"] else "behind"
+        return Standing("unreachable", reason=item.error.message)
+    if not item.changes:
+        return Standing("in-sync")
+    return Standing("drifted" if _causes(item) == ["drift"] else "behind", len(item.changes))
+
+
+def _causes(item: ProxyPlan) -> list[str]:
+    return sorted({str(change.cause) for change in item.changes})
+
+
+def _proxy(
+    item: ProxyPlan, last: Receipt | None, told: dict[str, Any] | None, standing: Standing
+) -> dict[str, Any]:  # fmt: skip
     return {
         "proxy": str(item.proxy),
-        "state": state,
-        "pending": len(item.changes),
-        "causes": causes,
-        "reason": item.error.message if item.error else "",
+        "state": standing.state,
+        "pending": standing.pending,
+        "causes": _causes(item),
+        "reason": standing.reason,
+        "by_word": standing.by_word,
         "recorded": _recorded(item.proxy, last),
         "daemon": _without_name(told),
     }
@@ -149,9 +175,10 @@ def _announced(told: dict[str, Any], last: Receipt | None) -> dict[str, Any]:
     return {
         "proxy": told["proxy"],
         "state": "in-sync" if outcome == "applied" else str(outcome or "announced"),
-        "pending": 0,
+        "pending": int(told.get("pending") or 0),
         "causes": [],
         "reason": "" if outcome == "applied" else str(told.get("detail") or ""),
+        "by_word": told.get("proof") == "acked",
         "recorded": _recorded(Key.parse(told["proxy"]), last),
         "daemon": _without_name(told),
     }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from reconciler.cli.knowledge import DaemonKnowledge
@@ -10,7 +11,7 @@ from reconciler.daemon import LastPass, State, Verified
 from reconciler.errors import Diagnostic
 from reconciler.model.key import Key
 from reconciler.model.observation import Proof
-from reconciler.model.plan import Plan, ProxyPlan
+from reconciler.model.plan import Action, Cause, Change, Plan, ProxyPlan
 from reconciler.model.receipt import Outcome, OutcomeKind
 from reconciler.model.resource import ResourceId, ResourceType
 from reconciler.xds import Hold, NodeState
@@ -107,3 +108,13 @@ def test_a_daemon_that_has_done_nothing_says_so() -> None:
     document = knowledge(State(started=START)).status()
     assert (document["pass"], document["proxies"], document["ready"]) == (None, [], False)
     assert document["reason"] == "the first pass has not ended"
+
+
+def test_what_a_pass_did_not_bring_a_proxy_is_pending() -> None:
+    """Its changes are counted unless it has them."""
+    change = Change(id=ResourceId(ResourceType.ROUTE, "80"), action=Action.CREATE, cause=Cause.CHANGE)
+    last = passed(a=OutcomeKind.APPLIED, b=OutcomeKind.REJECTED)
+    plan = Plan(commit="c2", proxies=tuple(ProxyPlan(proxy=key, changes=(change,)) for key in (A, B, C)))
+    state = State(started=START, last=replace(last, report=replace(last.report, plan=plan)))
+    found = {item["proxy"]: item["pending"] for item in knowledge(state).status()["proxies"]}
+    assert found == {"default/a": 0, "default/b": 1, "default/c": 1}
