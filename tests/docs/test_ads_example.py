@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.docs.generate import TOP
+from tests.docs.newcomer import Newcomer
+
+ADS = (TOP / "docs" / "ads.md").read_text(encoding="utf-8")
+GRPC = (TOP / "docs" / "proxyless-grpc.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("q")
+
+
+def test_the_quick_start_works_as_it_is_written(folder: Path) -> None:
+    """Every file and command, in order, leads to a request from sidecar to sidecar, and to a canary that one proxy hears of.
+
+    What the daemon then says of itself has the fields that the page describes.
+    """
+    section = ADS[ADS.index("## Quick start") : ADS.index("## Who is sent what")]
+    places = ("policies/shop.yaml", "policies/web.yaml", "policies/shop-v1.yaml")
+    said = ""
+    with Newcomer(folder, ports=("9080", "8001", "8002", "15010", "8090"), place="/tmp/shop") as newcomer:  # noqa: S108
+        for command, said in newcomer.follow(section, places):
+            if command.startswith("envoy") and "shop-v2" in command:  # the last that is started: the two seconds
+                newcomer.wait(newcomer.applied, "everything to be applied")
+            if command.startswith("curl"):
+                assert said.strip() == "v1"
+        assert "weight: 100 -> 90" in said
+        assert "live on 3/3 proxies" in said
+        status = json.loads(newcomer.do(newcomer.actual("curl -s http://127.0.0.1:8090/v1/status")))
+        sent = {item["proxy"]: item["connection"]["resources_sent"] for item in status["proxies"]}
+        assert sent["default/web"] == 1
+    table = ADS[ADS.index("`/v1/status` is a contract") : ADS.index("Errors have one form")]
+    (web,) = (item for item in status["proxies"] if item["proxy"] == "default/web")
+    fields = [*status, *status["pass"], *web, *web["connection"]]
+    assert [name for name in fields if f"`{name}`" not in table and f".{name}" not in table] == ["proxies"]
+
+
+def test_grpc_applications_follow_the_page_and_then_git(folder: Path) -> None:
+    """Servers and a client as the page has them split calls by weight, and follow a changed weight."""
+    section = GRPC[GRPC.index("## Quick start") : GRPC.index("## How it joins")]
+    section = section.replace("python client.py\n", "python client.py > client.log &\n")
+    places = ("policies/greeter.yaml", "policies/applications.yaml", "server.py", "client.py")
+    with Newcomer(folder, ports=("50051", "15010")) as newcomer:
+        for command, _ in newcomer.follow(section, places):
+            if "server.py v2" in command:  # before the client
+                newcomer.wait(lambda: newcomer.applied("greeter-v1", "greeter-v2"), "the servers to be applied")
+        assert "client.log" in command
+        log = folder / "client.log"
+        newcomer.wait(lambda: log.exists() and "'v2'" in log.read_text(), "calls of both versions")
+        newcomer.wait(newcomer.applied, "everything to be applied")
+        newcomer.do("sed -i 's/weight: 90/weight: 0/; s/weight: 10/weight: 100/' policies/greeter.yaml")
+        newcomer.do("git commit -q -a -m 'v2' && reconcile --allow guard-weight-increase")
+        newcomer.wait(lambda: log.read_text().splitlines()[-1] == "{'v2': 1000}", "all calls to go to v2")
