@@ -25,7 +25,7 @@ from reconciler.envoy.failures import (
     refused,
     words,
 )
-from reconciler.envoy.normalise import Normaliser
+from reconciler.envoy.normalise import Expecting, Normaliser
 from reconciler.envoy.runtime import (
     MODIFY,
     RUNTIME,
@@ -39,7 +39,7 @@ from reconciler.http import HttpClient, HttpError, Reply
 from reconciler.model.mesh import Policy
 from reconciler.model.observation import Observation, Versions
 from reconciler.model.proxy import Proxy, RuntimePush
-from reconciler.model.resource import Resource, ResourceType
+from reconciler.model.resource import Resource, ResourceId, ResourceType
 from reconciler.settings import AdminSettings
 
 V = TypeVar("V")
@@ -99,7 +99,12 @@ class Admin:
         return self._read_versions()[0]
 
     def observe(
-        self, proxy: Policy[Proxy], *, at: Callable[[], datetime], types: Collection[ResourceType] = tuple(ResourceType)
+        self,
+        proxy: Policy[Proxy],
+        *,
+        at: Callable[[], datetime],
+        types: Collection[ResourceType] = tuple(ResourceType),
+        expected: Mapping[ResourceId, Resource] = MappingProxyType({}),
     ) -> Observation:
         """What the proxy runs. Never raises for one that can't be read: `error` says why.
 
@@ -107,10 +112,12 @@ class Admin:
             proxy: Whose endpoint this is. On one that is pushed to by runtime only the values it maps are read.
             at: The wall clock.
             types: What to read; the versions are always read.
+            expected: Of a proxy on ADS: what it was just sent. What it shows in these very versions is not read any closer.
         """
+        reader = Expecting(self._normaliser, expected) if expected and proxy.spec.push.ads is not None else None
         try:
             versions, draining = self._read_versions()
-            sections = self._sections(proxy.spec.push.runtime, versions, types, draining=draining)
+            sections = self._sections(proxy.spec.push.runtime, versions, types, reader, draining=draining)
         except AdminError as error:
             return Observation(proxy=proxy.key, at=at(), error=error.diagnostics[0])
         found = {item.id: item for section in sections for item in section.resources}
@@ -187,13 +194,19 @@ class Admin:
         return known.epoch
 
     def _sections(
-        self, runtime: RuntimePush | None, versions: Versions, types: Collection[ResourceType], *, draining: bool
+        self,
+        runtime: RuntimePush | None,
+        versions: Versions,
+        types: Collection[ResourceType],
+        reader: Expecting | None,
+        *,
+        draining: bool,
     ) -> list[Section]:
         if runtime is not None:
             return [Section(resources=self._in_effect(runtime))] if ResourceType.RUNTIME in types else []
         found: dict[ResourceType, Section] = {}
         for type_ in dump.needed(types, versions.versions, draining=draining):
-            found[type_] = self._section(type_)
+            found[type_] = self._section(type_, reader)
         dump.keep_subscribed(found, versions.versions, draining=draining)
         if ResourceType.RUNTIME in types and versions.overrides:
             values = self._parsed(RUNTIME, RuntimeValues.read)
@@ -201,8 +214,10 @@ class Admin:
             found[ResourceType.RUNTIME] = Section(resources=overrides(values, layers))
         return [section for type_, section in found.items() if type_ in types]
 
-    def _section(self, type_: ResourceType) -> Section:
+    def _section(self, type_: ResourceType, reader: Expecting | None) -> Section:
         target, read = dump.SECTIONS[type_]
+        if reader is not None:
+            return self._parsed(target, lambda body: read(body, reader))
         return self._remembered(type_, target, lambda body: read(body, self._normaliser))
 
     def _in_effect(self, push: RuntimePush) -> tuple[Resource, ...]:

@@ -11,9 +11,8 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
-from reconciler.envoy.normalise import Normaliser
 from reconciler.envoy.secrets import as_written
 from reconciler.http import Reply
 from reconciler.model.observation import Rejection
@@ -30,6 +29,13 @@ SECRETS = "/config_dump?resource=dynamic_active_secrets"
 BOOTSTRAP = "/config_dump?mask=bootstrap.layered_runtime&name_regex=%5E%24"
 
 _ABSENT = (404, "not found in config dump")
+
+
+class Reader(Protocol):
+    """Makes resources of the parts of a dump: `normalise.Normaliser`, or one that expects something."""
+
+    def resource(self, type_: ResourceType, value: Mapping[str, Any], version: str = "") -> Resource:
+        """The resource that a part describes, whose `version_info` is this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +73,17 @@ def epoch(body: bytes) -> str:
     return found
 
 
-def clusters(body: bytes, normaliser: Normaliser) -> Section:
+def clusters(body: bytes, normaliser: Reader) -> Section:
     """The section of clusters, from an answer to `CLUSTERS`."""
     section = _section(body)
-    active = [item["cluster"] for item in section.get("dynamic_active_clusters", ())]
+    dynamic = section.get("dynamic_active_clusters", ())
+    active = [item["cluster"] for item in dynamic]
     static = [item["cluster"] for item in section.get("static_clusters", ())]
     eds = [item for item in active if item.get("type") == "EDS"]
     return Section(
-        resources=tuple(normaliser.resource(ResourceType.CLUSTER, item) for item in active),
+        resources=tuple(
+            normaliser.resource(ResourceType.CLUSTER, item["cluster"], item.get("version_info", "")) for item in dynamic
+        ),
         foreign=frozenset(ResourceId(ResourceType.CLUSTER, item["name"]) for item in static),
         refers=frozenset(item.get("eds_cluster_config", {}).get("service_name") or item["name"] for item in eds),
         secrets=frozenset(
@@ -86,16 +95,20 @@ def clusters(body: bytes, normaliser: Normaliser) -> Section:
     )
 
 
-def listeners(body: bytes, normaliser: Normaliser) -> Section:
+def listeners(body: bytes, normaliser: Reader) -> Section:
     """The section of listeners, from an answer to `LISTENERS`."""
     section = _section(body)
     dynamic, static = section.get("dynamic_listeners", ()), section.get("static_listeners", ())
-    active = [item["active_state"]["listener"] for item in dynamic if "active_state" in item]
+    states = [item["active_state"] for item in dynamic if "active_state" in item]
+    active = [item["listener"] for item in states]
     warming = [item["warming_state"]["listener"] for item in dynamic if "warming_state" in item]
     bootstrap = [item["listener"] for item in static]
     subscribed = list(_subscriptions([*active, *warming, *bootstrap]))
     return Section(
-        resources=tuple(normaliser.resource(ResourceType.LISTENER, item) for item in active),
+        resources=tuple(
+            normaliser.resource(ResourceType.LISTENER, item["listener"], item.get("version_info", ""))
+            for item in states
+        ),
         foreign=frozenset(ResourceId(ResourceType.LISTENER, item.get("name", "")) for item in bootstrap),
         rejections=tuple(dict.fromkeys(_rejection(item) for item in dynamic if "error_state" in item)),
         refers=frozenset(name for name in subscribed if name is not None),
@@ -104,18 +117,24 @@ def listeners(body: bytes, normaliser: Normaliser) -> Section:
     )
 
 
-def routes(body: bytes, normaliser: Normaliser) -> Section:
+def routes(body: bytes, normaliser: Reader) -> Section:
     """The section of routes that are subscribed to, from an answer to `ROUTES`."""
-    return Section(resources=tuple(normaliser.resource(ResourceType.ROUTE, item) for item in route_configs(body)))
+    found = [item for item in _items(body) if "route_config" in item]
+    return Section(
+        resources=tuple(
+            normaliser.resource(ResourceType.ROUTE, item["route_config"], item.get("version_info", ""))
+            for item in found
+        )
+    )
 
 
-def endpoints(body: bytes, normaliser: Normaliser) -> Section:
+def endpoints(body: bytes, normaliser: Reader) -> Section:
     """The section of endpoints of clusters that came by CDS, EDS clusters or not, from an answer to `ENDPOINTS`."""
     found = [item["endpoint_config"] for item in _items(body)]
     return Section(resources=tuple(normaliser.resource(ResourceType.ENDPOINTS, item) for item in found))
 
 
-def secrets(body: bytes, normaliser: Normaliser) -> Section:
+def secrets(body: bytes, normaliser: Reader) -> Section:
     """The section of secrets that name files, from an answer to `SECRETS`."""
     found = [as_written(item) for item in _items(body)]
     return Section(
@@ -138,7 +157,7 @@ def runtime_layers(body: bytes) -> tuple[Mapping[str, Any], ...]:
     return tuple(_section(body).get("bootstrap", {}).get("layered_runtime", {}).get("layers", ()))
 
 
-SECTIONS: Mapping[ResourceType, tuple[str, Callable[[bytes, Normaliser], Section]]] = MappingProxyType(
+SECTIONS: Mapping[ResourceType, tuple[str, Callable[[bytes, Reader], Section]]] = MappingProxyType(
     {
         ResourceType.CLUSTER: (CLUSTERS, clusters),
         ResourceType.ENDPOINTS: (ENDPOINTS, endpoints),

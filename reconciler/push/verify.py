@@ -198,7 +198,9 @@ class Reading:
             AdminError: It can't be read.
         """
         self._read = None
-        seen = self._admin.observe(self._target.proxy, at=self._at, types=types)
+        seen = self._admin.observe(
+            self._target.proxy, at=self._at, types=types, expected=self._target.view.resources
+        )  # fmt: skip
         if seen.error is not None or seen.versions is None:
             raise AdminError(diagnostics=(seen.error,) if seen.error else ())
         self._read, self._types = seen, types

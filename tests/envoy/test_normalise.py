@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.envoy import Normaliser
+from reconciler.envoy.normalise import Expecting
 from reconciler.model import protos
 from reconciler.model.resource import ResourceType, content_hash
 from tests.envoy.live import CLUSTER, ENDPOINTS, HTTP_OPTIONS, LISTENER, ROUTE, chain, made, split
@@ -137,3 +138,15 @@ def test_threads_may_share_it() -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda number: normaliser.resource(CLUSTER, {"name": str(number % 9)}), range(2000)))
     assert [item.id.name for item in found] == [str(number % 9) for number in range(2000)]
+
+
+def test_what_is_expected_is_known_by_its_version_and_everything_else_is_read() -> None:
+    """The version is the hash of the content, so it stands for it; with another version, or none, the content counts."""
+    inner, other = Normaliser(), split("r", {"a": 100})
+    wanted = made(ROUTE, PLAIN[ROUTE])
+    reader = Expecting(inner, {wanted.id: wanted})
+    assert reader.resource(ROUTE, PLAIN[ROUTE], wanted.version) is wanted
+    assert reader.resource(ROUTE, other, "another") == made(ROUTE, other)
+    assert reader.resource(ROUTE, other) == made(ROUTE, other)
+    assert reader.resource(ROUTE, split("q", {"a": 1}), wanted.version) == made(ROUTE, split("q", {"a": 1}))
+    assert inner.resource(ROUTE, other, wanted.version) == made(ROUTE, other), "nobody expects anything of files"
