@@ -21,7 +21,7 @@ class Node:
     """One proxy. Safe for several threads.
 
     Attributes:
-        announcement: What the newest stream said about itself.
+        announcement: What the newest stream said about itself, of those that are open.
     """
 
     def __init__(self, key: Key, shelf: Shelf, clock: Clock) -> None:
@@ -32,7 +32,7 @@ class Node:
         self._clock = clock
         self._changed = threading.Condition(threading.RLock())
         self._want = Want(shelf)
-        self._streams: list[Stream] = []
+        self._streams: dict[Stream, Announcement] = {}  # the newest last
         self._since: datetime | None = None
         self._last: Stream | None = None
         self._texts: dict[ResourceType, frozenset[str]] = {}
@@ -97,7 +97,7 @@ class Node:
             stream = Stream(
                 self._want, self._shelf, variant=variant, only=only, wake=wake, peer=peer, client=client, opened=self._clock.now(),
             )  # fmt: skip
-            self._streams.append(stream)
+            self._streams[stream] = said
             self._last, self._since, self.announcement = stream, stream.opened, said
             self._opened += 1
             self._changed.notify_all()
@@ -106,10 +106,15 @@ class Node:
     def close(self, stream: Stream) -> None:
         """A stream has ended."""
         with self._changed:
-            self._streams.remove(stream)
-            if not self._streams:
+            del self._streams[stream]
+            if self._streams:  # several peers have one name: what the one that left has said does not count any more
+                self._last, self.announcement = list(self._streams.items())[-1]
+                self._since = self._last.opened
+                self._want.retry(frozenset(ResourceType))
+                self._wake()
+            else:
                 self._since, self.lost_at = self._clock.now(), self._clock.monotonic()
-            self._changed.notify_all()
+                self._changed.notify_all()
 
     def receive(self, stream: Stream, request: Any) -> None:
         """A request came.
@@ -128,10 +133,9 @@ class Node:
                 if answer.refusal is not None:
                     self._refused(stream, answer.type, answer.refusal.entries, answer.refusal.words)
                 rests = stream.at_rest(answer.type)
-                if rests:
-                    self._want.accept(answer.type, stream.asked(answer.type))
+                again = rests and self._want.accept(answer.type, stream.asked(answer.type))
                 self._changed.notify_all()
-                if rests and answer.refusal is None:
+                if rests and not again and answer.refusal is None:
                     return  # most requests are this: an ACK, after which there is nothing to say
             stream.wake()
 
@@ -142,8 +146,9 @@ class Node:
             stream.writing = None if found is None else self._clock.monotonic()
             if found is None:
                 for kind in TYPES:
-                    if stream.at_rest(kind):  # a peer that came back may have everything, and answers nothing
-                        self._want.accept(kind, stream.asked(kind))
+                    # A peer that came back may have everything, and answers nothing.
+                    if stream.at_rest(kind) and self._want.accept(kind, stream.asked(kind)):
+                        stream.wake()
                 self._changed.notify_all()
                 return None
             type_, turn, data = found

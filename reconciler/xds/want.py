@@ -28,6 +28,7 @@ class Want:
         self._accepted = {type_: Accepted() for type_ in shelf.nothing}
         self.published = False
         self.held: dict[ResourceId, Hold] = {}
+        self._later: set[ResourceId] = set()
         self.commit = ""
 
     def __getitem__(self, type_: ResourceType) -> TypeSet:
@@ -39,6 +40,7 @@ class Want:
         self._sets = MappingProxyType(self._shelf.sets(resources))
         self.published, self.commit = True, commit
         self.held = {id_: hold for id_, hold in self.held.items() if self._version(id_) == hold.version}
+        self._later &= self.held.keys()
         self._arrange()
 
     @property
@@ -49,20 +51,31 @@ class Want:
     def withdraw(self) -> None:
         """Nothing is published for it any more."""
         self._sets = self._effective = self._shelf.nothing
-        self.published, self.held, self.commit = False, {}, ""
+        self.published, self.held, self._later, self.commit = False, {}, set(), ""
 
-    def accept(self, type_: ResourceType, names: Names | None) -> None:
-        """The proxy has everything of this type that it asks for (None: all): what is refused later is held at this."""
+    def accept(self, type_: ResourceType, names: Names | None) -> bool:
+        """The proxy has everything of this type that it asks for (None: all): what is refused later is held at this.
+
+        Returns:
+            Whether something is to be tried again now that there is something to fall back on.
+        """
         self._accepted[type_].all(self._effective[type_], names)
+        due = [id_ for id_ in self._later if id_.type is type_ and (names is None or id_.name in names.all)]
+        self.release(due)
+        return bool(due)
 
     def take(self, type_: ResourceType, entries: Iterable[Entry], removed: Iterable[str]) -> None:
         """The proxy has these, and no longer those, whatever else is under way."""
         self._accepted[type_].some(entries, removed)
 
     def forget_accepted(self) -> None:
-        """The proxy starts afresh: it has nothing, and what it refused may suit it now."""
+        """The proxy starts afresh: it has nothing, and what it refused may suit it now.
+
+        But first it is sent what the process before it had instead: a whole port would be without routes if it refuses them again.
+        """
         self._accepted = {type_: Accepted() for type_ in self._accepted}
-        self.retry(frozenset(ResourceType))
+        self._later = {id_ for id_, hold in self.held.items() if hold.kept is not None}
+        self.release([id_ for id_ in self.held if id_ not in self._later])
 
     def wants(self, resource: Resource) -> bool:
         """Whether this very version is to be had."""
@@ -79,7 +92,9 @@ class Want:
         kept = self._accepted[id_.type].get(id_.name)
         if not version or (kept is not None and kept.resource.version == version):
             return False
-        self.held[id_] = Hold(version=version, words=words, at=at, kept=kept.resource if kept else None)
+        known = self.held.get(id_)
+        before = known.kept if known is not None and known.version == version else None
+        self.held[id_] = Hold(version=version, words=words, at=at, kept=kept.resource if kept else before)
         self._arrange()
         return True
 
@@ -88,12 +103,13 @@ class Want:
         known = [id_ for id_ in ids if id_ in self.held]
         for id_ in known:
             del self.held[id_]
+            self._later.discard(id_)
         if known:
             self._arrange()
 
     def retry(self, types: frozenset[ResourceType]) -> None:
-        """Try again what is held of these types."""
-        self.release([id_ for id_ in self.held if id_.type in types])
+        """Try again what is held of these types, unless that comes later anyway."""
+        self.release([id_ for id_ in self.held if id_.type in types and id_ not in self._later])
 
     def _version(self, id_: ResourceId) -> str:
         entry = self._sets[id_.type].entries.get(id_.name) if id_.type in self._sets else None

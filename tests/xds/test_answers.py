@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import pytest
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest
 
 from reconciler.model.resource import Resource, ResourceId, set_version
-from reconciler.xds import Hold
+from reconciler.xds import Announcement, Hold
 from tests.xds.client import FENCE, fences
 from tests.xds.conftest import Proxy
 from tests.xds.lab import (
@@ -35,6 +36,11 @@ A2, A3 = static_cluster("a", 2), static_cluster("a", 3)
 RA, RB, RA2, RA3 = route("a", "a"), route("b", "b"), route("a", "c"), route("a", "d")
 BAD = "Error adding/updating cluster(s) a: no good"
 CLUSTER_FENCE = fences()[1]
+
+
+def announced(proxy: Proxy) -> Announcement:
+    """What the plane takes the proxy for."""
+    return next(said for said in proxy.plane.joined() if said.key == proxy.key)
 
 
 def held(proxy: Proxy) -> Mapping[ResourceId, Hold]:
@@ -118,6 +124,7 @@ def test_a_held_resource_is_tried_again(variant: str, release: str, proxy: Proxy
         peer.close()
         peer = proxy.connect(variant)
         peer.ask(CLUSTER)
+        assert peer.take(CLUSTER).has(A)
         assert peer.take(CLUSTER).has(A2)
     elif release == "retry":
         proxy.plane.retry(proxy.key, frozenset({LISTENER}))
@@ -131,6 +138,61 @@ def test_a_held_resource_is_tried_again(variant: str, release: str, proxy: Proxy
         assert proxy.plane.has(proxy.key)[A2.id] == A2
     assert not held(proxy)
     peer.quiet()
+
+
+@both
+def test_a_proxy_that_starts_afresh_gets_first_what_it_took_before(variant: str, proxy: Proxy) -> None:
+    """Not what it has refused, after which it would have nothing at all; that is tried when there is something to hold it at.
+
+    However often it dies before it says anything, and whoever asks for another try meanwhile.
+    """
+    proxy.publish(RA, RB)
+    peer = proxy.connect(variant)
+    peer.ask(ROUTE, "a", "b")
+    peer.take(ROUTE)
+    settled(proxy)
+    proxy.publish(RA2, RB)
+    peer.nack(peer.get(ROUTE), "Only a single wildcard domain is permitted in route a")
+    settled(proxy)
+    for _ in range(2):
+        peer.close()
+        peer = proxy.connect(variant)
+        peer.ask(ROUTE, "a", "b")
+        first = peer.get(ROUTE)
+        assert first.has(RA, RB)
+        proxy.plane.retry(proxy.key, frozenset({ROUTE}))
+        assert held(proxy).keys() == {RA.id}
+    peer.ack(first)
+    again = peer.get(ROUTE)
+    assert again.has(RA2)
+    peer.nack(again, "Only a single wildcard domain is permitted in route a")
+    peer.quiet()
+    settled(proxy)
+    assert held(proxy)[RA.id].kept == RA
+
+
+@both
+def test_what_somebody_refused_who_has_left_is_tried_with_who_is_still_there(variant: str, proxy: Proxy) -> None:
+    """Two peers under one name, by mistake or in an overlapping restart: the one that stays decides, and says who it is."""
+    proxy.publish(A)
+    peer = proxy.connect(variant)
+    peer.ask(CLUSTER)
+    peer.take(CLUSTER)
+    other = proxy.connect(variant)
+    other.node.metadata["workload"] = "strange"
+    other.ask(CLUSTER)
+    other.take(CLUSTER)
+    assert announced(proxy).workload == "strange"
+    proxy.publish(A2)
+    other.nack(other.get(CLUSTER), BAD)
+    eventually(lambda: held(proxy))
+    other.close()
+    eventually(lambda: not announced(proxy).workload)
+    eventually(lambda: not held(proxy))
+    while not proxy.plane.state(proxy.key).settled:
+        with suppress(AssertionError):
+            peer.ack(peer.get(CLUSTER, patience=0.1))
+    assert proxy.plane.has(proxy.key)[A2.id] == A2
 
 
 @both
