@@ -20,6 +20,9 @@ class Accepted:
         self._sets: dict[Names | None, TypeSet] = {}
         self._lately: dict[str, Entry | None] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._sets or self._lately)
+
     def get(self, name: str) -> Entry | None:
         """What the proxy has by this name; None if that is not known, or nothing."""
         if name in self._lately:

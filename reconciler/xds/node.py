@@ -182,13 +182,16 @@ class Node:
         return bool(self._streams) and all(stream.settled for stream in self._streams)
 
     def _refused(self, stream: Stream, type_: ResourceType, entries: Iterable[Any], words: str) -> None:
+        dropped = [entry.resource.id for entry in entries if self._want.give_up(entry.resource)]
         held = [
-            entry.resource.id.name
+            entry.resource.id
             for entry in entries
             if self._want.wants(entry.resource) and self._want.hold(entry.resource.id, words, self._clock.now())
         ]
-        if held:
-            stream.settle(type_, frozenset(held))
+        if held or dropped:
+            # What a process before this one had has to be sent to this one.
+            here = [id_ for id_ in held if self._want.held[id_].kept is None or self._want.has(id_)]
+            stream.settle(type_, frozenset(id_.name for id_ in (*here, *dropped)))
             self._wake()
 
     def _wake(self) -> None:
@@ -209,6 +212,7 @@ class Node:
             client=last.client if last else "",
             variant=str(last.variant) if last else "",
             published=self._want.published,
+            fresh=not self._want.published and bool(self._streams) and all(item.fresh for item in self._streams),
             commit=self._want.commit,
             sets=MappingProxyType({type_: self._want[type_].version for type_ in TYPES}),
             settled=self._settled(),

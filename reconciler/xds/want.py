@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -26,6 +27,7 @@ class Want:
         self._sets: Mapping[ResourceType, TypeSet] = shelf.nothing
         self._effective: Mapping[ResourceType, TypeSet] = shelf.nothing
         self._accepted = {type_: Accepted() for type_ in shelf.nothing}
+        self._before: dict[ResourceType, Accepted] = {}
         self.published = False
         self.held: dict[ResourceId, Hold] = {}
         self._later: set[ResourceId] = set()
@@ -73,6 +75,7 @@ class Want:
 
         But first it is sent what the process before it had instead: a whole port would be without routes if it refuses them again.
         """
+        self._before |= {type_: known for type_, known in self._accepted.items() if known}
         self._accepted = {type_: Accepted() for type_ in self._accepted}
         self._later = {id_ for id_, hold in self.held.items() if hold.kept is not None}
         self.release([id_ for id_ in self.held if id_ not in self._later])
@@ -93,8 +96,27 @@ class Want:
         if not version or (kept is not None and kept.resource.version == version):
             return False
         known = self.held.get(id_)
-        before = known.kept if known is not None and known.version == version else None
-        self.held[id_] = Hold(version=version, words=words, at=at, kept=kept.resource if kept else before)
+        if kept is not None:
+            instead: Resource | None = kept.resource
+        elif known is not None and known.version == version:
+            instead = known.kept
+        else:
+            instead = self._of_before(id_, version)
+        self.held[id_] = Hold(version=version, words=words, at=at, kept=instead)
+        self._arrange()
+        return True
+
+    def has(self, id_: ResourceId) -> bool:
+        """Whether the proxy has something of this name by its own word."""
+        return self._accepted[id_.type].get(id_.name) is not None
+
+    def give_up(self, resource: Resource) -> bool:
+        """What a process before this one took, and this one refuses, is nothing to fall back on; whether it was that."""
+        hold = self.held.get(resource.id)
+        if hold is None or hold.kept != resource or self.has(resource.id):
+            return False
+        self.held[resource.id] = replace(hold, kept=None)
+        self._later.discard(resource.id)
         self._arrange()
         return True
 
@@ -110,6 +132,11 @@ class Want:
     def retry(self, types: frozenset[ResourceType]) -> None:
         """Try again what is held of these types, unless that comes later anyway."""
         self.release([id_ for id_ in self.held if id_.type in types and id_ not in self._later])
+
+    def _of_before(self, id_: ResourceId, refused: str) -> Resource | None:
+        """What the process before had, if it is another version than what is refused now."""
+        known = self._before[id_.type].get(id_.name) if id_.type in self._before else None
+        return known.resource if known is not None and known.resource.version != refused else None
 
     def _version(self, id_: ResourceId) -> str:
         entry = self._sets[id_.type].entries.get(id_.name) if id_.type in self._sets else None

@@ -172,6 +172,33 @@ def test_a_proxy_that_starts_afresh_gets_first_what_it_took_before(variant: str,
 
 
 @both
+def test_what_a_new_process_refuses_at_once_is_held_at_what_the_one_before_had(variant: str, proxy: Proxy) -> None:
+    """A pass may ask for something new between the start of a process and its first words. What that refuses too is no help."""
+    proxy.publish(RA, RB)
+    peer = proxy.connect(variant)
+    peer.ask(ROUTE, "a", "b")
+    peer.take(ROUTE)
+    settled(proxy)
+    peer.close()
+    proxy.publish(RA2, RB)
+    peer = proxy.connect(variant)
+    peer.ask(ROUTE, "a", "b")
+    words = "Only a single wildcard domain is permitted in route a"
+    peer.nack(peer.get(ROUTE), words)
+    eventually(lambda: held(proxy))
+    assert held(proxy)[RA.id].kept == RA
+    given = []
+    while held(proxy)[RA.id].kept is not None or not proxy.plane.state(proxy.key).settled:
+        with suppress(AssertionError):
+            got = peer.get(ROUTE, patience=0.1)
+            given += [got.bodies["a"]] if "a" in got.names else []
+            peer.nack(got, words) if "a" in got.names else peer.ack(got)
+    assert given == [RA.body]
+    assert RA.id not in proxy.plane.has(proxy.key)
+    assert proxy.plane.has(proxy.key)[RB.id] == RB
+
+
+@both
 def test_what_somebody_refused_who_has_left_is_tried_with_who_is_still_there(variant: str, proxy: Proxy) -> None:
     """Two peers under one name, by mistake or in an overlapping restart: the one that stays decides, and says who it is."""
     proxy.publish(A)
