@@ -95,9 +95,9 @@ class Certificates(Spec):
 
     Attributes:
         directory: Where `credentialName`s are: each a folder with `tls.crt`, `tls.key` and `ca.crt`.
-        certificate_chain: The proxy's own certificate, for `ISTIO_MUTUAL`.
-        private_key: Its key, for `ISTIO_MUTUAL`.
-        root_certificate: The CAs that other proxies are checked against, for `ISTIO_MUTUAL`.
+        certificate_chain: The proxy's own certificate, for `ISTIO_MUTUAL` and for its stream to the daemon.
+        private_key: Its key, for the same.
+        root_certificate: The CAs that other proxies and the daemon are checked against, for the same.
         system_certificates: The CAs that others are checked against where a policy names none;
             `/etc/ssl/certs/ca-certificates.crt` by default.
     """

@@ -491,6 +491,17 @@ REST: Group = {
 }
 
 DAEMON: Group = {
+    "ads": "End what listens there, or use another address with `--ads`.",
+    "ads-stranger": Entry(
+        "Write a `Proxy` or the missing `WorkloadEntry` for it, or mend its bootstrap: `reconcile bootstrap` prints one.",
+        "A proxy is connected that can't be a member of the fleet: it is sent nothing.",
+        "warning",
+    ),
+    "ads-admin": Entry(
+        "List its address in `Mesh.adminAllow`, write a `Proxy` for it, or have it announce an address of its own.",
+        "A proxy announces an admin endpoint that is not believed to be its own: it is not asked, and counts at `acked`.",
+        "warning",
+    ),
     "daemon-not-found": "Start `reconcile daemon` for this repository and branch, or name its socket with `--daemon`.",
     "daemon-lost": "See the daemon's log and `reconcile status`, then run it again: a pass begins from what there is.",
     "daemon-reply": "Check that `--daemon` names a daemon's socket, and that the daemon runs the same version.",
@@ -536,6 +547,7 @@ GROUPS: Mapping[str, Group] = {
     "outcomes": OUTCOMES,
     "git": GIT,
     "record": RECORD,
-    "rest": {**REST, **DAEMON},
+    "daemon": DAEMON,
+    "rest": REST,
 }
 """By the name of their part in docs/errors.md."""
