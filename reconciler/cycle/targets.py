@@ -35,9 +35,8 @@ def require_streams(proxies: Iterable[Policy[Proxy]], plane: Plane | None) -> No
     """
     waiting = [str(proxy.key) for proxy in proxies if proxy.spec.push.ads is not None]
     if waiting and plane is None:
-        more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
         raise NeedsDaemonError(
-            f"{waiting[0]}{more} is pushed to by ADS, which only a daemon can do",
+            f"{_on_ads(waiting)} pushed to by ADS, which only a daemon can do",
             hint="start `reconcile daemon --ads HOST:PORT` for this repository; then this command asks it for the pass",
         )
 
@@ -59,16 +58,19 @@ def unseen(proxies: Iterable[Policy[Proxy]], plane: Plane | None) -> tuple[Diagn
     waiting = [str(proxy.key) for proxy in proxies if proxy.spec.push.ads is not None]
     if not waiting or plane is not None:
         return ()
-    more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
     return (
         Diagnostic(
             code="ads-preview",
-            message=f"{waiting[0]}{more} is pushed to by ADS, and no daemon was asked: proxies that announce themselves, and"
+            message=f"{_on_ads(waiting)} pushed to by ADS, and no daemon was asked: proxies that announce themselves, and"
             " what proxies without an admin endpoint have, are missing",
             severity=Severity.WARNING,
             hint="start `reconcile daemon --ads HOST:PORT` for this repository; then a dry run of its branch asks it",
         ),
     )
+
+
+def _on_ads(names: Sequence[str]) -> str:
+    return f"{names[0]} and {len(names) - 1} more are" if len(names) > 1 else f"{names[0]} is"
 
 
 def members(mesh: Mesh, select: Sequence[Key]) -> list[Policy[Proxy]]:
