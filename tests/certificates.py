@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import trustme
@@ -74,18 +75,18 @@ class Authority:
         _replace(chain, b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
         return Pair(chain, key, serial_of(chain.read_bytes()))
 
-    def identify(self, uri: str, *, file: str) -> Pair:
-        """A certificate for a URI, as workloads of a mesh have them, good for servers and clients alike."""
+    def identify(self, uri: str, *addresses: str, file: str) -> Pair:
+        """A certificate for a URI, as workloads of a mesh have them, and for IP addresses, good for servers and clients alike."""
         end = datetime.now(UTC) + timedelta(days=1)
         key = generate_private_key(SECP256R1())
         issuer = x509.load_pem_x509_certificate(self._ca.cert_pem.bytes()).subject
         signer = load_pem_private_key(self._ca.private_key_pem.bytes(), password=None)
         assert isinstance(signer, EllipticCurvePrivateKey), "trustme makes elliptic curve keys"
+        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri)]
+        names += [x509.IPAddress(ip_address(item)) for item in addresses]
         builder = x509.CertificateBuilder(issuer_name=issuer, subject_name=x509.Name([]), public_key=key.public_key())
         builder = builder.serial_number(x509.random_serial_number()).not_valid_before(end - timedelta(days=2))
-        builder = builder.not_valid_after(end).add_extension(
-            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=True
-        )
+        builder = builder.not_valid_after(end).add_extension(x509.SubjectAlternativeName(names), critical=True)
         body = builder.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM)
         chain, path = self.folder / f"{file}.pem", self.folder / f"{file}.key"
         _replace(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

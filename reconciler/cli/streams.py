@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,11 @@ from reconciler.settings import DEFAULT_IDENTITY, AdsSettings
 if TYPE_CHECKING:
     from reconciler.clock import Clock
     from reconciler.xds import Plane
+
+AGAIN = 60.0
+"""Seconds after which a peer that is still refused for the same reason is named again."""
+
+_REMEMBERED = 1_000
 
 Ads = Annotated[
     str,
@@ -92,7 +98,9 @@ class Streams:
         self._logger = logger
         self._told: Callable[[], None] = lambda: None
         self.plane: Plane = Plane(clock=clock, on_change=lambda _key: self._told())
-        self._server = AdsServer(self.plane, settings)
+        self._refused: dict[str, float] = {}
+        self._clock = clock
+        self._server = AdsServer(self.plane, settings, on_refused=self._say_refused)
 
     def start(self, told: Callable[[], None]) -> str:
         """Serve; returns the address with the port that was bound.
@@ -116,6 +124,18 @@ class Streams:
         """End all streams."""
         self._told = lambda: None
         self._server.stop()
+
+    def _say_refused(self, peer: str, why: str) -> None:
+        """Say who was refused and why; of one that goes on trying, once in a while."""
+        from reconciler.plan import visible
+
+        now, said = self._clock.monotonic(), f"{peer.rpartition(':')[0]} {why}"
+        if now - self._refused.get(said, -math.inf) < AGAIN:
+            return
+        if len(self._refused) >= _REMEMBERED:
+            self._refused.clear()
+        self._refused[said] = now
+        self._logger.warning("ADS refused %s: %s", visible(peer), visible(why))
 
     def _manner(self) -> str:
         if not self._settings.certificate:

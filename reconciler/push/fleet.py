@@ -100,7 +100,7 @@ def push(
     begun = clock.monotonic()
     for member in members:
         member.settle()
-        if plane is not None and member.served:
+        if plane is not None and (member.served or member.starts(plane)):
             ensure(plane, member.target.view, commit=commit)
     active = [member for member in members if member.outcome is None]
     sending = 0.0
@@ -165,6 +165,14 @@ class _Member:
         """Whether it is on ADS and has its view already, so that nobody else tells the plane of it."""
         done = self.outcome is not None and self.outcome.kind is OutcomeKind.APPLIED
         return done and self.target.proxy.spec.push.ads is not None
+
+    def starts(self, plane: Plane) -> bool:
+        """Whether it can't be read because it has just started, and waits for its first configuration to open its doors.
+
+        A listener in front of an admin endpoint opens only then. Nothing serves yet that could be broken, so all is sent at once.
+        """
+        lost = self.target.observation.error is not None and self.target.proxy.spec.push.ads is not None
+        return lost and plane.state(self.key).fresh
 
     @property
     def trouble(self) -> OutcomeKind | None:

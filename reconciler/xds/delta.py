@@ -78,6 +78,11 @@ class DeltaSubscription(Subscription):
         self.groups = deque(group for group in map(self.wanted, self.groups) if group)
 
     @property
+    def bare(self) -> bool:
+        """Whether it came with nothing."""
+        return not self.had
+
+    @property
     def owes(self) -> bool:
         """Envoy takes an empty response as news of the version of a set; of single resources it would be no news."""
         return self.greets or (self.wildcard and self.type in BY_SET and self.text != self.base.version)

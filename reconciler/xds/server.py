@@ -50,6 +50,10 @@ _OPTIONS = (
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     # A fleet comes back all at once when the daemon has been restarted; gRPC would turn some of more than a thousand away.
+    (
+        "grpc.max_connection_idle_ms",
+        2_000,
+    ),  # who was refused comes back on a new connection, with its certificate as it is then
     ("grpc.server.max_pending_requests", MOST_NODES),
     ("grpc.server.max_pending_requests_hard_limit", MOST_NODES),
 )
@@ -67,14 +71,19 @@ class AdsServer:
     Args:
         plane: What is served.
         settings: Where, and with which certificates.
+        on_refused: Called with a peer and the reason when its stream is ended for what it said, on the thread of the streams; must not
+            wait.
 
     Raises:
         UsageError: The settings contradict each other, or would serve strangers without being told to.
     """
 
-    def __init__(self, plane: Plane, settings: AdsSettings) -> None:
+    def __init__(
+        self, plane: Plane, settings: AdsSettings, *, on_refused: Callable[[str, str], None] = lambda _peer, _why: None
+    ) -> None:
         self._plane = plane
         self._settings = settings
+        self._on_refused = on_refused
         self._credentials = server_credentials(settings)
         self._identities = Identities(settings.identities) if settings.client_ca else None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -165,11 +174,11 @@ class AdsServer:
         try:
             await self._converse(context, task, variant, only)
         except RequestError as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except IdentityError as error:
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+            await self._refuse(context, grpc.StatusCode.PERMISSION_DENIED, str(error))
         except CrowdedError as error:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+            await self._refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the first request did not come")
         except asyncio.CancelledError:
@@ -178,6 +187,11 @@ class AdsServer:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
         finally:
             self._streams.discard(task)
+
+    async def _refuse(self, context: Any, status: grpc.StatusCode, why: str) -> None:
+        """End a stream for what its peer said, and tell those who care for the fleet."""
+        self._on_refused(place_of(context.peer()), why)
+        await context.abort(status, why)
 
     async def _converse(
         self, context: Any, task: asyncio.Task[Any], variant: Variant, only: ResourceType | None

@@ -83,6 +83,11 @@ class SotwSubscription(Subscription):
         self.owed = self.type in BY_SET
 
     @property
+    def bare(self) -> bool:
+        """Whether it came with nothing."""
+        return not self.had
+
+    @property
     def owes(self) -> bool:
         """A set is sent again whenever its version is another one."""
         return self.owed or (self.wildcard and self.type in BY_SET and self.text != self.base.version)

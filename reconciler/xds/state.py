@@ -63,6 +63,7 @@ class NodeState:
         client: Name and version of what connected: `envoy/1.40.0`.
         variant: `delta` or `sotw`.
         published: Whether there is anything that it is to have.
+        fresh: It is connected, says that it has nothing, and nothing was published for it yet: it has just started.
         commit: The policy commit of what was published last.
         sets: Version of the set that it is to have now, by type: of what was published, less what is held.
         settled: Everything that was published and that it asks for was sent, and answered.
@@ -82,6 +83,7 @@ class NodeState:
     client: str = ""
     variant: str = ""
     published: bool = False
+    fresh: bool = False
     commit: str = ""
     sets: Mapping[ResourceType, str] = field(default_factory=lambda: MappingProxyType({}))
     settled: bool = False

@@ -179,6 +179,11 @@ class Stream:
         return None if subscription.wildcard else subscription.names
 
     @property
+    def fresh(self) -> bool:
+        """Whether the peer has asked for something, and has said that it has nothing. Only before something was published."""
+        return self.begun and all(item.bare for _, item in self._items())
+
+    @property
     def settled(self) -> bool:
         """Whether that holds for all types that the peer asks for, which has to have asked for something."""
         return (

@@ -139,6 +139,11 @@ class Subscription(ABC):
         """
 
     @property
+    @abstractmethod
+    def bare(self) -> bool:
+        """Whether the peer has said that it has nothing, and that has not been compared with anything yet."""
+
+    @property
     def idle(self) -> bool:
         """Whether there is nothing to send."""
         return not self.todo and not self.groups and not self.owes
