@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.policy import load
+from tests.docs.blocks import blocks
 from tests.docs.generate import TOP
 from tests.docs.newcomer import Newcomer
+from tests.policy.memory import MemoryTree
 
 ADS = (TOP / "docs" / "ads.md").read_text(encoding="utf-8")
 GRPC = (TOP / "docs" / "proxyless-grpc.md").read_text(encoding="utf-8")
@@ -58,3 +61,27 @@ def test_grpc_applications_follow_the_page_and_then_git(folder: Path) -> None:
         newcomer.do("sed -i 's/weight: 90/weight: 0/; s/weight: 10/weight: 100/' policies/greeter.yaml")
         newcomer.do("git commit -q -a -m 'v2' && reconcile --allow guard-weight-increase")
         newcomer.wait(lambda: log.read_text().splitlines()[-1] == "{'v2': 1000}", "all calls to go to v2")
+
+
+def test_every_other_document_of_the_page_is_valid() -> None:
+    """What people copy from the sections below goes with the quick start.
+
+    What lacks is on the page in words: the second instance, and a Gateway.
+    """
+    *start, revert, remote = blocks(TOP / "docs" / "ads.md", "yaml")
+    for text in (revert, remote):
+        loaded = load(MemoryTree({"policies/all.yaml": "---\n".join([*start, text])}))
+        found = {item.code for item in loaded.diagnostics}
+        assert found <= {"ref-endpoints", "ref-selector"}, found
+
+
+def test_the_remote_gateway_gets_its_bootstrap(folder: Path) -> None:
+    """The command makes what has to be on its host, below the folder that it names."""
+    section = ADS[ADS.index("A gateway on another host") : ADS.index("Copy `edge.yaml`")]
+    command = next(text for text in section.splitlines() if text.startswith("$ reconcile bootstrap"))
+    with Newcomer(folder, ports=()) as newcomer:
+        (folder / "policies" / "all.yaml").write_text(blocks(TOP / "docs" / "ads.md", "yaml")[-1])
+        newcomer.do("git add policies && git commit -q -m Start")
+        newcomer.do(command.removeprefix("$ "))
+    assert "reconciler.example.com" in (folder / "edge.yaml").read_text()
+    assert len(list((folder / "edge").rglob("bootstrap-*.json"))) == 2

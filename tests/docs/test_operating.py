@@ -41,14 +41,25 @@ def test_every_variable_is_listed() -> None:
     assert set(re.findall(r"RECONCILE_[A-Z_]+", section(OPERATING, "Options and environment"))) == known
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/operating.md", "docs/pushing.md", "docs/policies.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", *(f"docs/{name}.md" for name in ("ads", "operating", "policies", "proxyless-grpc", "pushing"))],
+)
 def test_every_option_that_a_page_names_exists(page: str) -> None:
     """Nobody is told to use an option that there is not."""
     text = (TOP / page).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if "reconcile" in line or line.startswith("| `--")]
     named = {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)}
     known = {option for verb in VERBS for option in re.findall(r"--[a-z][a-z-]+", helped(verb))}
-    assert named - known <= {"--quiet", "--editable", "--format", "--system"}
+    assert named - known <= {
+        "--quiet",
+        "--editable",
+        "--format",
+        "--system",
+        "--disable-hot-restart",
+        "--bind",
+        "--directory",
+    }
 
 
 def test_every_guard_outcome_phase_and_exit_code_is_explained() -> None:
