@@ -17,6 +17,7 @@ from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
 from reconciler.cycle.reverting import Reverter
 from reconciler.cycle.targets import (
     members,
+    on_ads,
     pushed_part,
     require_ours,
     require_streams,
@@ -184,7 +185,7 @@ class Reconciler:
         watch.add(Stage.PUSH, -pushed.verify_seconds)
         watch.add(Stage.VERIFY, pushed.verify_seconds)
         if self._plane is not None:
-            self._plane.retain(desired.views)
+            self._plane.retain(on_ads(desired.mesh))
         outcomes = with_drift_left(work, pushed.outcomes)
         self._fleet.remember(desired.views, outcomes, pushed.observations)
         report = replace(report, outcomes=outcomes, pending=any(item.left for item in work))

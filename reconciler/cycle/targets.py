@@ -89,6 +89,11 @@ def members(mesh: Mesh, select: Sequence[Key]) -> list[Policy[Proxy]]:
     return [found[key] for key in sorted(set(select))]
 
 
+def on_ads(mesh: Mesh) -> frozenset[Key]:
+    """The members that are served on streams; one that has changed to another way is served nothing out of date on its old one."""
+    return frozenset(proxy.key for proxy in mesh.proxies if proxy.spec.push.ads is not None)
+
+
 def left_behind(before: Iterable[Key], mesh: Mesh) -> tuple[Diagnostic, ...]:
     """A warning for each proxy that was in the fleet and is not any more: nothing is sent to it, not even to clear it."""
     kept = {proxy.key for proxy in mesh.proxies}
