@@ -200,7 +200,7 @@ class Sidecars:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content)
         git(*here, "add", "-A")
-        git(*here, "commit", "-q", "-m", message)
+        git(*here, "commit", "-q", "--allow-empty", "-m", message)
         git(*here, "push", "-q", "origin", "main", quiet=True)
         return git(*here, "rev-parse", "HEAD").strip()
 
