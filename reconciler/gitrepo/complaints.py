@@ -76,6 +76,8 @@ def network_error(result: Result, *, url: str) -> ReconcilerError:
 def write_error(result: Result, *, what: str) -> ReconcilerError:
     """Why a local write failed."""
     words = result.words
+    if "fatal: not a git repository" in result.err:  # it was one when it was opened
+        return GitUnavailableError(f"{what}: {words}", hint="bring it back; nothing is lost meanwhile")
     if _MISSING_OBJECT.search(words):
         return CorruptRepositoryError(f"{what}: {words}", hint="run git fsck in this repository")
     hint = "check the permissions and the free space of the repository" if _cannot_write(result) else ""

@@ -25,6 +25,8 @@ from reconciler.gitrepo import (
     RefNotFoundError,
     open_repository,
 )
+from reconciler.gitrepo.command import run
+from reconciler.gitrepo.complaints import write_error
 from reconciler.settings import GitSettings
 from tests.gitrepo.conftest import AT, Git, Open
 from tests.gitrepo.test_writing import RECORD, hook
@@ -404,11 +406,12 @@ def test_a_repository_that_is_away_for_a_moment_is_unavailable_and_finds_its_pla
     repository = opened(checkout)
     head, away = repository.resolve("main"), checkout.with_name("away")
     checkout.rename(away)
-    for ask in (
+    asks: tuple[Callable[[], object], ...] = (
         lambda: repository.resolve("main"),
         lambda: repository.branch("main"),
         lambda: repository.branch("other"),
-    ):
+    )
+    for ask in asks:
         with pytest.raises(GitUnavailableError, match="is not there"):
             ask()
     with pytest.raises(GitUnavailableError, match="is not there"), repository.lock("pass", wait=0):
@@ -418,3 +421,9 @@ def test_a_repository_that_is_away_for_a_moment_is_unavailable_and_finds_its_pla
     with repository.lock("pass", wait=0):
         assert repository.resolve("main") == head
     assert repository.branch("other") is None
+
+
+def test_a_write_that_finds_no_repository_any_more_is_tried_again(tmp_path: Path) -> None:
+    """It was there when the write began: nothing for a person to mend in it."""
+    failed = run([f"--git-dir={tmp_path / 'gone'}", "write-tree"])
+    assert isinstance(write_error(failed, what="main can't be moved"), GitUnavailableError)
