@@ -27,6 +27,7 @@ class PassLog:
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
+        self._tried = ""
         self._said: dict[str, frozenset[str]] = {_GIT: frozenset(), _PASS: frozenset()}
 
     def git_failed(self, error: ReconcilerError) -> None:
@@ -61,9 +62,15 @@ class PassLog:
     def _done(self, report: Report, why: str) -> None:
         plan = report.plan
         if plan is not None and not plan.empty and report.outcomes:
-            self._logger.info("%s: %s", report.applied[:10], subject_of(plan))
+            done = f"{report.applied[:10]}: {subject_of(plan)}"
+            arrived = all(outcome.kind is OutcomeKind.APPLIED for outcome in report.outcomes.values())
+            if arrived or done != self._tried:  # what is refused is tried again and again, which is no news
+                self._logger.info("%s", done)
+            self._tried = "" if arrived else done
         if report.receipt is not None:
             self._logger.info("%s: %s", report.receipt.commit[:10], visible(report.receipt.subject))
+        for commit in report.reverted:
+            self._logger.info("%s: committed on the policy branch, a revert of what was refused", commit[:10])
         spent = " ".join(f"{stage}={seconds * 1000:.0f}ms" for stage, seconds in report.seconds.items())
         self._logger.debug("pass for %s (%s): %s", report.head[:10], why, spent)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
@@ -10,8 +11,9 @@ from reconciler.cycle import Report
 from reconciler.daemon import Schedule, Trigger
 from reconciler.errors import Diagnostic, TransientError
 from reconciler.model.observation import Proof
-from reconciler.model.plan import Plan, ProxyPlan
+from reconciler.model.plan import Action, Cause, Change, Plan, ProxyPlan
 from reconciler.model.receipt import Outcome, OutcomeKind, Receipt
+from reconciler.model.resource import ResourceId, ResourceType
 from tests.daemon.world import PATIENCE, PROXY, Fleet, running
 
 
@@ -165,6 +167,27 @@ def test_a_receipt_and_a_plan_are_logged(caplog: pytest.LogCaptureFixture) -> No
     text = caplog.text
     assert "ffffffffff: reviews v2 0% -> 5% live on 1/1 proxies in 0.1s" in text
     assert "error[guard-empty-view]: nothing would be left" in text
+
+
+def test_what_is_refused_again_is_no_news_and_a_revert_is(caplog: pytest.LogCaptureFixture) -> None:
+    """A refusal is tried again and again, and said once; what was committed because of it is said, whoever asked for the pass."""
+    from reconciler.daemon.log import PassLog
+
+    caplog.set_level(logging.INFO)
+    id_ = ResourceId(ResourceType.ROUTE, "web")
+    change = Change(id=id_, action=Action.UPDATE, cause=Cause.CHANGE)
+    plan = Plan(commit="c" * 40, proxies=(ProxyPlan(proxy=PROXY, changes=(change,)),))
+    refused = Outcome(proxy=PROXY, kind=OutcomeKind.REJECTED, proof=Proof.NONE, detail="no")
+    report = Report(applied="c" * 40, plan=plan, outcomes={PROXY: refused})
+    log = PassLog(logging.getLogger("test"))
+    for _ in range(3):
+        log.passed(report, reasons=["retry"])
+    log.asked(replace(report, reverted=("d" * 40,)))
+    done = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    assert done == ["cccccccccc: 1 updated", "dddddddddd: committed on the policy branch, a revert of what was refused"]
+    log.passed(replace(report, outcomes={PROXY: replace(refused, kind=OutcomeKind.APPLIED)}), reasons=["retry"])
+    log.passed(report, reasons=["poll"])
+    assert [record.getMessage() for record in caplog.records].count("cccccccccc: 1 updated") == 3
 
 
 def test_a_branch_that_goes_back_during_a_pass_is_followed() -> None:
