@@ -12,6 +12,7 @@ import sys
 from reconciler.cli import run
 from reconciler.cli import session as session_module
 from reconciler.cli.options import settings
+from reconciler.cli.progress import Line
 from reconciler.cli.session import Session
 from reconciler.cycle import Ask
 from reconciler.cycle.report import Stage
@@ -21,9 +22,10 @@ def main(what: str, repo: str, moment: str) -> None:
     def die(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def progress(stage: Stage, detail: str) -> None:
-        if moment in {str(stage), f"{stage}:{detail}"}:
-            die()
+    class Deadly(Line):
+        def __call__(self, stage: Stage, detail: str) -> None:
+            if moment in {str(stage), f"{stage}:{detail}"}:
+                die()
 
     if moment.startswith("rename-"):
         left = int(moment.removeprefix("rename-"))
@@ -37,11 +39,11 @@ def main(what: str, repo: str, moment: str) -> None:
 
         sys.addaudithook(count)
     if what == "daemon":
-        vars(session_module)["silent"] = progress
+        vars(session_module)["Line"] = Deadly
         run(["daemon", "--repo", repo, "--interval", "100ms"])
         return
     with Session(settings(repo=repo, ref="main"), quiet=True) as session:
-        session.progress = progress
+        session.progress = Deadly()
         session.reconciler().run(Ask(allow=frozenset({"guard-delete-percent"})))
     if moment == "committed":
         die()
