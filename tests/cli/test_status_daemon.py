@@ -113,7 +113,12 @@ def test_a_daemon_that_is_named_has_to_answer_for_this_repository(
 
 def test_what_is_the_daemons_to_say_is_not_ignored(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Options that a daemon was started with can't be given with the pass."""
-    for option in (["--author", "A <a@b>"], ["--signing-key", "k"], ["--admin-timeout", "1s"], ["--dry-run", "--work-tree"]):
+    for option in (
+        ["--author", "A <a@b>"],
+        ["--signing-key", "k"],
+        ["--admin-timeout", "1s"],
+        ["--dry-run", "--work-tree"],
+    ):
         assert run(["--daemon", str(repo / "d.sock"), *option]) == 1
         assert "error[usage]" in capsys.readouterr().err
 
