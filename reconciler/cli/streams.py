@@ -20,6 +20,7 @@ AGAIN = 60.0
 """Seconds after which a peer that is still refused for the same reason is named again."""
 
 _REMEMBERED = 1_000
+_LAST_PORT = 65535
 
 Ads = Annotated[
     str,
@@ -66,7 +67,7 @@ def ads_settings(
             raise UsageError("--ads-cert and the other options of ADS need --ads", hint="add --ads HOST:PORT")
         return None
     host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal():
+    if not colon or not host or not port.isdecimal() or int(port) > _LAST_PORT:
         raise UsageError(f"--ads {address!r} is not an address", hint="write it like 127.0.0.1:15010 or [::1]:15010")
     if identities and not client_ca:
         raise UsageError("--ads-identity is about the proxies' certificates", hint="give --ads-ca, which asks for them")

@@ -34,3 +34,8 @@ class Ask:
     plan_digest: str = ""
     select: tuple[Key, ...] = ()
     tree: Tree | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it carries out whatever there is to do, for every proxy: what it finds is true of the fleet."""
+        return not (self.dry_run or self.select or self.plan_digest)

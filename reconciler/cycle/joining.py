@@ -128,7 +128,7 @@ def _plain(admin: str) -> str:
 def _stranger(said: Announcement, why: str) -> Diagnostic:
     return Diagnostic(
         code="ads-stranger",
-        message=f"{said.key} is connected and is sent nothing: {why}",
+        message=f"{said.key} has announced itself and is sent nothing: {why}",
         severity=Severity.WARNING,
         hint=_HINT,
     )

@@ -37,7 +37,7 @@ def require_streams(proxies: Iterable[Policy[Proxy]], plane: Plane | None) -> No
     if waiting and plane is None:
         raise NeedsDaemonError(
             f"{_on_ads(waiting)} pushed to by ADS, which only a daemon can do",
-            hint="start `reconcile daemon --ads HOST:PORT` for this repository; then this command asks it for the pass",
+            hint="run `reconcile daemon --ads HOST:PORT` for this repository; `reconcile` then asks it for its passes",
         )
 
 

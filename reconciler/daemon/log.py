@@ -56,7 +56,7 @@ class PassLog:
         self._done(report, "+".join(reasons))
 
     def asked(self, report: Report) -> None:
-        """A pass ended that somebody waited for. What is wrong is theirs to read, and no news of the fleet."""
+        """A pass over a part of the fleet, or none at all, ended that somebody waited for. What is wrong is theirs to read."""
         self._done(report, "asked")
 
     def _done(self, report: Report, why: str) -> None:

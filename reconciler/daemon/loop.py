@@ -219,7 +219,10 @@ class Daemon:
             return
         try:
             report = self._passes.asked(asked.ask)
-            self._log.asked(report)
+            if asked.ask.whole:
+                self._log.passed(report, reasons=["asked"])
+            else:
+                self._log.asked(report)
             if not asked.ask.dry_run:  # what would be done is no state of the fleet
                 self._journal.passed(report, reasons=[_ASKED], whole=not asked.ask.select)
             if report.reverted:

@@ -35,6 +35,7 @@ def test_an_address_alone_means_this_machine_in_plaintext() -> None:
         ("15010", {}, "not an address"),
         (":15010", {}, "not an address"),
         ("127.0.0.1:http", {}, "not an address"),
+        ("127.0.0.1:99999", {}, "not an address"),  # gRPC would take the rest of a division by 65536
         ("127.0.0.1:1", {"identities": ["{namespace}"]}, "--ads-identity"),
     ],
 )

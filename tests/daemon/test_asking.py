@@ -141,7 +141,7 @@ def test_a_fault_in_a_pass_is_told_to_its_asker_and_ends_nothing(caplog: pytest.
 
 
 def test_what_goes_wrong_in_an_asked_pass_is_no_news_of_the_fleet(caplog: pytest.LogCaptureFixture) -> None:
-    """Complaints go to whoever asked; the log would say them twice, and forget what it has said of the others."""
+    """Complaints about a part go to whoever asked; the log would forget what it has said of the others."""
     fleet = Fleet()
     with running(fleet) as daemon:
         fleet.locked = 1
