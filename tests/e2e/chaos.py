@@ -77,7 +77,7 @@ class Chaos:
         self._dead: dict[str, float] = {}
         self._unserved: dict[str, float] = {}
         self._forgotten = False
-        self._daemon = True
+        self._daemon = self._begun_daemon = True
         self._away = mesh.repo / "HEAD.away"
 
     # What happens
@@ -111,7 +111,7 @@ class Chaos:
         self._commit_routes(f"timeout {self._timeout or 'none'}")
 
     def poison(self) -> None:
-        self._poisoned, self._forgotten = not self._poisoned, not self._daemon
+        self._poisoned, self._forgotten = not self._poisoned, not self._daemon or "a-1" in self._dead
         self._commit_routes("poison" if self._poisoned else "mended")
 
     def instance(self) -> None:
@@ -162,7 +162,8 @@ class Chaos:
         begun = self._begins()
         self.mesh.daemon.start()
         self._daemon = True
-        if self.draw.random() < 0.7:  # or it may be ended before it has begun
+        self._begun_daemon = self.draw.random() < 0.7  # or it may be ended before it has begun
+        if self._begun_daemon:
             self.mesh.wait(lambda: self._begins() > begun, "the daemon to begin")
 
     def kill_daemon_in_a_push(self) -> None:
@@ -224,8 +225,7 @@ class Chaos:
 
         It is not moved as a whole: a git that writes at that very moment would leave its lock behind.
         """
-        log = self.mesh.daemon.read()
-        if not self._daemon or log.rfind("daemon for") > log.rfind("listening on"):
+        if not (self._daemon and self._begun_daemon):
             return
         self._say("repository away")
         head = self.mesh.repo / "HEAD"
@@ -275,7 +275,7 @@ class Chaos:
         return self.mesh.daemon.read().count("listening on")
 
     def _start(self, name: str) -> None:
-        self.mesh.start(name)
+        self.mesh.envoys[name].start(ready=name in self.members)  # with the bootstrap of before
         self._unserved.setdefault(name, self._dead.pop(name))
         # A daemon that has not seen what the caller took before the poison has nothing else for a new process.
         if not (name == "a-1" and self._poisoned and self._forgotten):
@@ -283,13 +283,16 @@ class Chaos:
 
     def _serves(self, name: str) -> None:
         """Wait until a new process serves: that ends its excuse."""
-        if name == "a-1":
-            place = ("127.0.0.1", self.mesh.egress)
-        else:
-            place = (f"127.0.0.{30 + list(VERSIONS).index(name)}", self.mesh.inbound[name])
+        place = (f"127.0.0.{30 + list(VERSIONS).index(name)}", self.mesh.inbound[name]) if name in VERSIONS else None
         if name in self.members:
-            self.mesh.wait(lambda: _accepts(place), f"{name} to listen again")
+            self.mesh.wait(lambda: self._answers() if place is None else _accepts(place), f"{name} to serve again")
         self._excused.append((self._unserved.pop(name), time.monotonic()))
+
+    def _answers(self) -> bool:
+        """Whether the caller's sidecar has routes, not only a listener. What is behind them may be away with an excuse of its own."""
+        with self.mesh.traffic(rate=0, limit=1, connections=1) as traffic:
+            traffic.join()
+            return bool(traffic.tally().outcomes.keys() & {"200", "503"})
 
     def _commit_routes(self, message: str) -> None:
         values = {
