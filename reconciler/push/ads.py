@@ -150,17 +150,18 @@ class AdsWay:
 
     def _as_far_as_possible(self, step: Step) -> Spared:
         """What can be published of a step. What is held stays as it was refused: as anything else it would be sent again."""
-        self._held = self._plane.state(self._key).held
+        held = self._plane.state(self._key).held
         kept = {
             id_: known[id_]
             for known in (self._wanted, self._again)
-            for id_, hold in self._held.items()
+            for id_, hold in held.items()
             if _in_force(known, id_, hold)
         }
-        absent = frozenset(
-            id_ for id_, hold in self._held.items() if hold.kept is None and id_ not in self._live
-        )  # fmt: skip
-        return spare(MappingProxyType({**step.after, **kept}), live=self._live, absent=absent)
+        after = MappingProxyType({**step.after, **kept})
+        # What is to be in another version now is not held any more as soon as that is published.
+        self._held = MappingProxyType({id_: hold for id_, hold in held.items() if _in_force(after, id_, hold)})
+        absent = frozenset(id_ for id_, hold in self._held.items() if hold.kept is None and id_ not in self._live)
+        return spare(after, live=self._live, absent=absent)
 
     def _confirm(self, step: Step, until: float) -> None:
         pause, wait = FIRST_LOOK, _WAITS[0]

@@ -88,6 +88,19 @@ def test_nothing_is_repointed_to_what_was_refused(lab: AdsLab, make_port: Ports,
     assert set(load.answers) == {"a"}
 
 
+def test_what_waited_for_something_refused_comes_with_the_change_that_mends_it(lab: AdsLab) -> None:
+    """Not a pass later: what was refused before is not missing any more. Refused once more in another version, it is said again."""
+    before = [*backed("a"), quiet("l", "r"), route("r", a=100)]
+    assert apply(lab, before).proof is Proof.EXACT
+    assert apply(lab, [*before, quiet("l1", "r1"), poison("r1")]).rejected == (ResourceId(ROUTE, "r1"),)
+    other = made(ROUTE, name="r1", virtual_hosts=[{"name": "y", "domains": ["y.com", "y.com"]}])
+    for _ in range(2):
+        again = apply(lab, [*before, quiet("l1", "r1"), other])
+        assert again.rejected == (ResourceId(ROUTE, "r1"),)
+        assert "listener l1 is left as it was, because route r1 was refused" in again.detail
+    assert apply(lab, [*before, quiet("l1", "r1"), route("r1", a=100)]).proof is Proof.EXACT
+
+
 def test_nothing_is_removed_from_anybody_while_somebody_refuses_something(make_ads: MakeAds) -> None:
     """Who refused something may still route to what others would take away, or to what it would lose itself."""
     first, second = make_ads("first"), make_ads("second")
