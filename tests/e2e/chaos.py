@@ -46,7 +46,7 @@ spec:
   trafficPolicy: {connectionPool: {http: {http2MaxRequests: %(limit)d}}}
 """
 _LONGEST_FREEZE = 1.5
-_TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)
+_TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGINT)
 """Exit codes of a daemon that is stopped before it has begun."""
 
 _TYPES = (
