@@ -30,6 +30,7 @@ from reconciler.daemon.log import PassLog, fault
 from reconciler.daemon.state import Journal, State
 from reconciler.daemon.triggers import EXACT, WITHOUT_GIT, WITHOUT_NEWS, Schedule, Trigger
 from reconciler.errors import ReconcilerError
+from reconciler.model.observation import Proof
 
 _JITTER = 0.1
 _FIRST_RETRY = 1.0
@@ -278,6 +279,10 @@ class Daemon:
 
 
 def _unfinished(report: Report) -> bool:
-    """Whether trying again may help. An unusable head and a refusal wait for a person's next push instead."""
+    """Whether trying again may help. An unusable head and a refusal wait for a person's next push instead.
+
+    What was confirmed and then not read to be all there (`exact`) is looked at again soon, not only when drift is due.
+    """
     code = report.exit_code()
-    return code == ExitCode.UNCONFIRMED or (code == ExitCode.ERROR and report.transient)
+    unsure = any(outcome.pushed and outcome.proof is Proof.CONFIRMED for outcome in report.outcomes.values())
+    return unsure or code == ExitCode.UNCONFIRMED or (code == ExitCode.ERROR and report.transient)

@@ -97,6 +97,15 @@ def test_a_revert_of_our_own_is_applied_at_once() -> None:
         fleet.wait(lambda passes: passes == [("c1", True), ("c3", False)])
 
 
+def test_what_was_confirmed_and_not_seen_to_be_all_there_is_looked_at_again() -> None:
+    """What is missing although the versions are right must not wait until drift is due."""
+    fleet = Fleet()
+    fleet.proof = Proof.CONFIRMED
+    with running(fleet, first_retry=0.01):
+        fleet.wait(lambda passes: len(passes) >= 3)
+        fleet.proof = Proof.EXACT
+
+
 def test_git_that_fails_is_asked_again() -> None:
     """An unreachable remote delays the first pass and does not end the daemon."""
     fleet = Fleet()

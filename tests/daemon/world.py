@@ -31,6 +31,7 @@ class Fleet:
         self.locked = 0
         self.meanwhile: Callable[[], None] = lambda: None
         self.outcome = OutcomeKind.APPLIED
+        self.proof = Proof.NONE
         self.reverts: tuple[str, ...] = ()
         self.passes: list[tuple[str, bool]] = []
         self.asks: list[tuple[Ask, int]] = []
@@ -54,7 +55,7 @@ class Fleet:
         with self.changed:
             self.passes.append((self.commit, exact))
             self.changed.notify_all()
-        outcome = Outcome(proxy=PROXY, kind=self.outcome, proof=Proof.NONE, detail="no answer")
+        outcome = Outcome(proxy=PROXY, kind=self.outcome, proof=self.proof, detail="no answer", pushed=True)
         if self.locked:
             self.locked -= 1
             return Report(errors=TransientError("locked", code="git-locked").diagnostics, transient=True)
