@@ -22,6 +22,9 @@ from tests.cli.demo.leftovers import processes_of, wait_until_gone
 CHILD = """
 import signal
 from reconciler.cli.demo.stage import Stage
+for number in (signal.SIGTERM, signal.SIGHUP):  # whoever runs the tests may ignore them, as nohup does
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Stage() as stage:
     stage.daemon("--interval", "200ms")
     with stage.traffic(rate=50):
