@@ -11,11 +11,14 @@ from reconciler.cli.demo.interrupts import Interrupted, Interrupts
 
 @pytest.fixture
 def interrupts() -> Iterator[Interrupts]:
-    """Installed handlers; whatever pytest had is put back."""
+    """Installed handlers; whatever pytest had is put back, also what was ignored (by nohup)."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
     found = Interrupts()
     found.install()
     yield found
     found.restore()
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("interrupts")
