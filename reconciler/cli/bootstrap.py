@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,18 +10,12 @@ import typer
 
 from reconciler.cli.options import Cache, Output, OutputOption, Ref, Repo, settings
 from reconciler.errors import UsageError
+from reconciler.model.variant import Variant
 
 if TYPE_CHECKING:
     from reconciler.compile import AdsLink, Started
     from reconciler.model.mesh import Policy
     from reconciler.model.proxy import Proxy
-
-
-class AdsVariant(StrEnum):
-    """Forms of the protocol: incremental, or a whole set at a time."""
-
-    DELTA = "delta"
-    SOTW = "sotw"
 
 
 _KNOWN = "--proxy names one that Git knows; --name describes one that it doesn't"
@@ -40,7 +33,7 @@ def bootstrap(
     ads_name: Annotated[
         str, typer.Option(metavar="NAME", help="What its certificate is for. Default: the host of --ads.")
     ] = "",
-    ads_variant: Annotated[AdsVariant, typer.Option(help="The form of the protocol.")] = AdsVariant.DELTA,
+    ads_variant: Annotated[Variant, typer.Option(help="The form of the protocol.")] = Variant.DELTA,
     ads_plaintext: Annotated[
         bool, typer.Option("--ads-plaintext", help="Speak to the daemon without TLS, also over a network.")
     ] = False,
@@ -161,14 +154,14 @@ def _no_envoys_options(policy: Policy[Proxy], given: frozenset[str]) -> None:
         raise UsageError(f"{idle} is about an Envoy, and {policy.key} is a gRPC application", hint="leave it out")
 
 
-def _link(ads: str, name: str, variant: AdsVariant, *, plaintext: bool) -> AdsLink:
-    from reconciler.compile import AdsLink, Variant
+def _link(ads: str, name: str, variant: Variant, *, plaintext: bool) -> AdsLink:
+    from reconciler.compile import AdsLink
     from reconciler.model.hosts import is_address
     from reconciler.policy.checks.formats import host_problem
 
     if name and not is_address(name) and host_problem(name, wildcard=False):
         raise UsageError(f"--ads-name {name!r} is neither a DNS name nor an IP address")
-    return AdsLink.parse(ads, name=name, variant=Variant(variant), plaintext=plaintext)
+    return AdsLink.parse(ads, name=name, variant=variant, plaintext=plaintext)
 
 
 def _absolute(folder: str, option: str) -> str:

@@ -17,7 +17,7 @@ from reconciler.compile.bootstrap import (
     started,
 )
 from reconciler.compile.bootstrap_admin import AdminAddressError
-from reconciler.compile.bootstrap_link import AdsAddressError, AdsLink, Variant
+from reconciler.compile.bootstrap_link import AdsAddressError, AdsLink
 from reconciler.compile.compiler import Compiled, compile_mesh
 from reconciler.compile.grpcbootstrap import grpc_bootstrap
 from reconciler.compile.incremental import MeshCompiler
@@ -38,7 +38,6 @@ __all__ = [
     "Start",
     "Started",
     "TemplateError",
-    "Variant",
     "bootstrap",
     "compile_mesh",
     "grpc_bootstrap",

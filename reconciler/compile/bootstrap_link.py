@@ -9,7 +9,6 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any, Self
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
@@ -17,6 +16,7 @@ from envoy.config.core.v3.config_source_pb2 import ApiConfigSource, ApiVersion
 
 from reconciler.errors import UsageError
 from reconciler.model.hosts import is_address
+from reconciler.model.variant import Variant
 
 CLUSTER_NAME = "reconciler-ads"
 
@@ -32,16 +32,6 @@ class AdsAddressError(UsageError):
     """This is not where a daemon can be."""
 
     default_code = "ads-address"
-
-
-class Variant(StrEnum):
-    """Which form of the protocol a stream speaks.
-
-    DELTA: incremental, each resource by itself. SOTW: state of the world, a whole set at a time.
-    """
-
-    DELTA = "delta"
-    SOTW = "sotw"
 
 
 _API_TYPES = {Variant.DELTA: ApiConfigSource.DELTA_GRPC, Variant.SOTW: ApiConfigSource.GRPC}

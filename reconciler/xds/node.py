@@ -11,9 +11,10 @@ from typing import Any
 from reconciler.clock import Clock
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource, ResourceId, ResourceType
+from reconciler.model.variant import Variant
 from reconciler.xds.sets import TYPES, Shelf
 from reconciler.xds.state import Announcement, NodeState
-from reconciler.xds.stream import Stream, Variant
+from reconciler.xds.stream import Stream
 from reconciler.xds.want import Want
 
 

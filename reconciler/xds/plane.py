@@ -12,10 +12,11 @@ from dataclasses import replace
 from reconciler.clock import Clock, SystemClock
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource, ResourceId, ResourceType
+from reconciler.model.variant import Variant
 from reconciler.xds.node import Node
 from reconciler.xds.sets import Shelf
 from reconciler.xds.state import Announcement, NodeState
-from reconciler.xds.stream import Stream, Variant
+from reconciler.xds.stream import Stream
 
 REMEMBERED = 300.0
 """Seconds for which a proxy that announced itself stays in the fleet after its last stream."""

@@ -16,12 +16,13 @@ import grpc
 
 from reconciler.errors import BugError, PermanentError
 from reconciler.model.resource import ResourceType
+from reconciler.model.variant import Variant
 from reconciler.settings import AdsSettings
 from reconciler.xds.credentials import server_credentials
 from reconciler.xds.flight import Flight
 from reconciler.xds.identity import Identities, IdentityError, announcement, client_of, place_of
 from reconciler.xds.plane import MOST_NODES, CrowdedError, Plane
-from reconciler.xds.stream import Stream, Variant, parse
+from reconciler.xds.stream import Stream, parse
 from reconciler.xds.subscription import RequestError
 from reconciler.xds.waking import Wakers
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -17,20 +16,13 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, Disc
 from google.protobuf.message import DecodeError
 
 from reconciler.model.resource import ResourceType
+from reconciler.model.variant import Variant
 from reconciler.xds.delta import DeltaSubscription
 from reconciler.xds.sets import TYPES, Names, Shelf
 from reconciler.xds.sotw import SotwSubscription
 from reconciler.xds.subscription import Refusal, RequestError, Sent, Subscription, Turn
 from reconciler.xds.want import Want, endpoints_of
 from reconciler.xds.wire import delta_response, sotw_response
-
-
-class Variant(StrEnum):
-    """How changes are told."""
-
-    DELTA = "delta"
-    SOTW = "sotw"
-
 
 _REQUESTS: dict[Variant, Any] = {Variant.DELTA: DeltaDiscoveryRequest, Variant.SOTW: DiscoveryRequest}
 _BY_URL = MappingProxyType({type_.type_url: type_ for type_ in TYPES})

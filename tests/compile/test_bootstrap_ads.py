@@ -18,12 +18,12 @@ from reconciler.compile import (
     Start,
     Started,
     TemplateError,
-    Variant,
     started,
 )
 from reconciler.model.mesh import Policy
 from reconciler.model.protos import to_dict
 from reconciler.model.proxy import Certificates, Proxy
+from reconciler.model.variant import Variant
 from tests.compile.meshes import house_templates, mesh_of
 
 MESH = Certificates(certificate_chain="/c/chain.pem", private_key="/c/key.pem", root_certificate="/c/root.pem")

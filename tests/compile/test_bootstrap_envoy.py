@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.compile import AdsLink, Prototypes, Start, Variant, started
+from reconciler.compile import AdsLink, Prototypes, Start, started
 from reconciler.envoy.binary import EnvoyProcess
 from reconciler.http import HttpClient, HttpError
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.protos import to_dict
 from reconciler.model.proxy import Certificates, Proxy
+from reconciler.model.variant import Variant
 from reconciler.push import prepare_files
 from reconciler.settings import AdminSettings, AdsSettings
 from reconciler.xds import Plane

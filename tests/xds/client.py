@@ -17,9 +17,10 @@ from envoy.service.discovery.v3 import discovery_pb2 as discovery
 from reconciler.model import protos
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource, ResourceType
+from reconciler.model.variant import Variant
 from reconciler.xds import Plane
 from reconciler.xds.identity import announcement, client_of
-from reconciler.xds.stream import Variant, parse
+from reconciler.xds.stream import parse
 from tests.xds.lab import (
     CLUSTER,
     DELTA,
