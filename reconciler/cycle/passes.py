@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
@@ -16,6 +16,7 @@ from reconciler.cycle.receipts import draft
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
 from reconciler.cycle.reverting import Reverter
 from reconciler.cycle.targets import (
+    Work,
     members,
     on_ads,
     pushed_part,
@@ -28,7 +29,7 @@ from reconciler.cycle.targets import (
 from reconciler.errors import PolicyError, ReconcilerError, TransientError, UsageError
 from reconciler.gitrepo import CorruptRepositoryError, RefNotFoundError, Repository
 from reconciler.model.receipt import Receipt
-from reconciler.push import push
+from reconciler.push import Pushed, push
 from reconciler.record import Record
 from reconciler.settings import Settings
 from reconciler.xds import Plane
@@ -171,21 +172,7 @@ class Reconciler:
                 self._repository.require_movable(desired.mesh.settings.record.branch)
             except ReconcilerError as error:
                 return replace(report, errors=error.diagnostics, transient=isinstance(error, TransientError))
-        with watch.stage(Stage.PUSH):
-            pushed = push(
-                [item.target for item in work],
-                admins=self._fleet.admins(),
-                clock=self._clock,
-                deadline=desired.mesh.settings.verify_deadline,
-                workers=self._settings.admin.workers,
-                progress=lambda detail: self._progress(Stage.PUSH, detail),
-                plane=self._plane,
-                commit=desired.commit,
-            )
-        watch.add(Stage.PUSH, -pushed.verify_seconds)
-        watch.add(Stage.VERIFY, pushed.verify_seconds)
-        if self._plane is not None:
-            self._plane.retain(on_ads(desired.mesh))
+        pushed = self._push(desired, work, watch)
         outcomes = with_drift_left(work, pushed.outcomes)
         self._fleet.remember(desired.views, outcomes, pushed.observations)
         report = replace(report, outcomes=outcomes, pending=any(item.left for item in work))
@@ -203,6 +190,25 @@ class Reconciler:
                 return replace(report, receipt=record.write(note, at=self._clock.now()))
             except ReconcilerError as error:
                 return replace(report, errors=error.diagnostics, transient=isinstance(error, TransientError))
+
+    def _push(self, desired: Desired, work: Sequence[Work], watch: Stopwatch) -> Pushed:
+        """Push and verify; from then on nobody is served who is not, or not any more, on ADS."""
+        with watch.stage(Stage.PUSH):
+            pushed = push(
+                [item.target for item in work],
+                admins=self._fleet.admins(),
+                clock=self._clock,
+                deadline=desired.mesh.settings.verify_deadline,
+                workers=self._settings.admin.workers,
+                progress=lambda detail: self._progress(Stage.PUSH, detail),
+                plane=self._plane,
+                commit=desired.commit,
+            )
+        watch.add(Stage.PUSH, -pushed.verify_seconds)
+        watch.add(Stage.VERIFY, pushed.verify_seconds)
+        if self._plane is not None:
+            self._plane.retain(on_ads(desired.mesh))
+        return pushed
 
     def _record(self, branch: str) -> Record:
         """One for each branch for as long as we live: it remembers what it has seen there."""
