@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
+from reconciler.model.analysis import AnalysisTemplate
 from reconciler.model.destinationrule import DestinationRule
 from reconciler.model.gateway import Gateway
 from reconciler.model.key import Key
 from reconciler.model.origin import Origin
 from reconciler.model.proxy import MeshSpec, Proxy
 from reconciler.model.ratelimit import RateLimit
+from reconciler.model.rollout import Rollout, RolloutStatus
 from reconciler.model.serviceentry import ServiceEntry, WorkloadEntry
 from reconciler.model.sidecar import Sidecar
 from reconciler.model.spec import Spec
@@ -27,6 +29,7 @@ class Policy(Generic[S_co]):
     Attributes:
         kind: `VirtualService`, ...
         labels: From `metadata.labels`.
+        status: Of a Rollout: what the reconciler has written there; None if nothing.
     """
 
     kind: str
@@ -34,6 +37,7 @@ class Policy(Generic[S_co]):
     spec: S_co
     origin: Origin
     labels: dict[str, str] = field(default_factory=dict)
+    status: RolloutStatus | None = None
 
     def resolve(self, name: str) -> Key:
         """A reference in this document: `name` in its own namespace, or `namespace/name`."""
@@ -52,6 +56,8 @@ class Mesh:
     gateways: tuple[Policy[Gateway], ...] = ()
     sidecars: tuple[Policy[Sidecar], ...] = ()
     rate_limits: tuple[Policy[RateLimit], ...] = ()
+    rollouts: tuple[Policy[Rollout], ...] = ()
+    analysis_templates: tuple[Policy[AnalysisTemplate], ...] = ()
     proxies: tuple[Policy[Proxy], ...] = ()
 
     def policies(self) -> Iterator[Policy[Any]]:

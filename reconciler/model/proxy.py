@@ -152,18 +152,66 @@ class RecordMode(StrEnum):
     """How steps reach a policy branch."""
 
     COMMIT = "commit"
+    PULL_REQUEST = "pull-request"
+
+
+class GitHub(Spec):
+    """A repository on GitHub, or on a server that speaks its REST API.
+
+    Attributes:
+        repository: `owner/name`.
+        api: The API's address; a GitHub Enterprise Server has `https://host/api/v3`.
+        token_file: Path on the daemon's host of a file with a token that may write contents and pull requests.
+    """
+
+    repository: Annotated[str, Field(min_length=1)]
+    api: Annotated[str, Field(min_length=1)] = "https://api.github.com"
+    token_file: Annotated[str, Field(min_length=1)]
+
+
+class Forge(Spec):
+    """Where pull requests are opened: exactly one.
+
+    Attributes:
+        github: GitHub.
+    """
+
+    github: GitHub | None = None
 
 
 class RecordSettings(Spec):
-    """Where receipts go.
+    """Where receipts go, and how the steps of rollouts reach the policy branch.
 
     Attributes:
-        branch: Written by the reconciler only.
-        mode: How they are written: as commits.
+        branch: Where receipts go. Written by the reconciler only.
+        mode: How steps reach the policy branch: as commits, or, where it is protected, by pull requests (`pull-request`).
+        forge: Where pull requests are opened, for `pull-request`.
     """
 
     branch: Annotated[str, Field(min_length=1)] = "reconciler/record"
     mode: RecordMode = RecordMode.COMMIT
+    forge: Forge | None = None
+
+
+class NotificationFormat(StrEnum):
+    """The body of a notification. JSON: our own, documented in docs/rollouts.md. SLACK: what Slack's incoming webhooks take."""
+
+    JSON = "json"
+    SLACK = "slack"
+
+
+class Notification(Spec):
+    """Somebody who is told when a rollout comes into another state, once for each: exactly one of `url` and `urlFile`.
+
+    Attributes:
+        url: Where to POST to.
+        url_file: Path on the daemon's host of a file with the URL, where that is a secret (Slack's are).
+        format: `json` or `slack`.
+    """
+
+    url: str = ""
+    url_file: str = ""
+    format: NotificationFormat = NotificationFormat.JSON
 
 
 class OnReject(StrEnum):
@@ -204,6 +252,7 @@ class MeshSpec(Spec):
         on_reject: When a proxy refuses something: `hold` that resource as it was, or also `revert` the commit that brought it.
         admin_allow: Admin addresses that proxies may announce beside one on their own address: IP addresses or networks
             (`10.0.0.0/8`).
+        notifications: Who is told of rollouts.
     """
 
     domain: Annotated[str, Field(min_length=1)] = "cluster.local"
@@ -216,3 +265,4 @@ class MeshSpec(Spec):
     guards: Guards = Guards()
     on_reject: OnReject = OnReject.HOLD
     admin_allow: tuple[str, ...] = ()
+    notifications: tuple[Notification, ...] = ()

@@ -1,0 +1,1 @@
+"""Prometheus: asking one for the value of a PromQL expression."""

@@ -1,0 +1,1 @@
+"""Pull requests, against a server that speaks GitHub's API."""

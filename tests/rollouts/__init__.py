@@ -1,0 +1,1 @@
+"""The rollouts: engine, statistics, what is written."""
