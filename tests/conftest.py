@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import shutil
 import sys
@@ -18,10 +19,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run long tests at their full length")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-timeout reads its option
 def pytest_configure(config: pytest.Config) -> None:
     """Laws draw the same examples in every normal run, and new ones in a full run; on a busy machine an example may take long."""
-    settings.register_profile("house", deadline=None, derandomize=not config.getoption("--full"))
+    full = config.getoption("--full")
+    settings.register_profile("house", deadline=None, derandomize=not full)
     settings.load_profile("house")
+    if full and config.option.timeout is None:
+        config.option.timeout = 0  # no limit
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where a test has another time limit, by `--full` or `--timeout`, its process does not end at the usual one."""
+    if item.config.option.timeout is not None:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session", autouse=True)
