@@ -41,6 +41,23 @@ class SystemClock:
             time.sleep(seconds)
 
 
+class SteadyClock:
+    """Wall time that neither jumps nor runs backwards: the wall is read once, and carried on by the clock that only grows.
+
+    What lasts longer than a process has to be written down as wall time; within one, somebody who sets the clock must not
+    shorten what is being waited for.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._wall = clock.now()
+        self._since = clock.monotonic()
+
+    def now(self) -> datetime:
+        """Steady wall time, UTC."""
+        return self._wall + timedelta(seconds=self._clock.monotonic() - self._since)
+
+
 def parse_duration(text: str) -> timedelta:
     """Read a duration as Go's `time.ParseDuration` writes it: `500ms`, `10s`, `1h30m`, `0s`.
 

@@ -34,10 +34,13 @@ class Verified:
     Attributes:
         scope: The proxies that carry the split.
         laggards: Of these, the ones that are not proven to have what `main` says, and why.
+        since: Commit time of the first receipt that shows it without these laggards, UTC; None if there is none yet. A step's
+            clock starts then.
     """
 
     scope: frozenset[Key] = frozenset()
     laggards: Mapping[Key, str] = field(default_factory=dict)
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
