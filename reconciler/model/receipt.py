@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
 
+from reconciler.errors import Diagnostic
 from reconciler.model.key import Key
 from reconciler.model.observation import Proof
 from reconciler.model.resource import ResourceId
+
+_NONE: Mapping[Key, Mapping[str, Any]] = MappingProxyType({})
 
 
 class OutcomeKind(StrEnum):
@@ -72,6 +77,8 @@ class Receipt:
         policy_commit: What was applied.
         plan_digest: Of the plan that was carried out.
         outcome: `applied` if every proxy has its view, else `partial`.
+        rollouts: The evidence of each rollout, as plain values; the content of `rollouts/<namespace>/<name>.yaml`.
+        notes: What could not be read of that, as warnings: such a rollout goes on from its status alone.
     """
 
     commit: str
@@ -81,3 +88,5 @@ class Receipt:
     plan_digest: str
     outcome: str
     proxies: Mapping[Key, ProxyReceipt]
+    rollouts: Mapping[Key, Mapping[str, Any]] = field(default_factory=lambda: _NONE)
+    notes: tuple[Diagnostic, ...] = ()
