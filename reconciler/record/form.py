@@ -1,5 +1,7 @@
 """What receipts look like: a message with trailers, and one file for each proxy. Pure; reading is as strict as writing.
 
+Evidence of rollouts rides along (`evidence`), and a receipt may bring nothing else.
+
 The subject names the change and how far it got; the trailers are `Policy-Commit`, `Plan-Digest`, `Outcome` (`applied` or
 `partial`) and `Proxies` (applied/total). Times are the commit's, so that equal states have equal trees.
 """
@@ -11,23 +13,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.errors import BugError, Diagnostic, InputError
+from reconciler.errors import BugError, Diagnostic
 from reconciler.gitrepo import CommitInfo
 from reconciler.model.key import Key
 from reconciler.model.receipt import OutcomeKind, ProxyReceipt
+from reconciler.record import evidence
 from reconciler.record.errors import RecordUnreadableError
+from reconciler.record.paths import key_in, path_in
 from reconciler.yamldoc import YamlError, dump, load
 
 FOLDER = "proxies"
 POLICY_COMMIT = "Policy-Commit"
+PLAN_DIGEST = "Plan-Digest"
+OUTCOME = "Outcome"
+PROXIES = "Proxies"
 APPLIED = "applied"
 PARTIAL = "partial"
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _TRAILERS = {
     POLICY_COMMIT: re.compile(r"[0-9a-f]{40}"),
-    "Plan-Digest": re.compile(r"[0-9a-f]*"),
-    "Outcome": re.compile(f"{APPLIED}|{PARTIAL}"),
+    PLAN_DIGEST: re.compile(r"[0-9a-f]*"),
+    OUTCOME: re.compile(f"{APPLIED}|{PARTIAL}"),
 }
 _HINT = "revert the commit that changed it by hand; the next receipt replaces it in any case"
 
@@ -41,12 +47,15 @@ class Draft:
         plan_digest: Of the plan that was carried out.
         subject: One line.
         proxies: Every proxy of the mesh; one that is not here leaves the tree.
+        rollouts: The evidence of every rollout of the mesh, as plain values; one that is not here leaves the tree. None: what the
+            tip has stays.
     """
 
     policy_commit: str
     plan_digest: str
     subject: str
     proxies: Mapping[Key, ProxyReceipt]
+    rollouts: Mapping[Key, Mapping[str, Any]] | None = None
 
     @property
     def outcome(self) -> str:
@@ -64,17 +73,8 @@ class Draft:
         Raises:
             BugError: The subject is empty, or an id is none.
         """
-        subject = " ".join("".join(char if char.isprintable() else " " for char in self.subject).split())
-        values = {
-            POLICY_COMMIT: self.policy_commit,
-            "Plan-Digest": self.plan_digest,
-            "Outcome": self.outcome,
-        }
-        wrong = [name for name, value in values.items() if not _TRAILERS[name].fullmatch(value)]
-        if wrong or not subject:
-            raise BugError(f"a receipt can't have this {wrong[0] if wrong else 'empty subject'}: {values}")
-        lines = [f"{name}: {value}" for name, value in values.items()]
-        return "\n".join([subject, "", *lines, f"Proxies: {self.applied}/{len(self.proxies)}", ""])
+        values = {POLICY_COMMIT: self.policy_commit, PLAN_DIGEST: self.plan_digest, OUTCOME: self.outcome}
+        return message_of(self.subject, values, f"{self.applied}/{len(self.proxies)}")
 
     def files(self) -> dict[str, bytes]:
         """Content by path.
@@ -82,7 +82,37 @@ class Draft:
         Raises:
             InputError: A name can't be a file's.
         """
-        return {path_of(key): _content(self.proxies[key]) for key in sorted(self.proxies)}
+        found = {path_of(key): _content(self.proxies[key]) for key in sorted(self.proxies)}
+        return found | rollout_files(self.rollouts or {})
+
+
+def rollout_files(rollouts: Mapping[Key, Mapping[str, Any]]) -> dict[str, bytes]:
+    """The evidence of rollouts, content by path.
+
+    Raises:
+        InputError: A name can't be a file's.
+    """
+    return {evidence.path_of_rollout(key): evidence.content(rollouts[key]) for key in sorted(rollouts)}
+
+
+def message_of(subject: str, trailers: Mapping[str, str], proxies: str) -> str:
+    """A receipt's commit message.
+
+    Args:
+        subject: Made one line.
+        trailers: `Policy-Commit`, `Plan-Digest` and `Outcome`, in this order.
+        proxies: How many of how many are applied, `3/4`; "" to leave it out.
+
+    Raises:
+        BugError: The subject is empty, or a trailer could not be read back.
+    """
+    line = " ".join("".join(char if char.isprintable() else " " for char in subject).split())
+    wrong = [name for name, value in trailers.items() if not _TRAILERS[name].fullmatch(value)]
+    if wrong or not line:
+        raise BugError(f"a receipt can't have this {wrong[0] if wrong else 'empty subject'}: {dict(trailers)}")
+    lines = [f"{name}: {value}" for name, value in trailers.items()]
+    lines += [f"{PROXIES}: {proxies}"] if proxies else []
+    return "\n".join([line, "", *lines, ""])
 
 
 def path_of(key: Key) -> str:
@@ -91,23 +121,12 @@ def path_of(key: Key) -> str:
     Raises:
         InputError: A name is not one that Kubernetes would allow, so it might lead out of its folder.
     """
-    for name in (key.namespace, key.name):
-        if not _NAME.fullmatch(name):
-            raise InputError(
-                f"{name!r} can't be the name of a proxy or its namespace in the record",
-                code="record-name",
-                hint="use letters, digits, dots and hyphens, as Kubernetes does",
-            )
-    return f"{FOLDER}/{key.namespace}/{key.name}.yaml"
+    return path_in(FOLDER, key, "proxy")
 
 
 def key_of(path: str) -> Key | None:
     """Whose file this is, or None if no proxy can have it."""
-    folder, _, rest = path.partition("/")
-    namespace, _, file = rest.partition("/")
-    name = file.removesuffix(".yaml")
-    right = folder == FOLDER and name != file and _NAME.fullmatch(namespace) and _NAME.fullmatch(name)
-    return Key(namespace, name) if right else None
+    return key_in(FOLDER, path)
 
 
 def parse_trailers(info: CommitInfo, branch: str) -> dict[str, str]:

@@ -7,19 +7,28 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import Any
 
+from reconciler.errors import Diagnostic
 from reconciler.gitrepo import CommitInfo, CorruptRepositoryError, RaceLostError, Repository
 from reconciler.model.key import Key
 from reconciler.model.receipt import ProxyReceipt, Receipt
 from reconciler.model.tree import FileKind
+from reconciler.record import evidence
 from reconciler.record.errors import RecordRewoundError, RecordUnreadableError
 from reconciler.record.form import (
     FOLDER,
+    OUTCOME,
+    PARTIAL,
+    PLAN_DIGEST,
     POLICY_COMMIT,
+    PROXIES,
     Draft,
     key_of,
+    message_of,
     parse_proxy,
     parse_trailers,
+    rollout_files,
     unreadable,
 )
 
@@ -27,6 +36,9 @@ _POLICY_FOLDERS = ("policies", "envoy-templates")
 _KEPT = 10_000
 _PAUSE = 0.02
 _LONGEST_PAUSE = 0.5
+
+Contents = Mapping[str, bytes | None]
+"""By path; None for what is no file."""
 
 
 class Record:
@@ -48,6 +60,7 @@ class Record:
         self._sleep = sleep
         self._seen: str | None = None
         self._parsed: dict[tuple[str, str], ProxyReceipt] = {}
+        self._evidence: dict[tuple[str, str], Mapping[str, Any]] = {}
 
     def latest(self) -> Receipt | None:
         """The receipt at the tip, or None if there is no record yet.
@@ -64,15 +77,20 @@ class Record:
             self._seen = tip
         return self._receipt(self._repository.commit_info(tip))
 
-    def history(self, since: datetime) -> Iterator[Receipt]:
-        """The receipts since a time, newest first. Commits that are none, and receipts that somebody broke, are passed over."""
+    def history(self, since: datetime, *, rollouts: bool = False) -> Iterator[Receipt]:
+        """The receipts since a time, newest first. Commits that are none, and receipts that somebody broke, are passed over.
+
+        Args:
+            since: Older ones are left out.
+            rollouts: Read the evidence of rollouts too, which differs in every one of many receipts; else they have none.
+        """
         tip = self._repository.branch(self._branch)
         if tip is None:
             return
         for info in self._repository.log(tip, since=since, exclude=None, first_parent=True):
             if POLICY_COMMIT in info.trailers:
                 try:
-                    found = self._receipt(info)
+                    found = self._receipt(info, rollouts=rollouts)
                 except RecordUnreadableError:
                     continue  # `latest` says so while it matters; what was proven before stays proven
                 yield found
@@ -88,22 +106,73 @@ class Record:
                 branch has them again, or another process begins.
             RaceLostError: Others were faster each time.
             PushRefusedError, DirtyWorkTreeError, GitWriteError, GitUnavailableError, ...: As `Repository.commit`.
-            InputError: A proxy's name can't be a file's.
+            InputError: A name can't be a file's.
         """
+        files = draft.files()
+        folders = (FOLDER,) if draft.rollouts is None else (FOLDER, evidence.ROLLOUTS)
+
+        def step(tip: str | None) -> tuple[str, dict[str, bytes | None]] | None:
+            there = self._files(tip, *folders)
+            if tip and not self._says_new(tip, draft, same_files=there == files):
+                return None
+            return draft.message(), _changes(there, files)
+
+        return self._written(step, at)
+
+    def note(
+        self, rollouts: Mapping[Key, Mapping[str, Any]], *, subject: str, policy_commit: str, at: datetime
+    ) -> Receipt | None:
+        """Write evidence where there is nothing new to say about proxies; None if the tip has just this evidence.
+
+        Such a receipt says of proxies what the one before says: `proxies/` is untouched and the trailers are repeated. Where there
+        is none to repeat, or a broken one, it says as little as can be true: `partial`, of no proxy at all and no plan.
+
+        Args:
+            rollouts: The evidence of every rollout of the mesh; one that is not here leaves the tree.
+            subject: One line.
+            policy_commit: Whose policies the evidence is about, full id; used only where there is no receipt to repeat.
+            at: The time of the commit.
+
+        Raises:
+            RecordRewoundError, RaceLostError, PushRefusedError, ...: As `write`.
+            InputError: A rollout's name can't be a file's.
+        """
+        files = rollout_files(rollouts)
+
+        def step(tip: str | None) -> tuple[str, dict[str, bytes | None]] | None:
+            there = self._files(tip, evidence.ROLLOUTS)
+            if there == files:
+                return None
+            changes = _changes(there, files)
+            if tip:
+                try:
+                    info = self._repository.commit_info(tip)
+                    said = parse_trailers(info, self._branch)
+                    self._proxies(tip)
+                except RecordUnreadableError:
+                    # Nobody knows what its proxies stand for.
+                    changes |= dict.fromkeys(self._files(tip, FOLDER))
+                else:
+                    return message_of(subject, said, " ".join(info.trailers.get(PROXIES, ())[:1])), changes
+            said = {POLICY_COMMIT: policy_commit, PLAN_DIGEST: "", OUTCOME: PARTIAL}
+            return message_of(subject, said, "0/0"), changes
+
+        return self._written(step, at)
+
+    def _written(
+        self, step: Callable[[str | None], tuple[str, dict[str, bytes | None]] | None], at: datetime
+    ) -> Receipt | None:
+        """Commit what `step` makes of the tip (message and changed files), again from the new tip after a lost race."""
         attempt = 0
         while True:
             tip = self._repository.branch(self._branch)
             self._require_continued(tip)
-            files = draft.files()
-            there = self._files(tip) if tip else {}
-            if tip and not self._says_new(tip, draft, same_files=there == files):
+            made = step(tip)
+            if made is None:
                 return None
-            changes = {path: content for path, content in files.items() if there.get(path) != content}
-            gone = dict.fromkeys(path for path in there if path not in files)
+            message, changes = made
             try:
-                new = self._repository.commit(
-                    self._branch, expect=tip, files={**changes, **gone}, message=draft.message(), at=at
-                )
+                new = self._repository.commit(self._branch, expect=tip, files=changes, message=message, at=at)
             except RaceLostError:
                 attempt += 1
                 if attempt >= self._attempts:
@@ -121,7 +190,7 @@ class Record:
             return True
         try:
             said = parse_trailers(self._repository.commit_info(tip), self._branch)
-            return said["Outcome"] != draft.outcome or not self._repository.same(
+            return said[OUTCOME] != draft.outcome or not self._repository.same(
                 said[POLICY_COMMIT], draft.policy_commit, _POLICY_FOLDERS
             )
         except (RecordUnreadableError, CorruptRepositoryError):  # no receipt, or of a commit that is gone by now
@@ -146,21 +215,27 @@ class Record:
             hint=f"restore it ({restore}, run in {self._repository.git_dir}), or start again to accept it as it is",
         )
 
-    def _files(self, commit: str) -> dict[str, bytes | None]:
-        """Content by path below `proxies/`; None for what is no file."""
+    def _files(self, commit: str | None, *folders: str) -> Contents:
+        """What stands below these folders."""
+        if commit is None:
+            return {}
         tree = self._repository.tree(commit)
-        return {file.path: tree.read(file) if file.kind is FileKind.FILE else None for file in tree.files(FOLDER)}
+        files = [file for folder in folders for file in tree.files(folder)]
+        return {file.path: tree.read(file) if file.kind is FileKind.FILE else None for file in files}
 
-    def _receipt(self, info: CommitInfo) -> Receipt:
+    def _receipt(self, info: CommitInfo, *, rollouts: bool = True) -> Receipt:
         trailers = parse_trailers(info, self._branch)
+        found, notes = self._rollouts(info.id) if rollouts else ({}, ())
         return Receipt(
             commit=info.id,
             at=info.at.astimezone(UTC),
             subject=info.subject,
             policy_commit=trailers[POLICY_COMMIT],
-            plan_digest=trailers["Plan-Digest"],
-            outcome=trailers["Outcome"],
+            plan_digest=trailers[PLAN_DIGEST],
+            outcome=trailers[OUTCOME],
             proxies=self._proxies(info.id),
+            rollouts=MappingProxyType(found),
+            notes=notes,
         )
 
     def _proxies(self, commit: str) -> Mapping[Key, ProxyReceipt]:
@@ -179,3 +254,29 @@ class Record:
                 self._parsed[file.path, file.blob] = known
             found[key] = known
         return MappingProxyType(dict(sorted(found.items())))
+
+    def _rollouts(self, commit: str) -> tuple[dict[Key, Mapping[str, Any]], tuple[Diagnostic, ...]]:
+        """Every rollout's evidence, and what could not be read; parsed once while it stays the same."""
+        tree = self._repository.tree(commit)
+        before, self._evidence = self._evidence, {}
+        found: dict[Key, Mapping[str, Any]] = {}
+        notes: list[Diagnostic] = []
+        for file in tree.files(evidence.ROLLOUTS):
+            key = evidence.rollout_of(file.path)
+            if key is None or file.kind is not FileKind.FILE:
+                notes.append(evidence.broken(file.path, "is no file of a rollout", commit=commit))
+                continue
+            said: Mapping[str, Any] | Diagnostic | None = before.get((file.path, file.blob))
+            if said is None:
+                said = evidence.parse(tree.read(file), path=file.path, commit=commit)
+            if isinstance(said, Diagnostic):
+                notes.append(said)
+            else:
+                found[key] = self._evidence[file.path, file.blob] = said
+        return dict(sorted(found.items())), tuple(notes)
+
+
+def _changes(there: Contents, wanted: Mapping[str, bytes]) -> dict[str, bytes | None]:
+    """What to write and to remove (None)."""
+    changed: dict[str, bytes | None] = {path: data for path, data in wanted.items() if there.get(path) != data}
+    return changed | dict.fromkeys(path for path in there if path not in wanted)

@@ -439,7 +439,16 @@ RECORD: Group = {
         "`Mesh.record.branch` is the branch that policies are read from.",
         "input",
     ),
-    "record-name": Entry("Rename the proxy.", "A proxy's name can't be a file's name in the record.", "input"),
+    "record-name": Entry(
+        "Rename the proxy or the rollout.",
+        "A proxy's or a rollout's name can't be a file's name in the record.",
+        "input",
+    ),
+    "record-evidence": Entry(
+        "Nothing has to be done; the next receipt replaces the file.",
+        "A rollout's evidence on the record branch can't be read, so the rollout goes on from its status alone.",
+        "warning",
+    ),
 }
 
 REST: Group = {
