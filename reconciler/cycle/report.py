@@ -12,6 +12,7 @@ from reconciler.errors import Diagnostic
 from reconciler.model.key import Key
 from reconciler.model.plan import Plan
 from reconciler.model.receipt import Outcome, OutcomeKind, Receipt
+from reconciler.rollouts.decision import Decision
 
 
 class Stage(StrEnum):
@@ -19,6 +20,7 @@ class Stage(StrEnum):
 
     CHECKOUT = "checkout"
     LOAD = "load"
+    DECIDE = "decide"
     COMPILE = "compile"
     OBSERVE = "observe"
     PLAN = "plan"
@@ -54,6 +56,8 @@ class Report:
         last: The newest receipt before this pass.
         receipt: What was written on the record branch, if it said anything new.
         reverted: Reverts that were committed on the policy branch for what proxies refused; the next pass applies them.
+        decisions: What rollouts did: a commit each, on the policy branch or proposed for it.
+        again: Seconds until a rollout falls due; None if none waits for time.
         pending: Whether something that differs was left as it is.
         transient: Whether the errors may go away by themselves.
         seconds: By stage.
@@ -67,6 +71,8 @@ class Report:
     last: Receipt | None = None
     receipt: Receipt | None = None
     reverted: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    again: float | None = None
     pending: bool = False
     transient: bool = False
     seconds: Mapping[Stage, float] = field(default_factory=dict)

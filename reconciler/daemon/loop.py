@@ -98,6 +98,7 @@ class Daemon:
         self._connect_pause = connect_pause
         self._connect_from = clock.monotonic()
         self._retry_at: float | None = None
+        self._rollout_at: float | None = None
         self._first_retry = self._patience = first_retry
 
     def wake(self, trigger: Trigger) -> None:
@@ -171,6 +172,8 @@ class Daemon:
                 due = {trigger: self._woken[trigger] + _OVERDUE * every for trigger, every in self._every.items()}
                 if self._retry_at is not None:
                     due[Trigger.RETRY] = self._retry_at
+                if self._rollout_at is not None:
+                    due[Trigger.ROLLOUT] = self._rollout_at
                 for trigger, at in due.items():
                     if at <= now:
                         self._wanted.add(trigger)
@@ -194,6 +197,8 @@ class Daemon:
             asked = self._asks.take()
             if Trigger.RETRY in wanted:
                 self._retry_at = None
+            if Trigger.ROLLOUT in wanted:
+                self._rollout_at = None
         self._journal.begin()
         try:
             if wanted:
@@ -228,6 +233,7 @@ class Daemon:
                 self._journal.passed(report, reasons=[_ASKED], whole=not asked.ask.select)
             if report.reverted:
                 self.wake(Trigger.POLL)
+            self._due_again(report)
         except ReconcilerError as error:
             asked.answer.set_exception(error)
         except Exception as error:  # noqa: BLE001 -- as above; whoever asked is told
@@ -254,6 +260,7 @@ class Daemon:
         self._exact = self._exact and report.transient  # a reading that did not come about is still owed
         if report.reverted:
             self.wake(Trigger.POLL)  # the branch has moved, by us: what is live need not wait for the next look
+        self._due_again(report)
         self._unfinished = _unfinished(report)
         if head is None:
             return  # a later try is on its way
@@ -261,6 +268,11 @@ class Daemon:
             self._try_later()
         else:
             self._retry_at, self._patience = None, self._first_retry
+
+    def _due_again(self, report: Report) -> None:
+        """Rollouts fall due at a time of their own."""
+        if report.again is not None:
+            self._rollout_at = self._clock.monotonic() + report.again
 
     def _ask_git(self) -> str | None:
         """The head; None if Git can't be asked."""

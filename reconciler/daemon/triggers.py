@@ -11,7 +11,7 @@ class Trigger(StrEnum):
     """Why a pass runs.
 
     START: the daemon begins. POLL: it is time to look at Git. DRIFT: it is time to read every proxy's content. RETRY: the last
-    pass was not finished. CONNECT: a proxy connected to the daemon, or went.
+    pass was not finished. CONNECT: a proxy connected to the daemon, or went. ROLLOUT: a rollout falls due.
     """
 
     START = "start"
@@ -19,13 +19,14 @@ class Trigger(StrEnum):
     DRIFT = "drift"
     RETRY = "retry"
     CONNECT = "connect"
+    ROLLOUT = "rollout"
 
 
 EXACT = frozenset({Trigger.START, Trigger.DRIFT})
 """Triggers after which the content of every proxy is read."""
-WITHOUT_NEWS = EXACT | {Trigger.RETRY, Trigger.CONNECT}
+WITHOUT_NEWS = EXACT | {Trigger.RETRY, Trigger.CONNECT, Trigger.ROLLOUT}
 """Triggers that run a pass although Git has not moved."""
-WITHOUT_GIT = frozenset({Trigger.DRIFT, Trigger.CONNECT})
+WITHOUT_GIT = frozenset({Trigger.DRIFT, Trigger.CONNECT, Trigger.ROLLOUT})
 """Triggers that run a pass for the known head although Git can't be asked."""
 
 

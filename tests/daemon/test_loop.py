@@ -258,3 +258,25 @@ def test_a_proxy_that_connects_is_served_although_git_is_quiet() -> None:
         daemon.wake(Trigger.CONNECT)
         fleet.wait(lambda passes: len(passes) == 2)
         assert fleet.passes[1] == ("c1", False)
+
+
+def test_a_rollout_that_falls_due_is_looked_at_although_git_is_quiet() -> None:
+    """A pause that ends is noticed then, not at the next look at Git; one that waits for nothing causes no pass."""
+    fleet = Fleet()
+    fleet.again = 0.05
+    with running(fleet):
+        fleet.wait(lambda passes: len(passes) >= 3)
+        fleet.again = None
+        before = len(fleet.passes)
+    assert len(fleet.passes) <= before + 1
+
+
+def test_a_rollout_falls_due_although_git_cannot_be_asked() -> None:
+    """A canary is judged, and given up, also while the remote is away."""
+    fleet = Fleet()
+    fleet.again = 0.05
+    with running(fleet, first_retry=3600):
+        fleet.wait(lambda passes: len(passes) >= 2)
+        fleet.git_failures = 1_000_000
+        seen = len(fleet.passes)
+        fleet.wait(lambda passes: len(passes) >= seen + 3)

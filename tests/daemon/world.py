@@ -33,6 +33,7 @@ class Fleet:
         self.outcome = OutcomeKind.APPLIED
         self.proof = Proof.NONE
         self.reverts: tuple[str, ...] = ()
+        self.again: float | None = None
         self.passes: list[tuple[str, bool]] = []
         self.asks: list[tuple[Ask, int]] = []
         self.gate: threading.Event | None = None
@@ -64,7 +65,7 @@ class Fleet:
         if self.reverts:
             self.commit = self.reverts[-1]
         done, self.reverts = self.reverts, ()
-        return Report(head=seen, applied=seen, outcomes={PROXY: outcome}, reverted=done)
+        return Report(head=seen, applied=seen, outcomes={PROXY: outcome}, reverted=done, again=self.again)
 
     def asked(self, ask: Ask) -> Report:
         self.asks.append((ask, threading.get_ident()))
