@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import quote, urlencode
@@ -27,10 +28,17 @@ _HEADERS = {"User-Agent": "envoy-reconciler", "Accept-Encoding": "identity"}
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of any status."""
+    """An answer of any status.
+
+    Attributes:
+        status: Of HTTP.
+        body: Without its transfer encoding.
+        headers: By name in lower case.
+    """
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -106,6 +114,22 @@ class HttpClient:
         """
         return self._call(requests.Request("POST", self._base + target, headers=_HEADERS, json=document).prepare())
 
+    def send(
+        self, method: str, target: str, *, headers: Mapping[str, str] | None = None, document: Any = None
+    ) -> Reply:
+        """Call with headers of the caller's, and a JSON document as the body if there is one.
+
+        Headers may hold secrets: no message shows them. A redirect is an answer, so they go nowhere else by themselves.
+
+        Raises:
+            HttpError: There was no complete answer; the call may or may not have had its effect.
+        """
+        sent = _HEADERS | dict(headers or {})
+        if document is not None:
+            sent |= {"Content-Type": "application/json"}
+        body = None if document is None else json.dumps(document).encode()
+        return self._call(requests.Request(method, self._base + target, headers=sent, data=body).prepare())
+
     def close(self) -> None:
         """Close the connections."""
         self._adapter.close()
@@ -125,7 +149,8 @@ class HttpClient:
         self._deadline.start()  # after `end`, so that a read which is out of time is past it too
         try:
             with self._adapter.send(request, stream=True, timeout=self._limits) as answer:
-                return Reply(answer.status_code, self._body(answer, what))
+                body = self._body(answer, what)
+                return Reply(answer.status_code, body, {name.lower(): value for name, value in answer.headers.items()})
         except (requests.RequestException, TransportError, OSError) as error:
             raise failure(
                 what,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -318,3 +319,33 @@ def _unprivileged() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+def test_a_call_carries_headers_and_a_document_and_brings_headers_back() -> None:
+    """What the caller says goes out beside the client's own headers; the answer's headers are found in lower case."""
+    seen: list[bytes] = []
+
+    def behave(connection: socket.socket, _over: threading.Event) -> None:
+        while request := read_request(connection):
+            seen.append(request)
+            connection.sendall(answer(201, b"made", b'ETag: "a1"'))
+
+    with serving(behave) as server, HttpClient(server.address, CALM) as client:
+        reply = client.send("PATCH", "/x?y=1", headers={"Authorization": "Bearer t"}, document={"a": "é"})
+        client.send("GET", "/x", headers={"Authorization": "Bearer t"})
+    assert (reply.status, reply.body, reply.headers["etag"]) == (201, b"made", '"a1"')
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"PATCH /x?y=1 HTTP/1.1"
+    assert {b"Authorization: Bearer t", b"Content-Type: application/json", b"User-Agent: envoy-reconciler"} <= set(
+        lines
+    )
+    assert json.loads(body) == {"a": "é"}
+    assert b"Content-Type" not in seen[1]
+
+
+def test_no_message_shows_a_header() -> None:
+    """A token in a header is in no error, whatever fails."""
+    with nobody() as address, HttpClient(address, CALM) as client, pytest.raises(UnreachableError) as caught:
+        client.send("GET", "/x", headers={"Authorization": "Bearer topsecret"})
+    assert "topsecret" not in str(caught.value)
