@@ -22,11 +22,12 @@ from reconciler.gitrepo.errors import (
     UnsupportedRepositoryError,
 )
 from reconciler.gitrepo.history import CommitInfo
-from reconciler.gitrepo.repository import Repository, open_repository
+from reconciler.gitrepo.repository import PROPOSALS, Repository, open_repository
 from reconciler.gitrepo.reversal import Reversal
 from reconciler.gitrepo.tree import CommitTree
 
 __all__ = [
+    "PROPOSALS",
     "AuthenticationError",
     "BranchNameError",
     "CommitInfo",

@@ -64,6 +64,33 @@ class PathBranches:
             run([f"--git-dir={self._git_dir}", "gc", "--auto", "--quiet"])
         return new
 
+    def replace(
+        self, branch: str, *, expect: str | None, parent: str, tree: Callable[[], Grafted], message: str, at: datetime
+    ) -> str:
+        """One commit of a tree on top of `parent`, and the branch moved to it wherever it was; see `Repository.propose`."""
+        self._require_nobody(branch)
+        self._require(branch, expect)
+        new = write_commit(self._git_dir, self._settings, tree(), parent=parent, message=message, at=at)
+        self._swap(branch, expect, new, message, at)
+        return new
+
+    def drop(self, branch: str, *, expect: str) -> None:
+        """Remove the branch if it is still where it is expected; see `Repository.drop`."""
+        self._require_nobody(branch)
+        self._require(branch, expect)
+        removed = run([f"--git-dir={self._git_dir}", "update-ref", "-d", f"refs/heads/{branch}", expect])
+        if not removed.ok:
+            tip = self._tip(branch)
+            if tip != expect:
+                raise race(branch, expect, tip)
+            raise write_error(removed, what=f"{branch} can't be removed")
+
+    def _require_nobody(self, branch: str) -> None:
+        homes = self._homes(branch)
+        if homes:
+            where, hint = homes[0].path, "check out another branch there"
+            raise DirtyWorkTreeError(f"{branch} is checked out in {where}, so it is left alone", hint=hint)
+
     def require_movable(self, branch: str) -> None:
         """Refuse where a commit would be refused for what somebody does in a work tree; see `Repository.require_movable`."""
         homes = self._homes(branch)

@@ -25,6 +25,7 @@ class CommitInfo:
         body: The rest, trailers included.
         trailers: Values by exact key, in order.
         author: `Name <email>`.
+        committer: `Name <email>`; who made the commit of it, which a merge in a browser or an amendment changes.
         at: Commit time, UTC.
     """
 
@@ -34,6 +35,7 @@ class CommitInfo:
     body: str
     trailers: Mapping[str, tuple[str, ...]]
     author: str
+    committer: str = ""
     at: datetime
 
 
@@ -66,6 +68,7 @@ def commit_info(commit: str, data: bytes) -> CommitInfo:
         body=body.strip("\n"),
         trailers=trailers(body),
         author=_decoded(author[1], encoding),
+        committer=_decoded(committer[1], encoding),
         at=datetime.fromtimestamp(int(committer[2]), UTC),
     )
 

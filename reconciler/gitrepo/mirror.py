@@ -114,6 +114,23 @@ class MirrorBranches:
         run([f"--git-dir={self._git_dir}", "update-ref", f"refs/heads/{branch}", new, expect or NO_COMMIT])
         return new
 
+    def replace(
+        self, branch: str, *, expect: str | None, parent: str, tree: Callable[[], Grafted], message: str, at: datetime
+    ) -> str:
+        """One commit of a tree on top of `parent`, and the branch moved to it wherever it was; see `Repository.propose`."""
+        tip = self._objects.commit(f"refs/heads/{branch}")
+        if tip != expect:
+            raise race(branch, expect, tip)
+        new = write_commit(self._git_dir, self._settings, tree(), parent=parent, message=message, at=at)
+        self._push(branch, expect, new)
+        run([f"--git-dir={self._git_dir}", "update-ref", f"refs/heads/{branch}", new, expect or NO_COMMIT])
+        return new
+
+    def drop(self, branch: str, *, expect: str) -> None:
+        """Remove the branch if it is still where it is expected; see `Repository.drop`."""
+        self._push(branch, expect, "")
+        run([f"--git-dir={self._git_dir}", "update-ref", "-d", f"refs/heads/{branch}", expect])
+
     def _push(self, branch: str, expect: str | None, new: str) -> None:
         ref = f"refs/heads/{branch}"
         pushed = run(

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from stat import S_ISREG
 from typing import Self
@@ -31,10 +32,13 @@ from reconciler.gitrepo.mirror import MirrorBranches, ensure_mirror
 from reconciler.gitrepo.objects import Objects
 from reconciler.gitrepo.reversal import Reversal, reverse
 from reconciler.gitrepo.tree import CommitTree
+from reconciler.gitrepo.writing import by_us, grafted
 from reconciler.settings import GitSettings
 
 _BAD_BRANCH = re.compile(r"^$|^[-/]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/$|\.$|^@$|^HEAD$|(^|/)\.|\.lock(/|$)")
 _ONE_WORD = re.compile(r"[^\s\x00-\x20\x7f{]+")
+PROPOSALS = "reconciler/rollout/"
+"""What the names of branches begin with that `Repository.propose` may move by force."""
 _LOCK_NAME = re.compile(r"[a-z0-9-]+")
 
 
@@ -53,6 +57,7 @@ class Repository:
         self.is_url = is_url(location)
         self.git_dir = git_dir
         self._objects = Objects(git_dir)
+        self._settings = settings
         self.work_tree = work_tree
         self._branches: MirrorBranches | PathBranches = (
             MirrorBranches(self._objects, settings, git_dir, location)
@@ -231,6 +236,54 @@ class Repository:
         made = reversal.merged
         return self._branches.commit_tree(branch, expect=reversal.onto, tree=lambda: made, message=message, at=at)
 
+    def propose(
+        self, branch: str, *, expect: str | None, parent: str, files: Mapping[str, bytes], message: str, at: datetime
+    ) -> str:
+        """Make one commit on top of any commit, and make it all that a proposal's branch adds to that. By force, with a lease.
+
+        Args:
+            branch: Its name; it begins with `PROPOSALS`, so nothing that people or receipts stand on is moved like this.
+            expect: The branch's tip as it was last read; None if it must not exist.
+            parent: What the commit goes on top of, by full id.
+            files: Content by path.
+            message: Subject, empty line, body, trailers.
+            at: Author and commit time.
+
+        Returns:
+            The new commit's id.
+
+        Raises:
+            ValueError: The branch is none for proposals.
+            RaceLostError: The branch is elsewhere: somebody else has written to it.
+            DirtyWorkTreeError: The branch is checked out somewhere.
+            PushRefusedError, GitWriteError, SigningError, GitUnavailableError, ...: As for `commit`.
+        """
+        _check_proposal(branch)
+        tree = partial(grafted, self._objects, parent, dict(files))
+        return self._branches.replace(branch, expect=expect, parent=parent, tree=tree, message=message, at=at)
+
+    def drop(self, branch: str, *, expect: str) -> None:
+        """Remove the branch of a proposal, if it is still where it is expected.
+
+        Raises:
+            ValueError: The branch is none for proposals.
+            RaceLostError, DirtyWorkTreeError, PushRefusedError, ...: As for `propose`.
+        """
+        _check_proposal(branch)
+        self._branches.drop(branch, expect=expect)
+
+    def tree_with(self, commit: str, files: Mapping[str, bytes]) -> str:
+        """The id that a commit's root tree would have with these files; nothing is written.
+
+        Raises:
+            CorruptRepositoryError: The commit is not here.
+        """
+        return grafted(self._objects, commit, dict(files)).tree
+
+    def is_ours(self, info: CommitInfo) -> bool:
+        """Whether a commit's author and committer are the ones that we write as. A hint, not a proof: anybody may claim it."""
+        return by_us(info, self._settings)
+
     def require_movable(self, branch: str) -> None:
         """Find out, before anything is done, whether somebody's work tree keeps a branch from being moved.
 
@@ -342,3 +395,9 @@ def _check_branch(name: str) -> None:
     """The rules of git-check-ref-format for the name of a branch."""
     if _BAD_BRANCH.search(name):
         raise BranchNameError(f"{name!r} can't be the name of a branch", hint="see git help check-ref-format")
+
+
+def _check_proposal(name: str) -> None:
+    _check_branch(name)
+    if not name.startswith(PROPOSALS):
+        raise ValueError(f"{name} is no branch for proposals: these begin with {PROPOSALS}")

@@ -15,6 +15,7 @@ from reconciler.gitrepo.command import Result, run
 from reconciler.gitrepo.complaints import write_error
 from reconciler.gitrepo.errors import SigningError
 from reconciler.gitrepo.graft import EMPTY_TREE, Grafted, graft, pack
+from reconciler.gitrepo.history import CommitInfo
 from reconciler.gitrepo.objects import Objects
 from reconciler.settings import GitSettings, Identity
 
@@ -66,6 +67,12 @@ def identity(settings: GitSettings, at: datetime) -> dict[str, str]:
         "GIT_AUTHOR_DATE": when,
         "GIT_COMMITTER_DATE": when,
     }
+
+
+def by_us(info: CommitInfo, settings: GitSettings) -> bool:
+    """Whether a commit's author and committer are the ones of the commits that we make, by their addresses."""
+    author, committer = settings.author, settings.committer or settings.author
+    return info.author.endswith(f"<{author.email}>") and info.committer.endswith(f"<{committer.email}>")
 
 
 def _person(role: str, who: Identity) -> dict[str, str]:
