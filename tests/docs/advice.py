@@ -539,6 +539,7 @@ DAEMON: Group = {
     "http-body-size": "Send less: no request needs 64 KiB.",
     "http-slow": "Send the whole request at once.",
     "http-busy": "Ask again when others have been served.",
+    "notification": "See what the receiver says; check `Mesh.notifications`. Rollouts go on meanwhile.",
 }
 
 GROUPS: Mapping[str, Group] = {

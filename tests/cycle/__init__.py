@@ -1,0 +1,1 @@
+"""One pass and its stages, with real Git and real Envoys."""
