@@ -1,0 +1,274 @@
+"""Calls to a REST API as GitHub's is: token, version, conditional reads, pages, redirects, pace, and what refusals mean.
+
+Rules: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api and the pages beside it. Knows no
+pull requests. One call at a time; nothing is tried again in here: the caller comes back in its next pass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from reconciler.clock import Clock
+from reconciler.errors import PermanentError, UsageError
+from reconciler.forge.backoff import Backoff
+from reconciler.forge.errors import (
+    ExistsError,
+    ForgeAuthenticationError,
+    ForgePermissionError,
+    ForgeRefusedError,
+    ForgeUnavailableError,
+    TokenFileError,
+)
+from reconciler.http import HttpClient, HttpError, Reply
+from reconciler.settings import AdminSettings
+
+VERSION = "2022-11-28"
+"""The version of GitHub's API that is asked for. It is supported until March 2028, and has all fields that are read."""
+
+_LIMITS = AdminSettings(connect_timeout=5.0, read_timeout=15.0, max_body=16 * 1024 * 1024)
+_PACE = 1.0
+"""Seconds between two writes, as GitHub asks for."""
+
+_REMEMBERED = 100
+_PAGES = 20
+_REDIRECTS = 3
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_NEXT = re.compile(r'<([^>]*)>;[^,]*\brel="next"')
+_SHOWN = 300
+
+
+class Api:
+    """One API with one token.
+
+    Args:
+        address: `https://host` with a path if it has one.
+        token_file: Read at each call, so replacing it renews the token. The token is in no message.
+        clock: For pace and patience.
+        settings: Time and size limits of a call, and whom `https` trusts.
+
+    Raises:
+        UsageError: The address is none.
+    """
+
+    def __init__(self, address: str, *, token_file: Path, clock: Clock, settings: AdminSettings = _LIMITS) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in {"http", "https"} or "@" in parts.netloc:
+            raise UsageError(
+                "that is not the address of a forge's API", hint="write https://host/path, without a password"
+            )
+        self._path = parts.path.rstrip("/")
+        self._client = HttpClient(f"{parts.scheme}://{parts.netloc}", settings)
+        self._token_file = token_file
+        self._clock = clock
+        self._backoff = Backoff(clock)
+        self._written: float | None = None
+        self._tagged: OrderedDict[str, tuple[str, Reply]] = OrderedDict()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def get(self, target: str) -> Any:
+        """The JSON document at a path; one that has not changed is not sent again and costs nothing of the rate limit.
+
+        Raises:
+            ForgeUnavailableError: No answer, or none that can be read.
+            TokenFileError, ForgeAuthenticationError, ForgePermissionError: As they say.
+        """
+        return self._read(self._get(self._path + target))
+
+    def get_all(self, target: str) -> list[Any]:
+        """All elements of a list, over its pages. A list that is longer than anybody has pull requests of one branch is cut.
+
+        Raises:
+            ForgeUnavailableError, ...: As `get`.
+        """
+        found: list[Any] = []
+        following: str | None = self._path + target
+        for _ in range(_PAGES):
+            if following is None:
+                break
+            reply = self._get(following)
+            page = self._read(reply)
+            if not isinstance(page, list):
+                raise self._backoff.unavailable(f"{self._client.address} answers with no list")
+            found += page
+            after = _NEXT.search(reply.headers.get("link", ""))
+            following = self._own(after[1]) if after else None
+        return found
+
+    def write(self, method: str, target: str, document: Mapping[str, Any]) -> Any:
+        """Send a document, not sooner than a second after the one before; returns the JSON of the answer.
+
+        Raises:
+            ForgeUnavailableError: No usable answer: it may or may not have had its effect.
+            ExistsError, ForgeRefusedError: It is not done.
+            TokenFileError, ForgeAuthenticationError, ForgePermissionError: As they say.
+        """
+        token = self._token()
+        asked = _names(token, method, target, json.dumps(document, sort_keys=True))
+        self._backoff.require(*asked)
+        if self._written is not None:
+            self._clock.sleep(self._written + _PACE - self._clock.monotonic())
+        try:
+            reply = self._send(method, self._path + target, token, document=document)
+        finally:
+            self._written = self._clock.monotonic()
+        return self._read(self._judged(reply, f"{method} {target}", token, asked))
+
+    def garbage(self, error: Exception) -> ForgeUnavailableError:
+        """The error for a document that is not what was asked for."""
+        return self._backoff.unavailable(f"{self._client.address} answers with something else: {error}")
+
+    def _get(self, target: str) -> Reply:
+        token = self._token()
+        asked = _names(token, "GET", target, "")
+        self._backoff.require(*asked)
+        tag, before = self._tagged.get(f"{asked[1]}", ("", None))
+        reply = self._send("GET", target, token, headers={"If-None-Match": tag} if tag else {})
+        if reply.status == 304 and before is not None:  # noqa: PLR2004 -- HTTP's word for it
+            self._backoff.answered()
+            return before
+        reply = self._judged(reply, f"GET {target.partition('?')[0]}", token, asked)
+        if etag := reply.headers.get("etag"):
+            self._tagged[asked[1]] = (etag, reply)
+            self._tagged.move_to_end(asked[1])
+            while len(self._tagged) > _REMEMBERED:
+                self._tagged.popitem(last=False)
+        return reply
+
+    def _send(
+        self, method: str, target: str, token: str, *, headers: Mapping[str, str] | None = None, document: Any = None
+    ) -> Reply:
+        """The answer, after redirects: a repository that was renamed or moved answers with its new place."""
+        fixed = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {token}",
+            "X-GitHub-Api-Version": VERSION,
+        }
+        try:
+            for _ in range(_REDIRECTS + 1):
+                reply = self._client.send(method, target, headers=fixed | dict(headers or {}), document=document)
+                if reply.status not in {301, 302, 307, 308}:
+                    return reply
+                target = self._own(reply.headers.get("location", ""))
+        except HttpError as error:
+            raise self._backoff.unavailable(error.message) from error
+        raise self._backoff.unavailable(f"{self._client.address} redirects again and again")
+
+    def _own(self, url: str) -> str:
+        """The target of a URL that the API gave us. The token goes nowhere else."""
+        if not url.startswith(f"{self._client.address}/"):
+            raise self._backoff.unavailable(f"{self._client.address} sends us to another server, which gets no token")
+        return url.removeprefix(self._client.address)
+
+    def _token(self) -> str:
+        where, hint = self._token_file, "write a token into it that may write contents and pull requests"
+        try:
+            token = where.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not text"
+            raise TokenFileError(f"the token file {where} can't be read: {why}", hint=hint) from None
+        if not _TOKEN.fullmatch(token):
+            raise TokenFileError(f"the token file {where} does not hold one token and nothing else", hint=hint)
+        return token
+
+    def _judged(self, reply: Reply, what: str, token: str, asked: tuple[str, str]) -> Reply:
+        """The reply if it is a good one.
+
+        Raises:
+            ForgeUnavailableError, ForgeAuthenticationError, ForgePermissionError, ForgeRefusedError: What it means otherwise.
+        """
+        status = reply.status
+        if 200 <= status < 300:  # noqa: PLR2004 -- HTTP's successes
+            self._backoff.answered()
+            return reply
+        said = _said(reply).replace(token, "(token)")
+        message = f"{self._client.address} answers {what} with {status}: {said}"
+        if status == 429 or (status == 403 and _limits(reply, said)):  # noqa: PLR2004
+            raise self._backoff.limited(message, self._wait(reply))
+        if status >= 500 or status < 200 or status in {304, 408, 409, 425}:  # noqa: PLR2004 -- worth trying again
+            raise self._backoff.unavailable(message)
+        self._backoff.answered()
+        raise _refusal(status, said, message, self._token_file, self._backoff, asked)
+
+    def _read(self, reply: Reply) -> Any:
+        try:
+            return json.loads(reply.body)
+        except ValueError as error:
+            raise self._backoff.unavailable(f"{self._client.address} answers with something that is no JSON") from error
+
+    def _wait(self, reply: Reply) -> float | None:
+        """Seconds to wait: what it says, or until the limit is reset if that is used up; None if it says neither."""
+        after = reply.headers.get("retry-after", "")
+        if after.isdecimal():
+            return float(after)
+        now = self._clock.now().timestamp()
+        if after:
+            try:
+                return parsedate_to_datetime(after).timestamp() - now
+            except ValueError:
+                return None
+        reset = reply.headers.get("x-ratelimit-reset", "")
+        if reply.headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
+            return float(reset) - now
+        return None
+
+
+def _refusal(
+    status: int, said: str, message: str, token_file: Path, backoff: Backoff, asked: tuple[str, str]
+) -> PermanentError:
+    if status == 401:  # noqa: PLR2004
+        hint = f"put a valid token into {token_file}; it is read again at each call"
+        return backoff.refused(asked[0], lambda: ForgeAuthenticationError(message, hint=hint))
+    if status in {403, 404}:
+        hint = (
+            f"check forge.github.repository, and that the token in {token_file} may read and write contents and pull requests "
+            "of it; forges say `not found` where a permission is missing, too"
+        )
+        return backoff.refused(asked[1], lambda: ForgePermissionError(message, hint=hint))
+    if status == 422 and "already exists" in said:  # noqa: PLR2004
+        return ExistsError(message)
+    hint = "this server does not speak the version of the API that is asked for" if status in {400, 410, 415} else ""
+    return backoff.refused(asked[1], lambda: ForgeRefusedError(message, hint=hint))
+
+
+def _names(token: str, method: str, target: str, body: str) -> tuple[str, str]:
+    """Names for a token, and for a call with it, that don't show it."""
+    who = hashlib.sha256(token.encode()).hexdigest()[:16]
+    return who, f"{who} {method} {target} {hashlib.sha256(body.encode()).hexdigest()[:16]}"
+
+
+def _limits(reply: Reply, said: str) -> bool:
+    """Whether a 403 is about the number of calls, not about permissions."""
+    headers = reply.headers
+    return "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0" or "rate limit" in said.lower()
+
+
+def _said(reply: Reply) -> str:
+    """What the forge says is wrong, on one line."""
+    try:
+        document = json.loads(reply.body)
+    except ValueError:
+        document = None
+    if not isinstance(document, Mapping):
+        return "nothing that can be read"
+    errors = document.get("errors")
+    parts = [document.get("message"), *(errors if isinstance(errors, list) else [])]
+    words = [_one(part) for part in parts]
+    text = "; ".join(word for word in words if word) or "no reason"
+    return "".join(char if char.isprintable() else " " for char in text)[:_SHOWN]
+
+
+def _one(part: Any) -> str:
+    if not isinstance(part, Mapping):
+        return str(part or "")
+    return str(part.get("message") or " ".join(str(part[name]) for name in ("field", "code") if part.get(name)))
