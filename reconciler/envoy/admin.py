@@ -14,7 +14,8 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Self, TypeVar
 
-from reconciler.envoy import dump, readings
+from reconciler.envoy import counters, dump, readings
+from reconciler.envoy.counters import Counters
 from reconciler.envoy.dump import Section
 from reconciler.envoy.failures import (
     AdminError,
@@ -137,6 +138,33 @@ class Admin:
             AdminError: There is no usable answer.
         """
         return self._parsed(dump.WARMING, dump.warming_clusters)
+
+    def counters(self, clusters: Collection[str], *, times: bool = True) -> Counters:
+        """What the proxy has counted of requests to clusters since it started; see `envoy.counters` for what is a request and an error.
+
+        Args:
+            clusters: Their names; those that it does not have are not in what is returned.
+            times: Whether request times are read, too.
+
+        Raises:
+            AdminError: There is no usable answer, or it restarts again and again.
+        """
+        asked = counters.targets(clusters, times=times)
+        before = ""
+        for _ in range(_TRIES):
+            answers = [self._parsed(asked[0], counters.Answer)]
+            connection = self._client.connections
+            answers += [self._parsed(target, counters.Answer) for target in asked[1:]]
+            epoch = self._epoch(min(answer.uptime for answer in answers))
+            if self._client.connections == connection or epoch == before:
+                found = {name: item for answer in answers for name, item in answer.readings(clusters).items()}
+                return Counters(epoch=epoch, clusters=MappingProxyType({name: found[name] for name in sorted(found)}))
+            before = epoch  # another process may have told it than the one whose counts these are
+        raise AdminError(
+            f"GET {self.address}/stats: another process answers each time",
+            code="admin-unreachable",
+            hint="check why this Envoy restarts again and again",
+        )
 
     def runtime_routes(self) -> tuple[LiveWeightedRoute, ...]:
         """Every weighted route in the live configuration, static or dynamic, inline or subscribed to.

@@ -71,7 +71,7 @@ class VersionTexts(Mapping[Subscription, str]):
 
     def __getitem__(self, key: Subscription) -> str:
         type_, name = key
-        stat = (type_, _as_in_stats(name))
+        stat = (type_, as_in_stats(name))
         return self._shown[stat] if stat in self._shown else self._found[stat]
 
     def __iter__(self) -> Iterator[Subscription]:
@@ -186,7 +186,7 @@ def _subscriptions(stem: str) -> tuple[Subscription, ...]:
     return tuple((ResourceType.ROUTE, ".rds.".join(parts[index:])) for index in range(1, len(parts)))
 
 
-def _as_in_stats(name: str) -> str:
+def as_in_stats(name: str) -> str:
     """A resource's name as `Stats::Utility::sanitizeStatsName` and the symbol table make it."""
     for part in ("://", ":/", ":", "\0"):
         name = name.replace(part, "_")

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -312,4 +312,6 @@ def _over_tcp(directory: Path, ports: Path, admin: dict[str, Any]) -> Iterator[s
             yield address
         finally:
             process.terminate()
-            process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
