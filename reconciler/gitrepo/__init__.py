@@ -22,6 +22,7 @@ from reconciler.gitrepo.errors import (
     UnsupportedRepositoryError,
 )
 from reconciler.gitrepo.history import CommitInfo
+from reconciler.gitrepo.person import NobodyError, person
 from reconciler.gitrepo.repository import PROPOSALS, Repository, open_repository
 from reconciler.gitrepo.reversal import Reversal
 from reconciler.gitrepo.tree import CommitTree
@@ -40,6 +41,7 @@ __all__ = [
     "GitUnavailableError",
     "GitWriteError",
     "LockedError",
+    "NobodyError",
     "NotARepositoryError",
     "PushRefusedError",
     "RaceLostError",
@@ -49,4 +51,5 @@ __all__ = [
     "SigningError",
     "UnsupportedRepositoryError",
     "open_repository",
+    "person",
 ]

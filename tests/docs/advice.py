@@ -429,6 +429,7 @@ GIT: Group = {
     "git-unsupported": "Use a SHA-1 repository; for another user's, add it to Git's `safe.directory`.",
     "git-not-found": "Install Git 2.36 or newer.",
     "git-too-old": "Install Git 2.38 or newer where `Mesh.onReject` is `revert`.",
+    "git-nobody": "Configure `user.name` and `user.email`, as for `git commit`.",
 }
 
 RECORD: Group = {
