@@ -1,19 +1,23 @@
 """YAML with positions, and splicing: the only room that knows ruamel.yaml.
 
 Reads documents fast and without positions; finds the line and column of a value when somebody has to read them; and changes
-single scalars in a text by their bytes. It knows nothing of policies.
+values in a text by their bytes. It knows nothing of policies.
 """
 
+from reconciler.yamldoc.blocks import SpliceError
 from reconciler.yamldoc.dumping import dump
 from reconciler.yamldoc.loading import load, read
 from reconciler.yamldoc.positions import Positions, locate
-from reconciler.yamldoc.splicing import Edit, SpliceError, splice
+from reconciler.yamldoc.splicing import Change, Drop, Edit, Put, splice
 from reconciler.yamldoc.stream import Broken, YamlError, pieces
 
 __all__ = [
     "Broken",
+    "Change",
+    "Drop",
     "Edit",
     "Positions",
+    "Put",
     "SpliceError",
     "YamlError",
     "dump",

@@ -27,6 +27,9 @@ class Node:
         key: Index of the key that it belongs to; its own start in a list.
         style: Of a scalar: "" (plain), a quote, `|` or `>`; None for everything else.
         anchored: Whether it has an anchor.
+        mapping: Whether it is a mapping; no alias is.
+        flow: Whether it is a list or a mapping in brackets.
+        block: Whether it is a list or a mapping without brackets.
         children: By key or index; those of the target for an alias.
     """
 
@@ -35,6 +38,9 @@ class Node:
     key: int
     style: str | None = None
     anchored: bool = False
+    mapping: bool = False
+    flow: bool = False
+    block: bool = False
     children: dict[str | int, Node] = field(default_factory=dict)
 
 
@@ -99,10 +105,11 @@ class _Composer:
             return node
         if isinstance(event, ScalarEvent):
             node.style = event.style or ""
-        elif isinstance(event, MappingStartEvent):
-            node.end = self._mapping(node, depth + 1)
         else:
-            node.end = self._sequence(node, depth + 1)
+            node.flow = bool(event.flow_style)
+            node.block = not node.flow
+            node.mapping = isinstance(event, MappingStartEvent)
+            node.end = (self._mapping if node.mapping else self._sequence)(node, depth + 1)
         if event.anchor is not None:
             node.anchored = True
             self._anchors[event.anchor] = node

@@ -1,33 +1,22 @@
-"""Changing single scalars in a text by their bytes, so that comments, quotes and line ends of a user's file survive.
+"""Changing values in a text by their bytes, so that comments, quotes and line ends of a user's file survive.
 
-A splice proves itself: the new text is read again, and anything but exactly the wanted change is refused.
+A splice proves itself: the new text is read again, and anything but exactly the wanted change is refused. Where the bytes of a
+key that comes or goes stand is found in `blocks`.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.errors import InputError
 from reconciler.model.origin import FieldPath
+from reconciler.yamldoc.blocks import Span, SpliceError, Value, drop, exchange, glue, put, scalar_text
 from reconciler.yamldoc.loading import load
 from reconciler.yamldoc.positions import Node, nodes
-from reconciler.yamldoc.scalars import Scalar, plain_is_same
+from reconciler.yamldoc.scalars import Scalar
 from reconciler.yamldoc.stream import YamlError, decode
-
-_UNSAFE = re.compile("[^ -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-"""What has to be escaped in double quotes: controls, line breaks of YAML 1.1, the byte order mark, non-characters."""
-
-_PLAIN_EVERYWHERE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-")
-
-
-class SpliceError(InputError):
-    """A value can't be changed in place; its file has to be edited by hand."""
-
-    default_code = "splice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,37 +33,110 @@ class Edit:
     value: Scalar
 
 
-def splice(text: bytes, edits: Sequence[Edit]) -> bytes:
-    """The text with these scalars replaced and every other byte as it was.
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A key of a mapping and its value, whether it is there or not.
+
+    A new key comes behind the mapping's last, written as its siblings are: indented like them, or inside their brackets. A scalar
+    that is there is changed as by `Edit`. A mapping that is there is exchanged as a whole, with the comments inside it.
+
+    Attributes:
+        document: Index of the document in the text, from 0.
+        path: The key. The mapping that it is in must be there, and not be empty unless in brackets.
+        value: A scalar, or a mapping of such values.
+    """
+
+    document: int
+    path: FieldPath
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A key of a mapping that goes, with its value and line: the reverse of `Put`.
+
+    Attributes:
+        document: Index of the document in the text, from 0.
+        path: The key, which must be there, with nothing else on its line, and not be the only one of a block.
+    """
+
+    document: int
+    path: FieldPath
+
+
+Change = Edit | Put | Drop
+
+
+def splice(text: bytes, edits: Sequence[Change]) -> bytes:
+    """The text with these changes and every other byte as it was.
 
     A string keeps the quotes of the one it replaces.
 
     Raises:
         SpliceError: A value is not there, is no scalar, is a block scalar (`|`), has an anchor or is reached through an
-            alias that others share; two edits are of one value; or the outcome would not read as intended.
+            alias that others share; two edits are of one value; a key can't come or go where it would have to; or the
+            outcome would not read as intended.
         YamlError: The text can't be read to begin with.
     """
-    before = _plain(load(text))
+    wanted = _plain(load(text))
     decoded = decode(text, "")
     roots = list(nodes(decoded))
-    spans: list[tuple[int, int, str]] = []
+    if len({(edit.document, edit.path) for edit in edits}) < len(edits):
+        raise SpliceError("two edits are of the same value", hint="give each value once")
+    spans: list[Span] = []
     for edit in edits:
-        node = _find(roots, edit)
-        _set(before, edit)
-        spans.append((node.start, node.end, _written(decoded, node, edit)))
-    out, end = decoded, len(decoded) + 1
-    for start, stop, new in sorted(spans, reverse=True):
-        if stop > end or start == end:
-            raise SpliceError("two edits are of the same value", hint="give each value once")
-        out, end = out[:start] + new + out[stop:], start
-    changed = out.encode()
-    if not _reads_as(changed, before):
+        spans += _spans(decoded, roots, edit)
+        _apply(wanted, edit)
+    changed = _joined(decoded, spans).encode()
+    if not _reads_as(changed, wanted):
         shown = ", ".join(_show(edit.path) for edit in edits)
         raise SpliceError(
             f"changing {shown} in place would change something else too",
             hint="edit the file by hand; a value that is shared through an anchor has to be written out first",
         )
     return changed
+
+
+def _spans(text: str, roots: Sequence[Node | None], edit: Change) -> list[Span]:
+    if isinstance(edit, Edit):
+        node = _find(roots, edit)
+        return [Span(node.start, node.end, _written(text, node, edit))]
+    parent, key = _parent(roots, edit)
+    if isinstance(edit, Drop):
+        if key not in parent.children:
+            raise SpliceError(f"{_show(edit.path)} is not in the text", hint="there is nothing to remove")
+        return drop(text, parent, key, _show(edit.path))
+    if key not in parent.children:
+        return put(text, parent, key, edit.value)
+    if isinstance(edit.value, Mapping):
+        return exchange(text, parent, key, edit.value, _show(edit.path))
+    return _spans(text, roots, Edit(edit.document, edit.path, edit.value))
+
+
+def _parent(roots: Sequence[Node | None], edit: Put | Drop) -> tuple[Node, str]:
+    """The mapping that a key is, or is to be, in."""
+    *above, key = edit.path or ("",)
+    node = roots[edit.document] if 0 <= edit.document < len(roots) else None
+    for step in above:
+        node = node.children.get(step) if node else None
+    where = _show(tuple(above))
+    if not isinstance(key, str) or node is None:
+        raise SpliceError(f"{where} is not in the text", hint="add it by hand once")
+    if not node.mapping:
+        raise SpliceError(f"{where} is no mapping of its own", hint="write it as one, not empty and not as an alias")
+    return node, key
+
+
+def _joined(text: str, spans: Sequence[Span]) -> str:
+    """The text with every span exchanged. At one place the deeper key comes first, then the order given."""
+    out: list[str] = []
+    done = 0
+    for span in sorted(spans, key=lambda span: (span.start, span.stop, -span.column)):
+        if span.start < done:
+            raise SpliceError("two edits are of the same value", hint="give each value once")
+        out += [text[done : span.start], span.new]
+        done = span.stop
+    return "".join([*out, text[done:]])
 
 
 def _find(roots: Sequence[Node | None], edit: Edit) -> Node:
@@ -92,38 +154,26 @@ def _find(roots: Sequence[Node | None], edit: Edit) -> Node:
 
 
 def _written(text: str, node: Node, edit: Edit) -> str:
-    new = _scalar_text(edit.value, node.style or "")
-    glued = node.start == node.end and node.start > 0 and text[node.start - 1] not in " \t\n\r"
-    return f" {new}" if glued else new
+    return glue(text, node) + scalar_text(edit.value, node.style or "")
 
 
-def _scalar_text(value: Scalar, style: str) -> str:
-    if not isinstance(value, str):
-        return json.dumps(value, allow_nan=False)
-    if style == "'" and value.isprintable():
-        return "'" + value.replace("'", "''") + "'"
-    if style == "" and value and _PLAIN_EVERYWHERE.issuperset(value) and value[0] not in "-." and plain_is_same(value):
-        return value
-    return _UNSAFE.sub(_escape, json.dumps(value, ensure_ascii=False))
-
-
-def _escape(found: re.Match[str]) -> str:
-    return f"\\U{ord(found[0]):08x}"  # JSON would write a pair of surrogates, which YAML has no use for
-
-
-def _set(documents: Any, edit: Edit) -> None:
-    target = documents[edit.document]
+def _apply(documents: Any, edit: Change) -> None:
+    """The same change of the plain values."""
     if not edit.path:
-        documents[edit.document] = edit.value
+        documents[edit.document] = edit.value if isinstance(edit, Edit) else None
         return
+    target = documents[edit.document]
     for step in edit.path[:-1]:
         target = target[step]
-    target[edit.path[-1]] = edit.value
+    if isinstance(edit, Drop):
+        del target[edit.path[-1]]
+    else:
+        target[edit.path[-1]] = edit.value
 
 
 def _reads_as(text: bytes, wanted: Any) -> bool:
     try:
-        return json.dumps(load(text)) == json.dumps(wanted)
+        return json.dumps(load(text)) == json.dumps(wanted, default=dict)
     except YamlError:
         return False
 

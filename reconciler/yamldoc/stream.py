@@ -27,7 +27,7 @@ BOM = "\ufeff"
 _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 """What may not stand unescaped in YAML (1.2.2, section 5.1)."""
 
-_LINE_BREAK = re.compile("\r\n|\r|\n")
+LINE_BREAK = re.compile("\r\n|\r|\n")
 _BOUNDARY = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
 _BOUNDARY_BYTES = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
@@ -99,7 +99,7 @@ class Lines:
 
     def __init__(self, text: str) -> None:
         self._starts = [len(BOM) if text.startswith(BOM) else 0]
-        self._starts.extend(found.end() for found in _LINE_BREAK.finditer(text))
+        self._starts.extend(found.end() for found in LINE_BREAK.finditer(text))
 
     def place(self, index: int) -> tuple[int, int]:
         """Line and column, from 1, of a character, as editors count them; the byte order mark is no column."""
