@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,19 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("house")
     if full and config.option.timeout is None:
         config.option.timeout = 0  # no limit
+    _hear_signals()
+
+
+def _hear_signals() -> None:
+    """As in a terminal. A shell ignores them for what it starts with `&`, some supervisors block them, and children inherit both.
+
+    A process that a test ends with a signal would go on for ever. SIGHUP stays as it is, so that `nohup` works.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -38,10 +52,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _commands_of_this_interpreter() -> Iterator[None]:
-    """`envoy`, `reconcile` and `git` hooks that call them are the ones installed beside the Python that runs the tests."""
+    """`envoy`, `reconcile` and `git` hooks that call them are the ones beside the Python that runs the tests, and ask no HTTP proxy."""
     with pytest.MonkeyPatch.context() as patch:
         # Not resolved: in a virtual environment the interpreter is a link to one that has no such neighbours.
         patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+        for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+            patch.delenv(name)  # all that is talked to is on this machine, and gRPC would ask a proxy for it
         yield
 
 
