@@ -51,9 +51,13 @@ class Newcomer:
     def __exit__(self, *_: object) -> None:
         for process in self._running:
             process.send_signal(signal.SIGTERM)
-        for process in self._running:
-            process.wait(_PATIENCE)
-        self._ports.close()
+        try:
+            for process in self._running:
+                process.wait(_PATIENCE)
+        finally:
+            for process in self._running:
+                process.kill()
+            self._ports.close()
 
     def follow(self, section: str, files: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Write the files that a section shows, run its commands, and yield each with what it printed.

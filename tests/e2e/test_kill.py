@@ -68,11 +68,11 @@ def test_a_daemon_that_is_killed_leaves_no_lock_behind(served: Rig) -> None:
     )  # fmt: skip
     assert daemon.stderr is not None
     with daemon:
-        for line in daemon.stderr:
-            if line.rstrip().endswith("ready"):
-                break
-        second = served.command("daemon")
-        assert second.code == 1
-        assert str(daemon.pid) in second.err
-        daemon.kill()
+        try:
+            assert any(line.rstrip().endswith("ready") for line in daemon.stderr)
+            second = served.command("daemon")
+            assert second.code == 1
+            assert str(daemon.pid) in second.err
+        finally:
+            daemon.kill()
     served.apply()

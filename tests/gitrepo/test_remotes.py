@@ -357,14 +357,16 @@ def test_locks_name_their_holder_and_end_with_it(url: str, checkout: Path, opene
     for place in (checkout, opened(url).git_dir):
         with subprocess.Popen([sys.executable, "-c", code, str(place)], stdout=subprocess.PIPE) as holder:
             assert holder.stdout is not None
-            assert holder.stdout.readline() == b"held\n"
-            repository = opened(place)
-            with pytest.raises(LockedError, match=str(holder.pid)), repository.lock("daemon", wait=0.05):
-                pass
-            with repository.lock("other", wait=0):
-                pass
-            holder.kill()
-            holder.wait()
+            try:
+                assert holder.stdout.readline() == b"held\n"
+                repository = opened(place)
+                with pytest.raises(LockedError, match=str(holder.pid)), repository.lock("daemon", wait=0.05):
+                    pass
+                with repository.lock("other", wait=0):
+                    pass
+            finally:
+                holder.kill()
+            holder.wait(10)
             with repository.lock("daemon", wait=5):
                 pass
 

@@ -75,10 +75,12 @@ def test_a_unix_socket_is_its_owners_from_its_first_instant(short_path: Path) ->
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    for _ in range(100):
-        close(listen_unix(path))
-    over.set()
-    watcher.join()
+    try:
+        for _ in range(100):
+            close(listen_unix(path))
+    finally:
+        over.set()
+        watcher.join()
     bound = listen_unix(path)
     assert mode(path) == 0o600
     assert seen <= {0o600, 0o700}, "a socket 0600, or the directory 0700 in which it is made"

@@ -69,6 +69,9 @@ def running(folder: Path, *arguments: str, **more: Any) -> Iterator[subprocess.P
         finally:
             if process.poll() is None:
                 process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(30)
+                process.kill()
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

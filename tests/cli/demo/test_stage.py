@@ -165,10 +165,13 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 def stop(process: subprocess.Popen[str], *signals: signal.Signals) -> int:
     """Send these, one right after the other, and wait for the end."""
-    for signum in signals:
-        process.send_signal(signum)
     with process:
-        return process.wait(30)
+        try:
+            for signum in signals:
+                process.send_signal(signum)
+            return process.wait(30)
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
