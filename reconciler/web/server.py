@@ -17,6 +17,8 @@ from reconciler.web.listeners import Listener
 from reconciler.web.protocol import PatientProtocol
 
 _DRAIN = 5
+_PATIENCE = 20.0
+"""Seconds that starting takes at most, and stopping beyond the drain."""
 
 
 class WebServer:
@@ -41,6 +43,7 @@ class WebServer:
     ) -> None:
         self._listener = listener
         self._logger = logger
+        self._patience = drain + _PATIENCE
         self._running = threading.Event()
         self._server = _Server(_config(app, protocol, drain), on_started=self._running.set)
         self._thread = threading.Thread(target=self._run, name=f"web {listener.address}", daemon=True)
@@ -57,17 +60,23 @@ class WebServer:
             BugError: The server did not come up.
         """
         self._thread.start()
-        self._running.wait()
+        self._running.wait(_PATIENCE)
         if not self._server.started:
             raise BugError(f"the HTTP server on {self.address} did not start")
         return self.address
 
     def stop(self) -> None:
-        """Take no more connections, let requests end, and end. More than once does no harm."""
+        """Take no more connections, let requests end, and end. More than once does no harm.
+
+        Raises:
+            BugError: It does not end. Its thread is left alone, and ends with the process.
+        """
         self._listener.remove()
         self._server.should_exit = True
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(self._patience)
+        if self._thread.is_alive():
+            raise BugError(f"the HTTP server on {self.address} did not stop within {self._patience:g} s")
         self._listener.socket.close()
 
     def _run(self) -> None:

@@ -32,6 +32,9 @@ FIRST_REQUEST = 15.0
 DRAIN = 2.0
 """Seconds that streams have to end when the server stops."""
 
+_PATIENCE = 20.0
+"""Seconds that starting and stopping have beyond that; each takes a moment, unless something in gRPC stands still."""
+
 _LARGEST_REQUEST = 16 * 1024 * 1024
 _DISCOVERY = "envoy.service"
 _SERVICES: tuple[tuple[str, str, ResourceType | None], ...] = (
@@ -100,7 +103,7 @@ class AdsServer:
 
         Raises:
             AdsError: It can't.
-            BugError: It does already.
+            BugError: It does already, or nothing comes of it.
         """
         if self._loop is not None:
             raise BugError("a server is started once")
@@ -108,21 +111,32 @@ class AdsServer:
         self._thread = threading.Thread(target=self._loop.run_forever, name="ads", daemon=True)
         self._thread.start()
         try:
-            return asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+            return asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(_PATIENCE)
         except AdsError:
             self._end(self._loop, self._thread)
             raise
+        except TimeoutError as error:
+            raise BugError(f"the ADS server did not start within {_PATIENCE:g} s") from error
 
     def stop(self) -> None:
-        """End all streams, so that proxies go to another replica or wait for the next daemon, and stop."""
+        """End all streams, so that proxies go to another replica or wait for the next daemon, and stop.
+
+        Raises:
+            BugError: It does not end. Its thread is left alone, and ends with the process.
+        """
         if self._loop is not None and self._thread is not None and self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
+            try:
+                asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(DRAIN + _PATIENCE)
+            except TimeoutError as error:
+                raise BugError(f"the ADS server did not stop within {DRAIN + _PATIENCE:g} s") from error
             self._end(self._loop, self._thread)
 
     @staticmethod
     def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join()
+        thread.join(_PATIENCE)
+        if thread.is_alive():
+            raise BugError(f"the thread of the ADS server did not end within {_PATIENCE:g} s")
         loop.close()
 
     async def _start(self) -> str:

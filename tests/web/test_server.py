@@ -4,9 +4,11 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from reconciler.errors import BugError
 from reconciler.web import WebServer, application, listen_tcp, listen_unix
 from reconciler.web.protocol import PatientProtocol
 from tests.web.world import LOGGER, PATIENCE, World, client, code, connect, on_tcp, on_unix, raw, said, serving, until
@@ -212,6 +214,29 @@ def test_a_stop_waits_for_nobody_for_ever() -> None:
         server.stop()
         status, _, _ = said(plain)
         assert status in {0, 500}
+
+
+def test_a_server_that_stands_still_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that ends says what does not end with it, instead of waiting for ever."""
+    entered, going_on = threading.Event(), threading.Event()
+
+    async def stuck(_scope: Any, _receive: Any, _send: Any) -> None:
+        entered.set()
+        going_on.wait(60)
+
+    server = WebServer(stuck, listen_tcp("127.0.0.1:0"), logger=LOGGER, drain=0)
+    server.start()
+    with connect(server.address) as plain:
+        plain.sendall(GET)
+        assert entered.wait(PATIENCE)
+        monkeypatch.setattr(server, "_patience", 0.1)
+        try:
+            with pytest.raises(BugError, match=r"did not stop within 0\.1 s"):
+                server.stop()
+        finally:
+            going_on.set()
+    monkeypatch.undo()
+    server.stop()
 
 
 def test_a_server_that_was_never_started_can_be_stopped(short_path: Path) -> None:

@@ -346,6 +346,24 @@ def test_a_port_that_is_taken_is_an_error_and_a_server_starts_once() -> None:
     never.stop()
 
 
+def test_a_server_that_stands_still_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that ends says what does not end with it, instead of waiting for ever."""
+    server = AdsServer(Plane(), AdsSettings())
+    server.start()
+    assert server._loop is not None
+    going_on = threading.Event()
+    server._loop.call_soon_threadsafe(going_on.wait, 60)
+    monkeypatch.setattr("reconciler.xds.server._PATIENCE", 0.1)
+    monkeypatch.setattr("reconciler.xds.server.DRAIN", 0.1)
+    try:
+        with pytest.raises(BugError, match=r"did not stop within 0\.2 s"):
+            server.stop()
+    finally:
+        monkeypatch.undo()
+        going_on.set()
+    server.stop()
+
+
 def test_a_stream_that_can_not_be_written_ends(monkeypatch: pytest.MonkeyPatch, proxy: Proxy) -> None:
     """A fault of ours in one stream is seen by its client, which comes again, instead of silence for ever."""
     proxy.publish()
