@@ -6,6 +6,7 @@ The sockets are opened here and inherited, so that the ports can't be lost on th
 from __future__ import annotations
 
 import json
+import select
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Self
+from typing import IO, Self
 
 from reconciler.errors import TransientError
 
@@ -26,9 +27,12 @@ CALLS = {
 }
 """Who calls whom in bookinfo; everyone else calls nobody."""
 
+_PATIENCE = 60.0
+"""Seconds for one answer, which takes a moment; the first one takes the start of a Python."""
+
 
 class BackendsExitedError(TransientError):
-    """The process of the applications ended before it was asked to."""
+    """The process of the applications ended before it was asked to, or stands still."""
 
     default_code = "demo-backends-exited"
 
@@ -68,7 +72,7 @@ class Backends:
         """Start, and wait until every application listens.
 
         Raises:
-            BackendsExitedError: It ended at once; the message has the end of its log.
+            BackendsExitedError: It ended at once, or says nothing; the message has the end of its log.
         """
         specs = [
             {
@@ -99,7 +103,7 @@ class Backends:
         """Requests served so far, by `app-version`: `reviews-v2`.
 
         Raises:
-            BackendsExitedError: It has ended; the message has the end of its log.
+            BackendsExitedError: It has ended, or says nothing; the message has the end of its log.
         """
         return Counter(json.loads(self._ask("counts")))
 
@@ -129,14 +133,22 @@ class Backends:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise BackendsExitedError("the applications are not running")
-        with self._lock:
-            try:
-                process.stdin.write(order.encode() + b"\n")
-                process.stdin.flush()
+        line, what = b"", "ended"
+        with self._lock, suppress(BrokenPipeError):
+            process.stdin.write(order.encode() + b"\n")
+            process.stdin.flush()
+            if _readable(process.stdout):
                 line = process.stdout.readline()
-            except BrokenPipeError:
-                line = b""
+            else:
+                what = f"did not answer within {_PATIENCE:g} s"
         if not line:
             tail = self._log.read_text(errors="replace")[-2000:]
-            raise BackendsExitedError(f"the process of the applications ended\n{tail}")
+            raise BackendsExitedError(f"the process of the applications {what}\n{tail}")
         return line
+
+
+def _readable(pipe: IO[bytes]) -> bool:
+    """Wait for an answer, or for the end. Answers are short lines, one at a time, so what can be read is a whole one."""
+    waiting = select.poll()
+    waiting.register(pipe)
+    return bool(waiting.poll(_PATIENCE * 1000))

@@ -14,6 +14,7 @@ from pathlib import Path
 from reconciler.errors import PermanentError
 
 _PERSON = ("Ada", "ada@example.com")
+_PATIENCE = 60.0
 
 
 class GitFailedError(PermanentError):
@@ -83,7 +84,10 @@ class Clone:
                     errors="replace",
                     check=False,
                     start_new_session=True,
+                    timeout=_PATIENCE,
                 )
+        except subprocess.TimeoutExpired as error:
+            raise GitFailedError(f"git {' '.join(arguments[:2])} did not end within {_PATIENCE:g} s") from error
         except FileNotFoundError as error:
             raise GitFailedError("there is no git on PATH", hint="install git, then try again") from error
         if done.returncode:

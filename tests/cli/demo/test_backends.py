@@ -68,6 +68,21 @@ def test_a_request_that_is_not_a_plain_get_is_refused(ports: Ports, tmp_path: Pa
     assert answer.startswith(b"HTTP/1.1 501 ")
 
 
+def test_a_process_that_stands_still_is_not_waited_for_without_end(
+    ports: Ports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Applications that do not answer are said not to; they are ended all the same."""
+    port = ports.reserve()
+    with Backends([App(app="details", version="v1", listener=ports.listen(port))], log=tmp_path / "log") as backends:
+        process = backends._process
+        assert process is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        monkeypatch.setattr("reconciler.cli.demo.backends._PATIENCE", 0.1)
+        with pytest.raises(BackendsExitedError, match=r"did not answer within 0\.1 s"):
+            backends.counts()
+    assert process.poll() is not None
+
+
 def test_a_process_that_ended_is_reported_with_its_log(ports: Ports, tmp_path: Path) -> None:
     """Asking applications that died says so instead of counting zero."""
     port = ports.reserve()
