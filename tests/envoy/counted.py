@@ -41,6 +41,8 @@ class Application:
             what = path.split("/")[1]
             if what == "hang" or (what == "late" and turn % 2):
                 over.wait(LATE)
+            if what == "sleep":
+                over.wait(float(path.split("/")[2]) / 1000)
             if what == "reset":
                 return
             if what == "torn":
