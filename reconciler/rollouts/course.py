@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -76,6 +77,11 @@ class Course:
     def starts(self) -> bool:
         """Whether the spec asks for another run than `main` has."""
         return self.spec.run_name != self.status.run
+
+    @property
+    def progress_deadline(self) -> timedelta:
+        """How long a step may take to be live, and an analysis beyond what it needs."""
+        return timedelta(seconds=self.spec.progress_deadline_seconds)
 
     def weight_at(self, index: int) -> float:
         """Percent that the canary gets at a step: that of the last `setWeight` up to it, else 0."""

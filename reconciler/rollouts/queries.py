@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from reconciler.rollouts.analysing import takings
 from reconciler.rollouts.course import Course
-from reconciler.rollouts.evidence import Evidence
+from reconciler.rollouts.evidence import Evidence, present
+from reconciler.rollouts.judgement import due_at, finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,4 +35,21 @@ class Query:
 
 def queries(course: Course, evidence: Evidence | None, now: datetime) -> tuple[Query, ...]:
     """What running analyses need to know now, in order; nothing if no measurement is due."""
-    raise NotImplementedError
+    if evidence is None or evidence.run != course.status.run:
+        return ()
+    return tuple(_due(course, present(evidence, now), now))
+
+
+def _due(course: Course, evidence: Evidence, now: datetime) -> Iterator[Query]:
+    for item in takings(course, evidence):
+        source = item.metric.spec.provider.prometheus
+        if source is None or finished(item.metric, item.measured) or due_at(item.metric, item.measured) > now:
+            continue
+        yield Query(
+            id=item.id,
+            address=source.address,
+            query=item.metric.query,
+            timeout=source.timeout,
+            token_file=source.token_file,
+            insecure=source.insecure,
+        )
