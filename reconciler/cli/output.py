@@ -156,6 +156,18 @@ def _report_json(report: Report, plan: Plan, *, dry_run: bool) -> dict[str, Any]
         "head": report.head,
         "applied": report.applied if not dry_run else "",
         "outcomes": outcomes,
+        "rollouts": [
+            {
+                "rollout": str(item.decision.rollout),
+                "move": str(item.decision.move),
+                "phase": str(item.decision.status.phase),
+                "step": item.decision.status.step,
+                "reason": item.decision.reason,
+                "commit": item.commit,
+                "subject": item.subject,
+            }
+            for item in report.taken
+        ],
         "receipt": {"commit": receipt.commit, "subject": receipt.subject} if receipt else None,
         "errors": [*(item.as_json() for item in report.errors), *document["errors"]],
         "seconds": {str(stage): round(seconds, 6) for stage, seconds in report.seconds.items()},
@@ -169,6 +181,7 @@ def _text(report: Report, *, dry_run: bool, color: bool) -> str:
     if dry_run and not report.plan.empty:
         lines += [f"Digest: {digest(report.plan)}\n"]
     if not dry_run:
+        lines += [f"Committed {item.commit[:10]}: {visible(item.subject)}\n" for item in report.taken]
         lines += [f"{line}\n" for line in _unapplied(report)]
         if report.receipt is not None:
             lines += [f"Recorded as {report.receipt.commit[:10]}: {visible(report.receipt.subject)}\n"]

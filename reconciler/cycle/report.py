@@ -44,6 +44,21 @@ _UNCONFIRMED = frozenset({OutcomeKind.REJECTED, OutcomeKind.UNREACHABLE, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A step of a rollout that became a commit.
+
+    Attributes:
+        decision: What was decided.
+        commit: Its id on the policy branch.
+        subject: Its first line.
+    """
+
+    decision: Decision
+    commit: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One pass, ended.
 
@@ -56,7 +71,7 @@ class Report:
         last: The newest receipt before this pass.
         receipt: What was written on the record branch, if it said anything new.
         reverted: Reverts that were committed on the policy branch for what proxies refused; the next pass applies them.
-        decisions: What rollouts did: a commit each, on the policy branch or proposed for it.
+        taken: What rollouts did: a commit each, on the policy branch.
         again: Seconds until a rollout falls due; None if none waits for time.
         pending: Whether something that differs was left as it is.
         transient: Whether the errors may go away by themselves.
@@ -71,7 +86,7 @@ class Report:
     last: Receipt | None = None
     receipt: Receipt | None = None
     reverted: tuple[str, ...] = ()
-    decisions: tuple[Decision, ...] = ()
+    taken: tuple[Taken, ...] = ()
     again: float | None = None
     pending: bool = False
     transient: bool = False

@@ -61,6 +61,8 @@ class PassLog:
 
     def _done(self, report: Report, why: str) -> None:
         plan = report.plan
+        for item in report.taken:
+            self._logger.info("%s: %s", item.commit[:10], visible(item.subject))
         if plan is not None and not plan.empty and report.outcomes:
             done = f"{report.applied[:10]}: {subject_of(plan)}"
             arrived = all(outcome.kind is OutcomeKind.APPLIED for outcome in report.outcomes.values())
