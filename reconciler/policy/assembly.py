@@ -24,6 +24,8 @@ _FIELDS = {
     "Gateway": "gateways",
     "Sidecar": "sidecars",
     "RateLimit": "rate_limits",
+    "Rollout": "rollouts",
+    "AnalysisTemplate": "analysis_templates",
     "Proxy": "proxies",
 }
 _SETTINGS = "Mesh"

@@ -68,6 +68,13 @@ CODES: Mapping[str, str] = MappingProxyType(
         "retry-unsafe": "retries may carry a request out twice (warning)",
         "large-body": "a direct response is large (warning)",
         "no-endpoints": "a service has no endpoints (warning)",
+        # rollouts
+        "rollout-status": "the status of a Rollout, which the reconciler writes, can't be read",
+        "pause-seconds": "a pause is a bare number, which is taken as seconds (warning)",
+        "weight-falls": "a later step gives the canary less than an earlier one (warning)",
+        "metric-provider": "nothing says how a metric is measured",
+        "no-condition": "a metric has no condition, so it could never fail",
+        "query-placeholder": "a query has a placeholder for which nothing is filled in",
         # other documents
         "ref-host": "no service has this host (a warning where it changes nothing), or it is not exported to those who would use it",
         "ref-subset": "the host has no such subset, or (warning) not for some of the proxies that would use it",
@@ -82,7 +89,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "ref-namespace": "no document is in this namespace (warning)",
         "ref-certificates": "a certificate is asked for that no document names (warning)",
         "ref-workload": "there is no such WorkloadEntry",
-        "ref-route": "there is no such VirtualService, rule or subset to map or to limit; or the rule can't be limited (warning)",
+        "ref-route": "there is no such VirtualService, rule or subset to map, to limit or to move; or the rule can't be limited (warning)",
+        "ref-split": "a rule that a rollout moves has no shares that it can move, or is one into which a step's route doesn't fit",
         "ref-endpoints": "a subset selects no endpoint (warning)",
         "ref-selector": "a selector selects nothing (warning)",
         "ref-port-name": "no service that selects the workload has a port of this name (warning)",
@@ -94,6 +102,10 @@ CODES: Mapping[str, str] = MappingProxyType(
         "ref-duplicate-limit": "two RateLimits limit the same requests, or mean different things by one limit of a domain",
         "ref-shared-port": "a limited Gateway shares a port with another one (warning)",
         "ref-several-counts": "a local limit counts apart for each match of a rule (warning)",
+        "ref-duplicate-rollout": "two Rollouts move one rule",
+        "ref-template": "there is no such AnalysisTemplate",
+        "ref-argument": "a template's argument has no value, or a value is for no template's argument",
+        "ref-rollout-shared": "something but the weight chooses who gets the canary that is compared with stable (warning)",
         "ref-duplicate-proxy": "two proxies share an admin address or a directory",
     }
 )

@@ -166,8 +166,8 @@ def _read_document(document: Any, report: Report) -> Policy[Any] | Failed | None
     spec = read_spec(header.spec, value, report)
     if spec is None or header.key is None:
         return _failed(header, value)
-    policy = Policy(header.kind, header.key, spec, report.origin, dict(header.labels))
-    check(policy, report)
+    policy = Policy(header.kind, header.key, spec, report.origin, dict(header.labels), header.status)
+    check(policy, report, value)
     return _failed(header, value) if report.failed else policy
 
 

@@ -69,9 +69,16 @@ def read_spec(spec: type[Spec], value: Any, report: Report) -> Spec | None:
     try:
         return spec.model_validate_json(text, by_alias=True, by_name=False)
     except ValidationError as error:
-        for item in error.errors(include_url=False):
-            _explain(spec, dict(item), report)
+        found = error.errors(include_url=False)
+        for item in found:
+            if not (item["type"] == "too_short" and _has_faulty_items(item["loc"], [other["loc"] for other in found])):
+                _explain(spec, dict(item), report)
         return None
+
+
+def _has_faulty_items(path: FieldPath, faults: list[FieldPath]) -> bool:
+    """Whether a list has items with faults: pydantic doesn't count those, and takes the list to be too short."""
+    return any(fault[: len(path)] == path != fault for fault in faults)
 
 
 def _explain(spec: type[Spec], error: dict[str, Any], report: Report) -> None:
@@ -93,7 +100,7 @@ def _explain(spec: type[Spec], error: dict[str, Any], report: Report) -> None:
     elif kind in _LIMITS:
         limit, words = _LIMITS[kind]
         report.error("value", f"{name} {words} {context.get(limit)}; it is {_quoted(given)}", *path)
-    elif kind == "string_too_short":
+    elif kind in {"string_too_short", "too_short"}:
         report.error("missing-field", f"{name} must not be empty", *path)
     elif kind == "value_error":
         report.error("duration", f"{name}: {context.get('error')}", *path, hint="write it like 500ms, 10s or 1h30m")

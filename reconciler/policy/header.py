@@ -1,21 +1,26 @@
 """What every document has around its spec: apiVersion, kind and metadata, as Kubernetes reads them.
 
 `status` of Istio's kinds, and what a Kubernetes API server writes into `metadata` (`uid`, `resourceVersion`, ...), is accepted
-and not read: it says what was, not what should be, and documents exported from a cluster carry it.
+and not read: it says what was, not what should be, and documents exported from a cluster carry it. `status` of a Rollout is
+where its run stands, and is read as strictly as any spec.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from reconciler.errors import Severity
 from reconciler.model.key import DEFAULT_NAMESPACE, Key
+from reconciler.model.rollout import RolloutStatus
 from reconciler.model.spec import Spec
 from reconciler.policy.checks.formats import LABEL_HINT, NAME_HINT, is_label, is_name, label_problem
-from reconciler.policy.findings import Report, close
+from reconciler.policy.findings import Report, close, show
 from reconciler.policy.kinds import OWN, NotOurs, classify, is_ours
 
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
@@ -24,6 +29,9 @@ _WRITTEN_BY_SERVERS = frozenset({
     "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "finalizers", "generation", "managedFields",
     "ownerReferences", "resourceVersion", "selfLink", "uid",
 })  # fmt: skip
+
+_WALKS = "Rollout"
+"""The kind whose status is read."""
 
 _SLIP = 0.85
 """How alike (0 to 1) a key has to be to `apiVersion` or `kind` to be taken for it: `knd` and `apiversion` are, `version` is not."""
@@ -38,6 +46,7 @@ class Header:
         key: None if it has no usable name.
         spec: None if the document is not read any further.
         skipped: It is none of ours, and that is no error.
+        status: Of a Rollout.
     """
 
     kind: str = ""
@@ -45,6 +54,7 @@ class Header:
     labels: Mapping[str, str] = field(default_factory=dict)
     spec: type[Spec] | None = None
     skipped: bool = False
+    status: RolloutStatus | None = None
 
 
 def read_header(document: Any, report: Report) -> Header:
@@ -65,11 +75,27 @@ def read_header(document: Any, report: Report) -> Header:
         return _not_ours(found, root)
     own = api_version.startswith(f"{OWN}/")
     for name in document:
-        if name not in _TOP or (own and name == "status"):
+        if name not in _TOP or (own and kind != _WALKS and name == "status"):
             hint = close(name, _TOP[:4]) or "a document has apiVersion, kind, metadata and spec"
             root.error("unknown-field", f"there is no field {name} at the top of a document", name, hint=hint, key=True)
     key, labels = _metadata(document.get("metadata"), root)
-    return Header(kind=kind, key=key, labels=labels, spec=found)
+    status = _status(document.get("status"), root) if kind == _WALKS else None
+    return Header(kind=kind, key=key, labels=labels, spec=found, status=status)
+
+
+def _status(value: Any, root: Report) -> RolloutStatus | None:
+    if value is None:
+        return None
+    try:
+        return RolloutStatus.model_validate_json(json.dumps(value), by_alias=True, by_name=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ("status", *first["loc"])
+        said = "there is no such field" if first["type"] == "extra_forbidden" else first["msg"].lower()
+        message = f"{show(path)}: {said}; the reconciler writes status, in the commit that moves the weight"
+        hint = "write what its last commit to this file says (`git log -p`), or remove status to begin the run anew"
+        root.error("rollout-status", message, *path, hint=hint, key=first["type"] == "extra_forbidden")
+        return None
 
 
 def _skip(message: str, root: Report) -> Header:

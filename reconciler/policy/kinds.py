@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from reconciler.errors import Severity
+from reconciler.model.analysis import AnalysisTemplate
 from reconciler.model.destinationrule import DestinationRule
 from reconciler.model.gateway import Gateway
 from reconciler.model.proxy import MeshSpec, Proxy
 from reconciler.model.ratelimit import RateLimit
+from reconciler.model.rollout import Rollout
 from reconciler.model.serviceentry import ServiceEntry, WorkloadEntry
 from reconciler.model.sidecar import Sidecar
 from reconciler.model.spec import Spec
@@ -32,13 +34,14 @@ KINDS: Mapping[str, tuple[str, type[Spec]]] = MappingProxyType(
         "Gateway": (ISTIO, Gateway),
         "Sidecar": (ISTIO, Sidecar),
         "RateLimit": (OWN, RateLimit),
+        "Rollout": (OWN, Rollout),
+        "AnalysisTemplate": (OWN, AnalysisTemplate),
         "Mesh": (OWN, MeshSpec),
         "Proxy": (OWN, Proxy),
     }
 )
 """Group and spec by kind."""
 
-_PLANNED = frozenset({"Rollout", "AnalysisTemplate"})
 _TRAFFIC_GROUPS = ("gateway.networking.k8s.io", "gateway.networking.x-k8s.io")
 
 INSTEAD: Mapping[str, str] = MappingProxyType(
@@ -133,8 +136,6 @@ def _foreign(api_version: str, kind: str) -> NotOurs:
 def _of_known_group(group: str, kind: str, own_group: str) -> NotOurs:
     if own_group:
         return _api_version(f"{kind} does not belong to the group {group}", own_group)
-    if kind in _PLANNED:
-        return NotOurs(code="unsupported-kind", message=f"{kind} is not supported yet", hint="remove the document")
     if kind not in INSTEAD:
         near = close(kind, (name for name, (owner, _) in KINDS.items() if owner == group))
         if near or group == OWN:

@@ -1,7 +1,8 @@
 """What documents say about each other, from one load to the next: checked again where it can have changed.
 
-Most commits move the weight of one route, in which no check of another document has a say. Then that document alone is checked
-again, with the index that is there; after any other change everything is. Both come to the same findings.
+Most commits move the weight of one route, and with it the status of a rollout: in neither has a check of another document a
+say. Then that route's document alone is checked again, with the index that is there; after any other change everything is. Both
+come to the same findings.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Finding
+from reconciler.model.rollout import Rollout
 from reconciler.model.services import Service
 from reconciler.model.virtualservice import VirtualService
 from reconciler.policy.documents import Failed
@@ -96,7 +98,11 @@ def _narrow(change: Change) -> list[tuple[Policy[VirtualService], Policy[Virtual
     out = []
     for policy in change.new:
         old = before.get((policy.kind, policy.key, policy.origin))
-        if old is None or not isinstance(policy.spec, VirtualService) or old.labels != policy.labels:
+        if old is None or old.labels != policy.labels:
+            return None
+        if isinstance(policy.spec, Rollout) and old.spec == policy.spec:
+            continue  # nothing is checked that a status says
+        if not isinstance(policy.spec, VirtualService):
             return None
         if _seen_by_others(old.spec) != _seen_by_others(policy.spec):
             return None
@@ -105,13 +111,13 @@ def _narrow(change: Change) -> list[tuple[Policy[VirtualService], Policy[Virtual
 
 
 def _seen_by_others(spec: VirtualService) -> dict[str, Any]:
-    out = spec.model_dump()
+    out = spec.model_dump(exclude_unset=True)
     for section in _SPLITS:
         for rule in out.get(section) or ():
             for name in _LOCAL:
                 rule.pop(name, None)
             for share in rule.get("route") or ():
-                share.pop("weight", None)
+                share["weight"] = "weight" in share  # a rollout can move what is written only
                 share.pop("headers", None)
     return out
 

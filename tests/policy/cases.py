@@ -10,6 +10,8 @@ from tests.policy.rules.edges import CASES as EDGES
 from tests.policy.rules.ratelimits import CASES as RATE_LIMITS
 from tests.policy.rules.ratelimits import PAIRS as LIMITS_IN_PAIRS
 from tests.policy.rules.references import RULES as REFERENCES
+from tests.policy.rules.rollouts import CASES as ROLLOUTS
+from tests.policy.rules.rollouts import PAIRS as ROLLOUTS_IN_PAIRS
 from tests.policy.rules.routes import CASES as ROUTES
 from tests.policy.rules.services import CASES as SERVICES
 from tests.policy.rules.traffic import CASES as TRAFFIC
@@ -60,7 +62,6 @@ CASES: list[tuple[str, str]] = [
     ("unsupported-kind", "apiVersion: networking.istio.io/v1alpha3\nkind: ^EnvoyFilter\n"),
     ("unsupported-kind", "apiVersion: security.istio.io/v1\nkind: ^AuthorizationPolicy\n"),
     ("unsupported-kind", "apiVersion: telemetry.istio.io/v1\nkind: ^Telemetry\n"),
-    ("unsupported-kind", "apiVersion: reconciler/v1alpha1\nkind: ^Rollout\n"),
     ("unsupported-kind", "apiVersion: gateway.networking.k8s.io/v1\nkind: ^HTTPRoute\n"),
     ("unsupported-kind", "apiVersion: v1\nkind: ^List\nitems: []\n"),
     ("skipped-kind", "apiVersion: apps/v1\nkind: ^Deployment\n"),
@@ -227,10 +228,19 @@ CASES: list[tuple[str, str]] = [
     ("ref-port-name", doc("WorkloadEntry", "spec: {address: 1.1.1.1, labels: {app: a}, ports: {^htp: 80}}\n")),
 ]  # fmt: skip
 
-CASES += [*ROUTES, *TRAFFIC, *SERVICES, *EDGES, *RATE_LIMITS, *((code, fault) for code, fault, _ in REFERENCES)]
+CASES += [
+    *ROUTES,
+    *TRAFFIC,
+    *SERVICES,
+    *EDGES,
+    *RATE_LIMITS,
+    *ROLLOUTS,
+    *((code, fault) for code, fault, _ in REFERENCES),
+]
 
 PAIRS: list[tuple[str, str]] = [
     *LIMITS_IN_PAIRS,
+    *ROLLOUTS_IN_PAIRS,
     ("ref-duplicate", doc("Sidecar", "spec: {egress: [{hosts: ['*/*']}]}\n").replace("case", "^case") + "---\n" + doc("Sidecar", "spec: {workloadSelector: {labels: {app: a}}, egress: [{hosts: ['*/*']}]}\n").replace("case", "^case")),
     ("ref-duplicate", doc("Mesh", "spec: {}\n").replace("case", "^case") + "---\n" + doc("Mesh", "spec: {}\n").replace("case", "^mesh")),
     ("conflicting-hosts", vs("").replace("- route", "- ^route") + "---\n" + vs("").replace("- route", "- ^route").replace("[a]", "[a.default.svc.cluster.local]", 1).replace("case", "other")),

@@ -48,6 +48,8 @@ DOCUMENTS = [
     *(routes("v", "nowhere", weight) for weight in (40, 100)),
     *(split(f"    - {{destination: {{host: b, subset: v2}}, weight: {weight}}}\n    timeout: {weight}s\n") for weight in (40, 100)),
     *(split(f"    - {{destination: {{host: two, subset: v2}}, weight: {weight}}}\n") for weight in (1, 100)),
+    *(doc("VirtualService", f"spec: {{hosts: [b], http: [{{route: [{{destination: {{host: b, subset: v1}}{weight}}}, {{destination: {{host: b, subset: v2}}, weight: 1}}]}}]}}\n").replace("case", "split") for weight in ("", ", weight: 2", ", weight: 3")),
+    *(doc("Rollout", f"spec: {{target: {{virtualService: {{name: split}}}}, stable: v1, canary: v2, steps: [{{setWeight: {weight}}}]}}\nstatus: {{step: {step}}}\n") for weight, step in ((1, 0), (1, 1), (2, 1))),
     doc("DestinationRule", "spec: {host: b, subsets: [{name: v1, labels: {version: v1}}]}\n"),
     doc("VirtualService", "spec: {hosts: [a], tcpp: []}\n"),
     doc("ServiceEntry", "spec: {hosts: [b]}\n"),

@@ -6,6 +6,7 @@ import re
 
 from reconciler.model.hosts import is_network
 from reconciler.model.proxy import Certificates, Client, MeshSpec, Proxy, RuntimePush
+from reconciler.policy.checks.automation import check_notifications, check_record
 from reconciler.policy.checks.formats import (
     NAME_HINT,
     endpoint,
@@ -106,6 +107,8 @@ def check_mesh(spec: MeshSpec, report: Report) -> None:
     if not _BRANCH.match(spec.record.branch):
         message = f"{spec.record.branch!r} is not a branch name that Git takes"
         report.error("value", message, "record", "branch", hint="write it like reconciler/record")
+    check_record(spec.record, report.below("record"))
+    check_notifications(spec.notifications, report)
     if not spec.verify_deadline:
         report.error("duration", "verifyDeadline must be more than 0s", "verifyDeadline", hint="the default is 10s")
     for index, text in enumerate(spec.admin_allow):

@@ -19,6 +19,7 @@ from reconciler.policy.references.gateways import check_gateways
 from reconciler.policy.references.hosts import check_hosts
 from reconciler.policy.references.index import Index
 from reconciler.policy.references.ratelimits import check_rate_limits
+from reconciler.policy.references.rollouts import check_rollouts
 from reconciler.policy.references.routes import check_virtual_services
 from reconciler.policy.references.runtime import check_runtime
 from reconciler.policy.references.sidecars import check_sidecars
@@ -54,4 +55,5 @@ def check_references(mesh: Mesh, failed: Sequence[Failed], *, index: Index | Non
         *check_sidecars(index),
         *check_rate_limits(index),
         *check_runtime(index),
+        *check_rollouts(index),
     ]

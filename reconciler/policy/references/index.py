@@ -46,6 +46,7 @@ class Index:
         self.services: dict[str, Service] = {service.host: service for service in declares}
         self.gateways = {policy.key: policy for policy in mesh.gateways}
         self.virtual_services = {policy.key: policy for policy in mesh.virtual_services}
+        self.analysis_templates = {policy.key: policy for policy in mesh.analysis_templates}
         self.roots: dict[Key, list[Policy[VirtualService]]] = {}
         for policy in mesh.virtual_services:
             for target in {delegated(rule.delegate, policy) for rule in policy.spec.http if rule.delegate}:
