@@ -62,7 +62,9 @@ class Facts:
         verified: How far that is live.
         reading: What callers counted; None if nobody was asked.
         answers: By `Query.id`: what was asked for this pass.
-        touched: Commits of people since the engine last looked, oldest first.
+        touched: Commits of people since the engine last looked, oldest first; where the run was resumed since, those after it.
+        resumed: Whether somebody resumed the run since the engine last looked. It matters where the pause before came and went in
+            between; a pause that was seen needs no telling.
         applied: Whether the head of `main` is what proxies are brought to; False if it is invalid or refused.
     """
 
@@ -73,4 +75,5 @@ class Facts:
     reading: Reading | None = None
     answers: Mapping[str, Answer] = field(default_factory=dict)
     touched: tuple[Touched, ...] = ()
+    resumed: bool = False
     applied: bool = True

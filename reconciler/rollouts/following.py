@@ -39,7 +39,7 @@ def follow(course: Course, evidence: Evidence | None, facts: Facts) -> Followed:
         return Followed(evidence=_live(course, found, facts), noticed=bool(status.run))
     known = present(evidence, facts.now)
     moved = _moved(course, known, facts)
-    noticed = (moved.phase, moved.step) != (known.phase, known.step)
+    noticed = (moved.phase, moved.step) != (known.phase, known.step) or facts.resumed
     return Followed(evidence=_live(course, moved, facts), noticed=noticed)
 
 
@@ -55,8 +55,9 @@ def _moved(course: Course, evidence: Evidence, facts: Facts) -> Evidence:
     status = course.status
     if status.phase is not Phase.PROGRESSING:
         return _stopped(evidence, status, facts)
-    if evidence.phase is Phase.PAUSED:
-        return _resumed(evidence, status, facts.now)
+    if evidence.phase is Phase.PAUSED or facts.resumed:
+        found = _resumed(evidence, status, facts.now)
+        return replace(found, pausing=_who(facts.touched)) if facts.touched else found
     pausing = evidence.pausing or _intervened(course, evidence, facts)
     if pausing:
         return replace(evidence, phase=Phase.PROGRESSING, pausing=pausing)

@@ -104,6 +104,7 @@ class World:
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[Query] = field(default_factory=list)
     touched: tuple[Touched, ...] = ()
+    resumed: bool = False
     applied: bool = True
     reads: bool = True
     carry_out: bool = True
@@ -142,6 +143,7 @@ class World:
             reading=reading if self.reads else None,
             answers=self.answers,
             touched=self.touched,
+            resumed=self.resumed,
             applied=self.applied,
         )
 
@@ -150,7 +152,7 @@ class World:
         course = self.course
         self.asked = list(queries(course, self.evidence, self.now))
         found = turn(course, self.evidence, self.facts())
-        self.touched = ()
+        self.touched, self.resumed = (), False
         self.turns.append(found)
         self.evidence = found.evidence
         if found.keep:
@@ -199,6 +201,7 @@ class World:
             update={"phase": Phase.PROGRESSING, "reason": "", "steps": self.course.digest}
         )
         self.weight, self.even = self.course.weight_at(self.status.step), True
+        self.resumed = True
 
     def moves(self) -> list[Move]:
         return [decision.move for decision in self.log]
