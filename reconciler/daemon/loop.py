@@ -32,6 +32,7 @@ from reconciler.daemon.triggers import EXACT, WITHOUT_GIT, WITHOUT_NEWS, Schedul
 from reconciler.errors import ReconcilerError
 from reconciler.model.observation import Proof
 
+_UNSURE = frozenset({Proof.SENT, Proof.CONFIRMED})
 _JITTER = 0.1
 _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 60.0
@@ -293,8 +294,9 @@ class Daemon:
 def _unfinished(report: Report) -> bool:
     """Whether trying again may help. An unusable head and a refusal wait for a person's next push instead.
 
-    What was confirmed and then not read to be all there (`exact`) is looked at again soon, not only when drift is due.
+    What was confirmed or sent, and then not seen to be all there (`exact`, `acked`), is looked at again soon, not only when drift
+    is due.
     """
     code = report.exit_code()
-    unsure = any(outcome.pushed and outcome.proof is Proof.CONFIRMED for outcome in report.outcomes.values())
+    unsure = any(outcome.pushed and outcome.proof in _UNSURE for outcome in report.outcomes.values())
     return unsure or code == ExitCode.UNCONFIRMED or (code == ExitCode.ERROR and report.transient)

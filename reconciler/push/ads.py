@@ -107,6 +107,7 @@ class AdsWay:
     def prove(self) -> Proven:
         """Compare what was sent with what serves; everything, if the process changed in between."""
         if self._reading is None:
+            self._plane.wait(self._key, timeout=UNREAD)  # what it has asked for since the last step is on its way
             return prove_by_word(self._target, self._plane, at=self._clock.now)
         return self._reading.prove(self._types())
 

@@ -97,10 +97,11 @@ def test_a_revert_of_our_own_is_applied_at_once() -> None:
         fleet.wait(lambda passes: passes == [("c1", True), ("c3", False)])
 
 
-def test_what_was_confirmed_and_not_seen_to_be_all_there_is_looked_at_again() -> None:
+@pytest.mark.parametrize("proof", [Proof.CONFIRMED, Proof.SENT])
+def test_what_was_not_seen_to_be_all_there_is_looked_at_again(proof: Proof) -> None:
     """What is missing although the versions are right must not wait until drift is due."""
     fleet = Fleet()
-    fleet.proof = Proof.CONFIRMED
+    fleet.proof = proof
     with running(fleet, first_retry=0.01):
         fleet.wait(lambda passes: len(passes) >= 3)
         fleet.proof = Proof.EXACT

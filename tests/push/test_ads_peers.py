@@ -17,7 +17,9 @@ from reconciler.model.observation import Proof
 from reconciler.model.proxy import Client
 from reconciler.model.receipt import OutcomeKind
 from reconciler.model.resource import Resource, ResourceId, ResourceType
+from reconciler.push.ads import AdsWay
 from reconciler.push.connection import COMING_BACK, Connection
+from reconciler.push.phases import Phase
 from reconciler.xds import Plane
 from tests.push.adslab import AdsLab, apply, cluster, endpoints, made, pushed, route
 from tests.push.conftest import MakeAds
@@ -36,6 +38,8 @@ class Application:
     def __init__(self, peer: Peer, *, refuses: frozenset[str] = frozenset()) -> None:
         self.peer = peer
         self.taken: dict[str, bytes] = {}
+        self.answers = threading.Event()
+        self.answers.set()
         self._refuses = refuses
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -52,6 +56,7 @@ class Application:
                 continue
             except (grpc.RpcError, EOFError, queue.Empty):
                 return
+            assert self.answers.wait(20)
             bad = sorted(self._refuses & got.names)
             if bad:
                 self.peer.nack(got, f"{bad[0]}: not for me")
@@ -130,6 +135,25 @@ def test_what_it_asks_for_later_it_gets_without_a_push(make_app: MakeApp) -> Non
     app.peer.ask(LISTENER, "other")
     xds.eventually(lambda: "other" in app.taken)
     xds.eventually(lambda: changes(lab.observe(), lab.view(view())) == ())
+
+
+def test_what_it_asks_for_while_it_is_proven_is_waited_for(make_app: MakeApp) -> None:
+    """An application asks for clusters once it has read its routes, which is after it has answered everything."""
+    lab, app = make_app()
+    app.peer.ask(LISTENER, "l")
+    connected(lab)
+    way = AdsWay(lab.target(view()), plane=lab.plane, admin=None, clock=lab.clock)
+    for phase in Phase:
+        if phase in way.prepare():
+            way.run(phase, until=lab.clock.monotonic() + 20)
+    app.answers.clear()
+    app.peer.ask(CLUSTER, "a")
+    xds.eventually(lambda: CLUSTER in lab.plane.state(lab.key).waiting)
+    answering = threading.Timer(0.2, app.answers.set)
+    answering.start()
+    proven = way.prove()
+    answering.join()
+    assert (proven.proof, proven.detail) == (Proof.ACKED, "")
 
 
 def test_what_it_refuses_is_held_and_named(make_app: MakeApp) -> None:
