@@ -498,6 +498,8 @@ REST: Group = {
     "demo-claim": "Run it again on a quieter machine; if it stays, please report it.",
     "demo-daemon-exited": "Read the end of its log, which is in the message.",
     "demo-backends-exited": "Read the end of its log, which is in the message.",
+    "rollout-unknown": "Check the name and the namespace; `reconcile rollout list` shows all of them.",
+    "plot-unwritable": "Name a file in a folder that you may write.",
 }
 
 DAEMON: Group = {

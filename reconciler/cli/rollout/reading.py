@@ -1,0 +1,114 @@
+"""A rollout as Git has it, for the verbs that read; no proxy and no daemon is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from reconciler.cycle.past import Past, Standpoint, evidence_of, recorded_of, weight_of
+from reconciler.errors import InputError
+from reconciler.gitrepo import Repository, open_repository
+from reconciler.model.key import Key
+from reconciler.model.mesh import Mesh, Policy
+from reconciler.model.rollout import Rollout
+from reconciler.rollouts.chronicle import Recorded, Written
+from reconciler.rollouts.course import Course, course_of
+from reconciler.rollouts.evidence import Evidence
+from reconciler.settings import Settings
+
+
+class UnknownRolloutError(InputError):
+    """There is no rollout of this name on the policy branch."""
+
+    default_code = "rollout-unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One rollout now.
+
+    Attributes:
+        weight: Percent that the policy branch gives the canary; None if its target has no such split.
+        evidence: Of its run, as last recorded; None if there is none.
+        recorded: The newest receipt, as far as this rollout is concerned; None before the first.
+    """
+
+    course: Course
+    weight: float | None
+    evidence: Evidence | None
+    recorded: Recorded | None
+
+    @property
+    def verified(self) -> bool:
+        """Whether the step that the policy branch names is recorded as live on every proxy that has to have it."""
+        status = self.course.status
+        return self.evidence is not None and self.evidence.step == status.step and self.evidence.verified is not None
+
+
+class Reader:
+    """Reads rollouts of one branch; each look is at what Git has then."""
+
+    def __init__(self, repository: Repository, ref: str) -> None:
+        self.repository = repository
+        self._past = Past(repository, ref)
+
+    def look(self) -> Standpoint:
+        """Fetch, and say where things stand.
+
+        Raises:
+            PolicyError: Neither the head nor what was applied last can be used.
+            ReconcilerError: Git can't be read.
+        """
+        self.repository.fetch()
+        return self._past.standpoint()
+
+    def written(self, seen: Seen, point: Standpoint) -> tuple[Written, ...]:
+        """Its commits on the policy branch."""
+        return self._past.written(seen.course.key, head=point.head)
+
+    def recorded(self, seen: Seen, point: Standpoint) -> tuple[Recorded, ...]:
+        """Its receipts."""
+        return self._past.recorded(seen.course.key, point.mesh.settings.record.branch)
+
+
+@contextmanager
+def reader(chosen: Settings) -> Iterator[Reader]:
+    """A reader for the time of one command."""
+    with open_repository(chosen.repo, chosen.git) as repository:
+        yield Reader(repository, chosen.ref)
+
+
+def seen_of(point: Standpoint, policy: Policy[Rollout]) -> Seen:
+    """One rollout at a standpoint."""
+    course = course_of(point.mesh, policy)
+    run = course.status.run or course.spec.run_name
+    evidence = evidence_of(point.receipt, policy.key)
+    return Seen(
+        course=course,
+        weight=weight_of(point.mesh, policy),
+        evidence=evidence if evidence is not None and evidence.run == run else None,
+        recorded=recorded_of(point.receipt, policy.key) if point.receipt is not None else None,
+    )
+
+
+def find(mesh: Mesh, key: Key) -> Policy[Rollout]:
+    """A rollout by its name.
+
+    Raises:
+        UnknownRolloutError: There is none; names those that sound like it, or that there are.
+    """
+    found = next((policy for policy in mesh.rollouts if policy.key == key), None)
+    if found is not None:
+        return found
+    names = [policy.key.short() for policy in mesh.rollouts]
+    elsewhere = [policy.key.short() for policy in mesh.rollouts if policy.key.name == key.name]
+    close = elsewhere or get_close_matches(key.short(), names, n=3)
+    if close:
+        hint = f"did you mean {' or '.join(close)}?"
+    elif names:
+        hint = f"there is {', '.join(names[:10])}" + (f" and {len(names) - 10} more" if len(names) > 10 else "")  # noqa: PLR2004
+    else:
+        hint = "there are no rollouts on this branch"
+    raise UnknownRolloutError(f"there is no rollout {key.short()}", hint=hint)

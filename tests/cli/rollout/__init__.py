@@ -1,0 +1,1 @@
+"""`reconcile rollout`, against real Git."""
