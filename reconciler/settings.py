@@ -105,6 +105,7 @@ class AdminSettings:
             the next two are read at every new connection, so replacing them renews them.
         key: Path of its private key, PEM; "" if it is in the same file.
         ca: Path of the authorities, PEM, that `https://` endpoints are checked against; "" for the ones this system trusts.
+        verify: Whether an `https://` endpoint's certificate is checked at all.
         workers: Proxies that are talked to at the same time. More than a few only compete for the interpreter; a proxy that
             hangs takes one of them for as long as its time limits last.
     """
@@ -115,6 +116,7 @@ class AdminSettings:
     certificate: str = ""
     key: str = ""
     ca: str = ""
+    verify: bool = True
     workers: int = 8
 
 

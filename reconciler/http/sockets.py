@@ -95,7 +95,9 @@ class _TlsConnection(HTTPSConnection):
         """Connect with the certificates as they are now."""
         self.ssl_context = type(self).context()
         self.ssl_context.sslsocket_class = self.socket_class
+        self.cert_reqs = self.ssl_context.verify_mode  # otherwise urllib3 sets its own
         super().connect()
+        self.is_verified = True  # who checks no certificate has said so; urllib3 would warn at each connection
 
     def _new_conn(self) -> socket.socket:
         plain = super()._new_conn()

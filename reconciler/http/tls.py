@@ -58,7 +58,10 @@ def client_context(settings: AdminSettings) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if settings.ca:
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif settings.ca:
         _readable(settings.ca)
         try:
             context.load_verify_locations(settings.ca)

@@ -52,6 +52,16 @@ def failed(address: str, settings: AdminSettings) -> HttpError:
     return caught.value
 
 
+def test_who_says_so_checks_no_certificate(ours: Authority) -> None:
+    """Neither its authority nor its name; whoever does not say so checks both."""
+    context = ours.server_context(ours.issue("somebody.else.example"))
+    with serving(YES, tls=context) as server:
+        with HttpClient(server.address, AdminSettings(verify=False)) as client:
+            assert [client.get("/").text for _ in range(2)] == ["yes"] * 2
+        distrusted(server.address, AdminSettings(), Fault.AUTHORITY)
+        distrusted(server.address, trusting(ours), Fault.NAME)
+
+
 def distrusted(address: str, settings: AdminSettings, fault: Fault) -> str:
     """That it fails for this reason; its text."""
     error = failed(address, settings)
