@@ -67,7 +67,12 @@ def doubtful(metric: Metric, measured: Measured) -> str:
 
 def measure(metric: Metric, measured: Measured, now: datetime, answer: Answer | None) -> Measured:
     """Take a measurement if one is due and there is enough to measure."""
-    if finished(metric, measured) or due_at(metric, measured) > now:
+    if finished(metric, measured):
+        return replace(measured, waiting="")
+    if measured.comparison is not None and (found := judge(measured.comparison)).verdict == "fail":
+        detail = compared(metric, found)
+        return replace(measured, value=found.canary, outcome=Outcome.FAIL, detail=detail, waiting="")
+    if due_at(metric, measured) > now:
         return replace(measured, waiting="")
     if metric.spec.envoy is None:
         return _answered(metric, measured, now, answer)
@@ -105,8 +110,7 @@ def _counted(metric: Metric, measured: Measured, now: datetime) -> Measured:
     limits = metric.spec.threshold_range or ThresholdRange()
     said = [f"{threshold(metric, limits, value)} ({requests(window.requests)})"]
     said += [compared(metric, found)] if found is not None else []
-    passed = _within(limits, value) and (found is None or found.verdict == "pass")
-    return _conclusive(measured, now, value, "; ".join(said), passed=passed)
+    return _conclusive(measured, now, value, "; ".join(said), passed=_within(limits, value))
 
 
 def value_of(metric: Metric, measured: Measured) -> float:
