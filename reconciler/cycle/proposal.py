@@ -92,10 +92,10 @@ def known_from(plain: Mapping[str, Any] | None) -> Known:
     found = plain or {}
     number, sha, step = found.get("number"), found.get("sha"), found.get("step")
     return Known(
-        number=number if isinstance(number, int) else 0,
+        number=number if isinstance(number, int) and not isinstance(number, bool) else 0,
         sha=sha if isinstance(sha, str) else "",
         step=step if isinstance(step, str) else "",
-        ended=found.get("outcome") in {None, *_ENDED},
+        ended=str(found.get("outcome", ProposalOutcome.NOTHING)) in _ENDED,
     )
 
 
@@ -286,7 +286,7 @@ def _choose_open(wanted: Wanted, sight: Sight, pull: PullRequest) -> Choice:
 
 
 def _is_current(wanted: Wanted, tip: Tip | None) -> bool:
-    return tip is not None and (tip.parent, tip.tree) == (wanted.base, wanted.tree)
+    return tip is not None and tip.ours and (tip.parent, tip.tree) == (wanted.base, wanted.tree)
 
 
 def choose_end(sight: Sight, branch: str) -> Choice:
