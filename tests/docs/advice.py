@@ -429,6 +429,13 @@ GIT: Group = {
     "git-unsupported": "Use a SHA-1 repository; for another user's, add it to Git's `safe.directory`.",
     "git-not-found": "Install Git 2.36 or newer.",
     "git-too-old": "Install Git 2.38 or newer where `Mesh.onReject` is `revert`.",
+    "forge-unavailable": "Check the address in `Mesh.record.forge`; only proposals wait, and they are tried again.",
+    "forge-rate-limited": "Wait; give the reconciler a token of its own if this goes on.",
+    "forge-token": "Put one token, and nothing else, into the file that `tokenFile` names.",
+    "forge-authentication": "Put a valid token into the file that `tokenFile` names; it is read at each call.",
+    "forge-permission": "Check `repository`, and that the token may write contents and pull requests.",
+    "forge-refused": "Look at the forge's words in the message.",
+    "forge-exists": "Nothing has to be done; the pull request that is open is used.",
     "git-nobody": "Configure `user.name` and `user.email`, as for `git commit`.",
 }
 
