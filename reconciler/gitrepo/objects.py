@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar, cast
 
@@ -20,8 +20,13 @@ from reconciler.gitrepo.errors import CorruptRepositoryError, GitUnavailableErro
 _T = TypeVar("_T")
 _TREES_KEPT = 8192
 _SIZES_KEPT = 65536
-_AT_ONCE = 256
-"""Questions asked before answers are read: both directions have to fit into a pipe's 64 KiB, or the two sides deadlock."""
+_PIPE = 4096
+"""Bytes that questions asked before answers are read may have, and their answers: more than fits into a pipe, and both sides wait
+for ever. 64 KiB usually fit; where a user has many pipes, or memory is short, it is one page."""
+_ANSWER = 72
+"""Bytes of an answer: an id, a type, a size."""
+_NO_ANSWER = len(" ambiguous\n")
+"""Bytes of one that repeats the question."""
 
 TREE_MODE = 0o040000
 SYMLINK_MODE = 0o120000
@@ -156,8 +161,7 @@ class Objects:
 
     def _headers(self, names: Sequence[str]) -> list[Header | None]:
         found: list[Header | None] = []
-        for first in range(0, len(names), _AT_ONCE):
-            part = names[first : first + _AT_ONCE]
+        for part in _parts(names):
             found += self._patiently(lambda part=part: self._ask(part))  # type: ignore[misc]
         return found
 
@@ -236,6 +240,21 @@ def _header(stream: IO[bytes]) -> Header | None:
         raise EOFError
     found = _HEADER.fullmatch(line)
     return Header(found[1].decode(), found[2].decode(), int(found[3])) if found else None
+
+
+def _parts(names: Sequence[str]) -> Iterator[list[str]]:
+    """These names, as many at a time as may be asked at once."""
+    part: list[str] = []
+    room = _PIPE
+    for name in names:
+        needs = max(_ANSWER, len(name.encode("utf-8", "surrogateescape")) + _NO_ANSWER)
+        if part and needs > room:
+            yield part
+            part, room = [], _PIPE
+        part.append(name)
+        room -= needs
+    if part:
+        yield part
 
 
 def _bound(cache: dict[str, _T], limit: int) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -241,6 +242,22 @@ def test_names_that_are_not_utf8_survive(checkout: Path, git: Git, opened: Open)
     for name in names:
         assert tree.read(found[name]) == name
         assert repository.read(commit, found[name].path) == name
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="only Linux has pipes of a given size")
+def test_many_questions_fit_into_the_smallest_pipe(checkout: Path, git: Git, opened: Open) -> None:
+    """A user with many pipes gets pipes of one page; both sides would wait for each other for ever."""
+    for number in range(500):
+        (checkout / "policies" / f"{number}.yaml").write_text(f"a: {number}\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-q", "-m", "Many")
+    repository = opened(checkout)
+    tree = repository.tree(repository.resolve("main"))
+    process = repository._objects._git.cat_file_header
+    assert process is not None
+    for pipe in (process.proc.stdin, process.proc.stdout):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+    assert len(tree.files("policies")) == 501
 
 
 def test_equal_content_has_an_equal_blob_id(checkout: Path, git: Git, opened: Open) -> None:
