@@ -18,6 +18,9 @@ from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.services import Service
 from reconciler.model.virtualservice import VirtualService
 
+_ELSEWHERE = frozenset({"rollouts", "analysis_templates"})
+"""What no view is made from: what a rollout has in force is in the VirtualServices of the mesh that is compiled."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Last:
@@ -63,7 +66,7 @@ def edited_rules(old: Mesh, new: Mesh) -> dict[Key, Policy[VirtualService]] | No
     if any(
         getattr(old, item.name) is not getattr(new, item.name)
         for item in fields(Mesh)
-        if item.name != "virtual_services"
+        if item.name != "virtual_services" and item.name not in _ELSEWHERE
     ):
         return None
     if len(old.virtual_services) != len(new.virtual_services):

@@ -77,6 +77,8 @@ def _find(
     policy = policies.get(proxy.resolve(mapping.virtual_service))
     rules = policy.spec.http if policy else ()
     numbers = [number for number, rule in enumerate(rules) if not mapping.route or rule.name == mapping.route]
+    if policy is not None:
+        numbers = [number for number in numbers if not policy.put_in(number)]
     if policy is not None and len(numbers) == 1:
         return _Mapped(proxy, path, mapping, policy, numbers[0])
     wanted = f"route {mapping.route} of " if mapping.route else ""
@@ -107,7 +109,7 @@ def _unmapped(proxy: Policy[Proxy], mapped: Iterable[_Mapped]) -> Iterator[Findi
                     hint="add it to the proxy's `push.runtime.routes`, or change that Envoy's own configuration",
                     severity=Severity.WARNING,
                     origin=policy.origin,
-                    path=("spec", "http", number),
+                    path=("spec", "http", policy.place(number)),
                 )
 
 
@@ -148,7 +150,7 @@ def _beyond(item: _Mapped) -> Iterator[Finding]:
             hint="its own configuration has to say the same",
             severity=Severity.WARNING,
             origin=item.policy.origin,
-            path=("spec", "http", item.number, name),
+            path=("spec", "http", item.policy.place(item.number), name),
         )
 
 

@@ -30,6 +30,8 @@ class Policy(Generic[S_co]):
         kind: `VirtualService`, ...
         labels: From `metadata.labels`.
         status: Of a Rollout: what the reconciler has written there; None if nothing.
+        made_from: Of a VirtualService with rules that a rollout has put in: for each `http` rule the index, in the document, of the
+            one that it is made from; () where all of them stand in the document. A rule stands after those made from it.
     """
 
     kind: str
@@ -38,6 +40,15 @@ class Policy(Generic[S_co]):
     origin: Origin
     labels: dict[str, str] = field(default_factory=dict)
     status: RolloutStatus | None = None
+    made_from: tuple[int, ...] = ()
+
+    def place(self, rule: int) -> int:
+        """Where in the document an `http` rule stands, or the one that it is made from."""
+        return self.made_from[rule] if self.made_from else rule
+
+    def put_in(self, rule: int) -> bool:
+        """Whether an `http` rule is one that a rollout has put in."""
+        return self.place(rule) in self.made_from[rule + 1 :]
 
     def resolve(self, name: str) -> Key:
         """A reference in this document: `name` in its own namespace, or `namespace/name`."""

@@ -139,9 +139,13 @@ def _has_traffic(service: Policy[VirtualService], split: Split) -> bool:
 def _overlaid(policy: Policy[VirtualService], effects: tuple[_Effect, ...]) -> Policy[VirtualService]:
     by_rule = {effect.split.rule: effect for effect in effects}
     rules: list[HTTPRoute] = []
+    places: list[int] = []
     for number, rule in enumerate(policy.spec.http):
         rules.extend(_rules(rule, by_rule[number]) if number in by_rule else (rule,))
-    return replace(policy, spec=policy.spec.model_copy(update={"http": tuple(rules)}))
+        places.extend(number for _ in range(len(rules) - len(places)))
+    more = len(rules) > len(policy.spec.http)
+    spec = policy.spec.model_copy(update={"http": tuple(rules)})
+    return replace(policy, spec=spec, made_from=tuple(places) if more else ())
 
 
 def _rules(rule: HTTPRoute, effect: _Effect) -> list[HTTPRoute]:

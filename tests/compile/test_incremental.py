@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 
 from reconciler.compile import Compiled, MeshCompiler, Prototypes, compile_mesh
 from reconciler.compile.incremental import edited_rules
-from reconciler.model.mesh import Mesh
+from reconciler.model.key import Key
+from reconciler.model.mesh import Mesh, Policy
+from reconciler.model.origin import Origin
 from reconciler.model.resource import ResourceType
+from reconciler.model.rollout import Rollout
 from reconciler.model.services import Service, declared
 from reconciler.model.virtualservice import VirtualService
 from tests.compile.meshes import (
@@ -116,6 +120,15 @@ def test_a_changed_weight_makes_new_routes_and_nothing_else() -> None:
         changed = {id_ for id_, item in view.resources.items() if item is not before.views[key].resources[id_]}
         assert {id_.type for id_ in changed} == {ResourceType.ROUTE}
         assert {id_.name for id_ in changed} <= {"80", "http.8080"}
+
+
+def test_where_a_rollout_stands_is_nothing_to_compile() -> None:
+    """A step moves a weight and the status of its rollout in one commit: no more is compiled than for the weight alone."""
+    spec = {"target": {"virtualService": {"name": "a"}}, "stable": "v1", "canary": "v2", "steps": [{"setWeight": 5}]}
+    rollout = Rollout.model_validate_json(json.dumps(spec))
+    after = _edited(_MESH, 0, _EDITS[0])
+    after = replace(after, rollouts=(Policy("Rollout", Key("default", "a"), rollout, Origin("r.yaml", 0)),))
+    assert edited_rules(_MESH, after) == {Key("default", "a"): after.virtual_services[0]}
 
 
 def test_another_service_leaves_the_clusters_of_the_others_alone() -> None:

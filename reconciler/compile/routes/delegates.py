@@ -29,7 +29,7 @@ def rules_of(policy: Policy[VirtualService], index: Index) -> Rules:
     rules: list[RouteRule] = []
     findings: list[Finding] = []
     for number, spec in enumerate(policy.spec.http):
-        rule = RouteRule(spec=spec, owner=policy, path=("spec", "http", number))
+        rule = RouteRule(spec=spec, owner=policy, path=("spec", "http", policy.place(number)))
         if spec.delegate is None:
             rules.append(rule)
             continue
@@ -56,7 +56,7 @@ def _delegated(root: RouteRule, delegate: Delegate, index: Index) -> Iterator[Ro
         yield RouteRule(spec=root.spec, owner=root.owner, path=root.path, failure="its delegate can't be used")
         return
     for number, spec in enumerate(policy.spec.http):
-        leaf = RouteRule(spec=spec, owner=policy, path=("spec", "http", number))
+        leaf = RouteRule(spec=spec, owner=policy, path=("spec", "http", policy.place(number)))
         if spec.delegate is not None:
             yield _unusable(leaf, "a delegate's rule has a delegate itself", ("delegate",))
         matches = _matches(root, leaf)

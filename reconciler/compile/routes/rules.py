@@ -29,8 +29,11 @@ class RouteRule:
 
     @property
     def written(self) -> str:
-        """The name that it has where it stands; a delegate's rule has the root's before its own."""
-        return self.owner.spec.http[int(self.path[-1])].name
+        """The name that it has where it stands, or that of the rule it is made from; a delegate's has the root's before its own."""
+        place = int(self.path[-1])
+        if self.owner.made_from:
+            place = len(self.owner.made_from) - 1 - self.owner.made_from[::-1].index(place)
+        return self.owner.spec.http[place].name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
