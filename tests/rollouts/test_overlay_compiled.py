@@ -52,7 +52,7 @@ def test_a_limited_rule_is_limited_for_who_has_the_header_too() -> None:
         found for name, found in routes(view, "http.8080.127.0.0.1").items() if name.startswith("reviews.example.com")
     ]
     assert [route["name"] for route in hosts] == ["primary.qa", "primary"]
-    limits = [route["typed_per_filter_config"]["envoy.filters.http.local_ratelimit"] for route in hosts]
+    limits = [route["typed_per_filter_config"]["envoy.filters.http.local_ratelimit.routes"] for route in hosts]
     assert limits[0] == limits[1]
 
 
