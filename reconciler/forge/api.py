@@ -33,7 +33,9 @@ from reconciler.settings import AdminSettings
 VERSION = "2022-11-28"
 """The version of GitHub's API that is asked for. It is supported until March 2028, and has all fields that are read."""
 
-_LIMITS = AdminSettings(connect_timeout=5.0, read_timeout=15.0, max_body=16 * 1024 * 1024)
+PATIENCE = AdminSettings(connect_timeout=3.0, read_timeout=10.0, max_body=16 * 1024 * 1024)
+"""Time and size limits of a call. A forge that hangs costs one of these, and then it is left in peace for a while."""
+
 _PACE = 1.0
 """Seconds between two writes, as GitHub asks for."""
 
@@ -58,7 +60,7 @@ class Api:
         UsageError: The address is none.
     """
 
-    def __init__(self, address: str, *, token_file: Path, clock: Clock, settings: AdminSettings = _LIMITS) -> None:
+    def __init__(self, address: str, *, token_file: Path, clock: Clock, settings: AdminSettings = PATIENCE) -> None:
         parts = urlsplit(address)
         if parts.scheme not in {"http", "https"} or "@" in parts.netloc:
             raise UsageError(

@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.errors import UsageError
-from reconciler.forge.api import Api
+from reconciler.forge.api import PATIENCE, Api
 from reconciler.forge.pull import PullRequest, PullState, github_pull
+from reconciler.settings import AdminSettings
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 
@@ -26,6 +27,7 @@ class GitHub:
         token_file: Holds the token; read at each call.
         api: The API's address.
         clock: For pace and patience.
+        settings: Time and size limits of a call, and whom `https` trusts.
 
     Raises:
         UsageError: The repository or the address is none.
@@ -38,11 +40,12 @@ class GitHub:
         token_file: Path,
         api: str = "https://api.github.com",
         clock: Clock | None = None,
+        settings: AdminSettings = PATIENCE,
     ) -> None:
         if not _REPOSITORY.fullmatch(repository):
             raise UsageError(f"{repository!r} is not the name of a repository on GitHub", hint="write owner/name")
         self.repository = repository
-        self._api = Api(api, token_file=token_file, clock=clock or SystemClock())
+        self._api = Api(api, token_file=token_file, clock=clock or SystemClock(), settings=settings)
         self._pulls = f"/repos/{repository}/pulls"
 
     def close(self) -> None:

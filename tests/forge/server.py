@@ -1,7 +1,7 @@
 """A forge on this machine: GitHub's REST API of pull requests, version 2022-11-28, over a real repository.
 
 Written from GitHub's public description: paths, fields, statuses, error documents, pages, ETags, limits. What it is given to
-misbehave (`fail`, `slow`, `down`) is exactly what it does.
+misbehave (`fail`, `delay`, `down`) is exactly what it does.
 
     with ForgeServer(tmp_path, {"policies/a.yaml": b"..."}) as forge:
         GitHub(forge.repository, token_file=forge.token_file, api=forge.api)
@@ -40,7 +40,6 @@ class Call:
     method: str
     target: str
     status: int
-    at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -75,6 +74,7 @@ class ForgeServer:
         token_file: Holds a token that may write.
         tokens: What each token may: `write`, `read` or `none`.
         calls: What was asked, in order.
+        delay: Seconds before each answer.
     """
 
     def __init__(

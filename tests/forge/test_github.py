@@ -21,7 +21,9 @@ from reconciler.forge import (
     TokenFileError,
 )
 from reconciler.forge.pull import github_pull
-from tests.forge.conftest import Hand
+from reconciler.gitrepo import PushRefusedError, open_repository
+from reconciler.settings import AdminSettings, GitSettings
+from tests.forge.conftest import START, Hand
 from tests.forge.server import TOKEN, ForgeServer
 from tests.http.servers import always, answer, serving
 
@@ -270,6 +272,39 @@ def test_a_forge_that_is_down_is_not_waited_for_in_every_pass(forge: ForgeServer
     assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
     forge.up()
     assert github.find(BRANCH) == ()
+
+
+def test_a_forge_that_hangs_is_given_up(forge: ForgeServer, clock: Hand) -> None:
+    """Once, for as long as a call may take; after that it is left in peace for a while."""
+    hasty = AdminSettings(connect_timeout=0.2, read_timeout=0.2)
+    forge.delay = 60
+    with GitHub(forge.repository, token_file=forge.token_file, api=forge.api, clock=clock, settings=hasty) as github:
+        error = refused(lambda: github.find(BRANCH), ForgeUnavailableError)
+        assert "silent for 0.2 s" in error.message
+        assert refused(lambda: github.find(BRANCH), ForgeUnavailableError).message == error.message
+
+
+def test_the_server_protects_main_as_github_does(forge: ForgeServer, tmp_path: Path) -> None:
+    """A push to it is refused with the code of a protected branch; nothing but a merge moves it."""
+    with open_repository(forge.url, GitSettings(cache=tmp_path / "cache")) as repository:
+        main = repository.resolve("main")
+        with pytest.raises(PushRefusedError, match="GH006"):
+            repository.commit("main", expect=main, files={"x": b"1"}, message="x", at=START)
+    assert forge.hosted.tip("main") == main
+
+
+def test_the_server_reopens_only_what_its_branch_still_has(forge: ForgeServer, github: GitHub) -> None:
+    """As GitHub: not after a push by force, and not once it is merged."""
+    number = opened(forge, github)
+    forge.hosted.close(number)
+    tip = forge.hosted.tip(BRANCH)
+    forge.hosted.git("update-ref", f"refs/heads/{BRANCH}", "main")
+    error = refused(lambda: github.edit(number, state=PullState.OPEN), ForgeRefusedError)
+    assert "force-pushed or recreated" in error.message
+    forge.hosted.git("update-ref", f"refs/heads/{BRANCH}", tip)
+    forge.hosted.reopen(number)
+    forge.hosted.merge(number, "rebase")
+    assert "merged" in refused(lambda: github.edit(number, state=PullState.OPEN, title="x"), ForgeRefusedError).message
 
 
 def test_a_renamed_repository_is_followed(forge: ForgeServer, github: GitHub) -> None:
