@@ -13,13 +13,14 @@ from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.receipt import OutcomeKind, Receipt
 from reconciler.model.rollout import Rollout
-from reconciler.model.splits import splits
 from reconciler.policy import DocumentCache, load
 from reconciler.record import Record
 from reconciler.rollouts.chronicle import Recorded, Written
-from reconciler.rollouts.course import course_of
+from reconciler.rollouts.course import Course, course_of
 from reconciler.rollouts.evidence import Evidence
 from reconciler.rollouts.evidence_plain import from_plain
+from reconciler.rollouts.messages import DECISION
+from reconciler.rollouts.weights import shares, standing
 
 _POLICIES = "policies"
 _EVER = datetime.fromtimestamp(0, UTC)
@@ -142,16 +143,9 @@ def evidence_of(receipt: Receipt | None, key: Key) -> Evidence | None:
         return None
 
 
-def weight_of(mesh: Mesh, policy: Policy[Rollout]) -> float | None:
+def weight_of(mesh: Mesh, course: Course) -> float | None:
     """Percent that the canary has, by the first of the target's routes; None if none has both subsets."""
-    name = policy.resolve(policy.spec.target.virtual_service.name)
-    service = next((item for item in mesh.virtual_services if item.key == name), None)
-    found = splits(policy.spec, service, domain=mesh.settings.domain) if service is not None else ()
-    if service is None or not found:
-        return None
-    shares = service.spec.http[found[0].rule].route
-    canary, stable = shares[found[0].canary].weight or 0, shares[found[0].stable].weight or 0
-    return round(100 * canary / (canary + stable), 6) if canary + stable else None
+    return standing(course, mesh).percent if shares(course, mesh) else None
 
 
 def _paths(mesh: Mesh, policy: Policy[Rollout]) -> tuple[str, ...]:
@@ -162,20 +156,20 @@ def _paths(mesh: Mesh, policy: Policy[Rollout]) -> tuple[str, ...]:
 
 
 def _written(info: CommitInfo, mesh: Mesh | None, policy: Policy[Rollout] | None) -> Written:
-    there = (mesh, policy) if mesh is not None and policy is not None else None
+    course = course_of(mesh, policy) if mesh is not None and policy is not None else None
     return Written(
         commit=info.id,
         at=info.at,
         by=info.author.partition(" <")[0],
         subject=info.subject,
         measured=_measured(info),
-        course=course_of(*there) if there is not None else None,
-        weight=weight_of(*there) if there is not None else None,
+        course=course,
+        weight=weight_of(mesh, course) if mesh is not None and course is not None else None,
     )
 
 
 def _measured(info: CommitInfo) -> tuple[str, ...]:
-    """The lines of a step's message between its subject and its trailers."""
-    if "Rollout-Decision" not in info.trailers:
+    """The measured values in a step's message, which stand indented."""
+    if DECISION not in info.trailers:
         return ()
-    return tuple(line for line in info.body.rpartition("\n\n")[0].splitlines() if line.strip())
+    return tuple(line.strip() for line in info.body.splitlines() if line.startswith("    ") and line.strip())

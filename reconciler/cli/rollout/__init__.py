@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reconciler.cli.rollout import history, listing, show
+from reconciler.cli.rollout import asking, history, listing, show
 
 
 def application() -> typer.Typer:
@@ -19,4 +19,6 @@ def application() -> typer.Typer:
     app.command("list")(listing.listing)
     app.command("show")(show.show)
     app.command("history")(history.history)
+    for verb in asking.VERBS:
+        app.command(verb.__name__)(verb)
     return app

@@ -87,7 +87,7 @@ def seen_of(point: Standpoint, policy: Policy[Rollout]) -> Seen:
     evidence = evidence_of(point.receipt, policy.key)
     return Seen(
         course=course,
-        weight=weight_of(point.mesh, policy),
+        weight=weight_of(point.mesh, course),
         evidence=evidence if evidence is not None and evidence.run == run else None,
         recorded=recorded_of(point.receipt, policy.key) if point.receipt is not None else None,
     )

@@ -184,7 +184,7 @@ def first_steps(walk: Walk) -> Evidence:
     walk.after(minutes=10).step(
         "phase: Progressing, step: 2",
         25,
-        "canary(details): v2 5% -> 25% (step 3/6)\n\nsuccess rate 99.5%\n\nRollout-Decision: advance",
+        "canary(details): v2 5% -> 25% (step 3/6)\n\nVerified.\n\n    success rate 99.5%\n\nRollout-Decision: advance",
     )
     walk.record(
         walk.evidence(

@@ -1,0 +1,132 @@
+"""What a person asks of a rollout, as one commit of theirs on the policy branch: decided, committed, and decided again after a race."""
+
+from __future__ import annotations
+
+import difflib
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.cli.rollout.reading import find
+from reconciler.clock import Clock
+from reconciler.errors import BugError, Diagnostic, PolicyError, UsageError
+from reconciler.gitrepo import PushRefusedError, RaceLostError, Repository
+from reconciler.model.key import Key
+from reconciler.model.mesh import Mesh
+from reconciler.policy import DocumentCache, load
+from reconciler.rollouts.commands import Commanded
+from reconciler.rollouts.course import Course, course_of
+
+Command = Callable[[Course, Mesh, Callable[[str], bytes]], Commanded]
+_SCHEMA = 1
+_LONGEST_PAUSE = 0.5
+_BY_PROPOSAL = (
+    "the branch takes no commits from you: make the change above by a pull request; the next pass acts on its merge"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What came of it.
+
+    Attributes:
+        commit: Its id; "" if nothing was written.
+        message: Of the commit.
+        diff: What it changes, as `git apply` takes it.
+        errors: Why nothing was written, although it could have been.
+    """
+
+    commit: str
+    message: str
+    diff: str
+    errors: tuple[Diagnostic, ...] = ()
+
+    def document(self, key: Key, verb: str, branch: str) -> dict[str, Any]:
+        """The contract of `--output json`."""
+        return {
+            "schema_version": _SCHEMA,
+            "rollout": key.name,
+            "namespace": key.namespace,
+            "command": verb,
+            "branch": branch,
+            "commit": self.commit or None,
+            "message": self.message,
+            "diff": self.diff,
+            "errors": [item.as_json() for item in self.errors],
+        }
+
+
+def ask(
+    repository: Repository, ref: str, key: Key, command: Command, *, clock: Clock, attempts: int, dry_run: bool
+) -> Asked:
+    """Carry a command out.
+
+    Args:
+        repository: Commits as the person who asks.
+        ref: The policy branch.
+        key: The rollout.
+        command: From `rollouts.commands`.
+        clock: For the commit's time, and for pauses after a lost race.
+        attempts: How often somebody else may be faster.
+        dry_run: Write nothing.
+
+    Raises:
+        InputError: There is no such rollout, or the command does not fit where it stands.
+        PolicyError: The head of the branch can't be used.
+        RaceLostError: Others were faster each time.
+        ReconcilerError: Git can't be read or written.
+    """
+    branch, cache = ref.removeprefix("refs/heads/"), DocumentCache()
+    for attempt in range(1, attempts + 1):
+        repository.fetch()
+        head = repository.branch(branch)
+        if head is None:
+            repository.resolve(ref)  # says so if there is no such thing at all
+            raise UsageError(f"{ref} is not a branch, so nothing can be committed to it", hint="name one with --ref")
+        made, before = _commanded(repository, head, key, command, cache)
+        asked = Asked(commit="", message=made.message, diff=_diff(before, made.files))
+        if dry_run:
+            return asked
+        try:
+            commit = repository.commit(branch, expect=head, files=made.files, message=made.message, at=clock.now())
+        except RaceLostError:
+            if attempt == attempts:
+                raise
+            clock.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * attempt)))  # noqa: S311 -- writers in step would lose in step
+            continue
+        except PushRefusedError as error:
+            return replace(asked, errors=tuple(replace(item, hint=_BY_PROPOSAL) for item in error.diagnostics))
+        return replace(asked, commit=commit)
+    raise BugError("nothing was tried")
+
+
+def _commanded(
+    repository: Repository, head: str, key: Key, command: Command, cache: DocumentCache
+) -> tuple[Commanded, Mapping[str, bytes]]:
+    """The command on one commit, and what the files that it changes were there."""
+    loaded = load(repository.tree(head), cache=cache)
+    if loaded.mesh is None:
+        raise PolicyError(diagnostics=loaded.errors)
+
+    def read(path: str) -> bytes:
+        found = repository.read(head, path)
+        if found is None:
+            raise BugError(f"{path} is in the mesh of {head} and not in its files")
+        return found
+
+    made = command(course_of(loaded.mesh, find(loaded.mesh, key)), loaded.mesh, read)
+    return made, {path: read(path) for path in made.files}
+
+
+def _diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
+    parts: list[str] = []
+    for path in sorted(after):
+        old, new = (
+            text[path].decode("utf-8", "backslashreplace").splitlines(keepends=True) for text in (before, after)
+        )
+        parts += [
+            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+            for line in difflib.unified_diff(old, new, f"a/{path}", f"b/{path}")
+        ]
+    return "".join(parts)
