@@ -436,6 +436,18 @@ GIT: Group = {
     "forge-permission": "Check `repository`, and that the token may write contents and pull requests.",
     "forge-refused": "Look at the forge's words in the message.",
     "forge-exists": "Nothing has to be done; the pull request that is open is used.",
+    "prometheus": "Never shown by itself: a Prometheus' failure is one of the codes below.",
+    "prometheus-unreachable": "Check that it runs, and the metric's `address`; a rollout holds until it answers.",
+    "prometheus-timeout": "Make the query cheaper, or the metric's `timeout` longer.",
+    "prometheus-tls": "Use a certificate that the daemon's machine trusts, or `insecure: true`.",
+    "prometheus-token": "Put one token, and nothing else, into the file that the metric's `tokenFile` names.",
+    "prometheus-denied": "Put a valid token into the file that `tokenFile` names; it is read at each call.",
+    "prometheus-failed": "Try the query in the Prometheus' own page; its words are in the message.",
+    "prometheus-partial": "Mend what it warns of, for example a remote store that is away.",
+    "prometheus-series": "Make the series one, as with `sum()`.",
+    "prometheus-garbage": "Check the metric's `address`: the path before `/api/v1` belongs to it, and redirects are not followed.",
+    "prometheus-no-data": "Wait for traffic; if it stays, check the query's labels against what is scraped.",
+    "prometheus-query": "Try the query in the Prometheus' own page; it has to give one number.",
     "git-nobody": "Configure `user.name` and `user.email`, as for `git commit`.",
 }
 
