@@ -16,6 +16,7 @@ from reconciler.model.proxy import Proxy
 from reconciler.model.resource import View
 from reconciler.model.tree import Tree
 from reconciler.policy import DocumentCache, Loaded, load, locate, uncollected
+from reconciler.rollouts.overlay import Overlay
 from reconciler.xds import Announcement
 
 _REMEMBERED = 16
@@ -26,13 +27,15 @@ class Desired:
     """What one commit asks for.
 
     Attributes:
-        mesh: With the proxies that announced themselves.
+        mesh: With the proxies that announced themselves, and what rollouts lay over the policies.
+        source: The policies as they are written.
         notes: By proxy, what the policies ask for and its way to push can't do.
         announced: Members that no document declares.
     """
 
     commit: str
     mesh: Mesh
+    source: Mesh
     templates: Mapping[str, str]
     views: Mapping[Key, View]
     warnings: tuple[Diagnostic, ...]
@@ -54,6 +57,23 @@ class Compiler:
         self._done: OrderedDict[str, Desired | PolicyError] = OrderedDict()
         self._announced: dict[Key, Announcement] = {}
         self._everybody: tuple[Policy[Proxy], ...] = ()
+        self._overlay = Overlay()
+        self._aborted: dict[Key, str] = {}
+
+    def overlay(self, aborted: Mapping[Key, str]) -> None:
+        """From now on commits are compiled with these runs of rollouts aborted, as far as they don't say so themselves.
+
+        Args:
+            aborted: Names of runs by rollout.
+        """
+        if aborted != self._aborted:
+            self._aborted = dict(aborted)
+            self._done.clear()
+
+    def mesh(self, tree: Tree) -> Mesh | None:
+        """The policies of a tree as they are written, without compiling them; None if they can't be used."""
+        known = self._done.get(tree.commit) if tree.commit else None
+        return known.source if isinstance(known, Desired) else load(tree, cache=self._documents).mesh
 
     def join(self, announced: Iterable[Announcement]) -> None:
         """From now on commits are compiled for these proxies too, as far as the commit does not declare them itself."""
@@ -90,11 +110,12 @@ class Compiler:
             if loaded.mesh is None:
                 raise PolicyError(diagnostics=loaded.diagnostics)
         with watch.stage(Stage.COMPILE), uncollected(0):
-            joined = self._joined(loaded.mesh)
+            mesh = self._overlay.of(loaded.mesh, aborted=self._aborted)
+            joined = self._joined(mesh)
             compiled, found = self._found(loaded, joined.mesh, tree)
             if joined.members and _failed(found):
-                compiled, without = self._found(loaded, loaded.mesh, tree)
-                joined = Joined(mesh=loaded.mesh, strangers=() if _failed(without) else left_out(joined.members, found))
+                compiled, without = self._found(loaded, mesh, tree)
+                joined = Joined(mesh=mesh, strangers=() if _failed(without) else left_out(joined.members, found))
                 found = without
             if _failed(found):
                 raise PolicyError(diagnostics=found)
@@ -102,6 +123,7 @@ class Compiler:
             return Desired(
                 commit=tree.commit,
                 mesh=joined.mesh,
+                source=loaded.mesh,
                 templates=loaded.templates,
                 views=compiled.views,
                 warnings=(*found, *joined.strangers),

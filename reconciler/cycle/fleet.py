@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from reconciler.clock import Clock
-from reconciler.envoy import Admin, AdminError, Normaliser, matches
+from reconciler.envoy import Admin, AdminError, Counters, Normaliser, matches
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.observation import Observation, Proof, Versions
@@ -48,6 +48,30 @@ class Fleet:
         members = list(proxies)
         self._connect(members)
         return {seen.proxy: seen for seen in self._pool.map(lambda proxy: self._observe(proxy, exact=exact), members)}
+
+    def counters(
+        self, proxies: Iterable[Policy[Proxy]], clusters: Mapping[Key, Collection[str]]
+    ) -> dict[Key, Counters | AdminError]:
+        """What each of these has counted for the clusters it is asked for, or why that can't be read.
+
+        A proxy without an admin endpoint counts for nobody, and is not in the answer. Connections are those that the next
+        `observe` uses too.
+        """
+        asked = [proxy for proxy in proxies if proxy.spec.admin]
+        for proxy in asked:
+            known = self._admins.get(proxy.key)
+            if known is None or known.address != proxy.spec.admin:
+                if known is not None:
+                    known.close()
+                    self._proven.pop(proxy.key, None)
+                self._admins[proxy.key] = Admin(proxy.spec.admin, self._settings, normaliser=self._normaliser)
+        return dict(self._pool.map(lambda proxy: (proxy.key, self._counted(proxy.key, clusters[proxy.key])), asked))
+
+    def _counted(self, key: Key, clusters: Collection[str]) -> Counters | AdminError:
+        try:
+            return self._admins[key].counters(clusters)
+        except AdminError as error:
+            return error
 
     def admins(self) -> Mapping[Key, Admin]:
         """The connections of the proxies asked last, as far as they have admin endpoints."""

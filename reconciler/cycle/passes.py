@@ -26,11 +26,13 @@ from reconciler.cycle.targets import (
     unseen,
     with_drift_left,
 )
-from reconciler.errors import PolicyError, ReconcilerError, TransientError, UsageError
+from reconciler.cycle.walking import Decided, Walker, stepping
+from reconciler.errors import Diagnostic, PolicyError, ReconcilerError, TransientError, UsageError
 from reconciler.gitrepo import CorruptRepositoryError, RefNotFoundError, Repository
+from reconciler.model.plan import Plan
 from reconciler.model.receipt import Receipt
 from reconciler.push import Pushed, push
-from reconciler.record import Record
+from reconciler.record import Draft, Record
 from reconciler.settings import Settings
 from reconciler.xds import Plane
 
@@ -63,9 +65,15 @@ class Reconciler:
         self._settings = settings
         self._progress = progress
         self._plane = plane
-        self._planner = Planner(repository, compiler, clock)
+        self._walker = Walker(
+            repository=repository, compiler=compiler, fleet=fleet, clock=clock, attempts=settings.git.push_attempts
+        )
+        self._planner = Planner(
+            repository, compiler, clock, stepping=lambda desired: stepping(desired, self._walker.aborted)
+        )
         self._reverter = Reverter(repository, compiler, clock, attempts=settings.git.push_attempts)
         self._records: dict[str, Record] = {}
+        self._refused: frozenset[str] = frozenset()  # the head, if the last pass found it refused by a guard
         self._branches: dict[str, str] = {}  # where the receipts were, by the policy branch
 
     def run(self, ask: Ask) -> Report:
@@ -101,13 +109,17 @@ class Reconciler:
         self._branches[ask.ref] = branch
         record = self._record(branch)
         last, broken = newest_receipt(record)
+        decided = self._walker.decide(ask, desired, record, last, watch, applied=desired.commit not in self._refused)
+        desired = decided.desired
         report = self._attempt(ask, desired, record, last, watch)
         report = self._reverter.after(ask, desired, record, report, watch)
+        if not ask.dry_run and report.plan is not None:
+            self._refused = frozenset({desired.commit}) if report.plan.refused else frozenset()
         if not ask.dry_run and report.plan is not None and report.plan.refused:
             repaired = self._repair(ask, record, last, watch)
             if repaired is not None:
-                report = replace(repaired, head=tree.commit, plan=report.plan, pending=True)
-        return replace(report, errors=(*broken, *report.errors))
+                report = replace(repaired, head=desired.commit, plan=report.plan, pending=True)
+        return _with(report, decided, broken, again=self._walker.again(moved=report.receipt is not None))
 
     def _without_head(self, ask: Ask, head: str, error: ReconcilerError, watch: Stopwatch) -> Report:
         """The head is unusable, or there is none: say why, and keep the fleet at the last good commit.
@@ -135,9 +147,11 @@ class Reconciler:
             return None
         try:
             good = self._compiler.desired(self._repository.tree(last.policy_commit), watch)
+            decided = self._walker.decide(ask, good, record, last, watch, applied=False)
         except ReconcilerError:
             return None
-        return self._attempt(replace(ask, plan_digest=""), good, record, last, watch)
+        report = self._attempt(replace(ask, plan_digest=""), decided.desired, record, last, watch)
+        return _with(report, decided, (), again=self._walker.again(moved=report.receipt is not None))
 
     def _attempt(
         self, ask: Ask, desired: Desired, record: Record, last: Receipt | None, watch: Stopwatch
@@ -187,9 +201,17 @@ class Reconciler:
                     base=lambda key: self._planner.base(last, key, watch),
                     seconds=pushed,
                 )
-                return replace(report, receipt=record.write(note, at=self._clock.now()))
+                return replace(report, receipt=self._receipt(record, note, plan))
             except ReconcilerError as error:
                 return replace(report, errors=error.diagnostics, transient=isinstance(error, TransientError))
+
+    def _receipt(self, record: Record, note: Draft, plan: Plan) -> Receipt | None:
+        """Write what there is to say of proxies, and the evidence of rollouts that is owed."""
+        evidence, owed = self._walker.plain(), self._walker.owed
+        subject = owed if owed and plan.empty else note.subject
+        receipt = record.write(replace(note, rollouts=evidence, subject=subject), at=self._clock.now())
+        self._walker.recorded(evidence)
+        return receipt
 
     def _push(self, desired: Desired, work: Sequence[Work], watch: Stopwatch) -> Pushed:
         """Push and verify; from then on nobody is served who is not, or not any more, on ADS."""
@@ -215,6 +237,20 @@ class Reconciler:
         if branch not in self._records:
             self._records[branch] = Record(self._repository, branch, attempts=self._settings.git.push_attempts)
         return self._records[branch]
+
+
+def _with(report: Report, decided: Decided, broken: Sequence[Diagnostic], *, again: float | None) -> Report:
+    """A report with what rollouts did, and what is wrong with the record."""
+    plan = report.plan
+    if plan is not None and decided.notes:
+        plan = replace(plan, warnings=(*plan.warnings, *decided.notes))
+    return replace(
+        report,
+        plan=plan,
+        errors=(*broken, *report.errors),
+        taken=(*decided.taken, *report.taken),
+        again=again,
+    )
 
 
 def _failed(error: ReconcilerError, watch: Stopwatch) -> Report:

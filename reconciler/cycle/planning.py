@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -22,7 +22,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.proxy import Proxy
 from reconciler.model.receipt import OutcomeKind, Receipt
 from reconciler.model.resource import View
-from reconciler.plan import Differ, plan_proxy
+from reconciler.plan import Differ, Split, plan_proxy
 from reconciler.record import Record
 
 _ROLLBACK = timedelta(days=30)
@@ -30,12 +30,24 @@ _ROLLBACK = timedelta(days=30)
 
 
 class Planner:
-    """Makes plans. Remembers field differences, because a fleet and its next pass repeat them."""
+    """Makes plans. Remembers field differences, because a fleet and its next pass repeat them.
 
-    def __init__(self, repository: Repository, compiler: Compiler, clock: Clock) -> None:
+    Args:
+        stepping: The splits of a commit that rollouts ask for: no increase of them is refused.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        compiler: Compiler,
+        clock: Clock,
+        *,
+        stepping: Callable[[Desired], Sequence[Split]] = lambda _: (),
+    ) -> None:
         self._repository = repository
         self._compiler = compiler
         self._clock = clock
+        self._stepping = stepping
         self._differ = Differ()
         self._verified = VerifiedSplits(repository, compiler)
 
@@ -72,7 +84,7 @@ class Planner:
                 desired,
                 allow=ask.allow,
                 acknowledged=partial(self._acknowledged, plan, record=record, last=last),
-                verified=partial(self._verified.since, record, oldest, watch),
+                verified=lambda: (*self._stepping(desired), *self._verified.since(record, oldest, watch)),
                 plan_digest=ask.plan_digest,
             )
 

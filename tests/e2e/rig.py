@@ -129,11 +129,7 @@ class Rig:
 
     def __enter__(self) -> Self:
         try:
-            apps = [
-                App(app="details", version=version, listener=self.ports.listen(port))
-                for version, port in self.app_ports.items()
-            ]
-            self.backends = self.stack.enter_context(Backends(apps, log=self.folder / "apps.log"))
+            self.serve()
             git("init", "-q", "--bare", "-b", "main", str(self.repo))
             git("clone", "-q", str(self.repo), str(self.clone), quiet=True)
             git("-C", str(self.clone), "checkout", "-q", "-b", "main", quiet=True)
@@ -147,6 +143,14 @@ class Rig:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def serve(self) -> None:
+        """Start the two versions of the application."""
+        apps = [
+            App(app="details", version=version, listener=self.ports.listen(port))
+            for version, port in self.app_ports.items()
+        ]
+        self.backends = self.stack.enter_context(Backends(apps, log=self.folder / "apps.log"))
 
     def close(self) -> None:
         for envoy in self.envoys.values():

@@ -1,0 +1,123 @@
+"""Which proxies carry a rollout's split, under which cluster names, and which of them are proven to have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from reconciler.cycle.desired import Desired
+from reconciler.model.hosts import fqdn
+from reconciler.model.key import Key
+from reconciler.model.mesh import Mesh, Policy
+from reconciler.model.proxy import Proxy
+from reconciler.model.receipt import OutcomeKind, Receipt
+from reconciler.model.resource import ResourceType, View
+from reconciler.model.splits import splits
+from reconciler.model.virtualservice import VirtualService
+from reconciler.rollouts.course import Course
+from reconciler.rollouts.facts import Verified
+from reconciler.rollouts.weights import service_of
+
+_BACK = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clusters:
+    """The clusters by which one proxy sends a rollout's traffic.
+
+    Attributes:
+        canary: Names; several if the service has several ports.
+        stable: As for the canary.
+    """
+
+    canary: frozenset[str] = field(default_factory=frozenset)
+    stable: frozenset[str] = field(default_factory=frozenset)
+
+
+def scope(desired: Desired, course: Course) -> Mapping[Key, Clusters]:
+    """The proxies that carry the split, sorted by key."""
+    policy = service_of(course, desired.source)
+    if policy is None:
+        return {}
+    hosts = frozenset(_hosts(policy, course, desired.source))
+    found: dict[Key, Clusters] = {}
+    for proxy in desired.mesh.proxies:
+        view = desired.views[proxy.key]
+        if proxy.spec.push.runtime is not None:
+            clusters = _mapped(proxy, policy, course)
+        else:
+            clusters = _carried(view, hosts, course)
+        if clusters.canary and clusters.stable:
+            found[proxy.key] = clusters
+    return dict(sorted(found.items()))
+
+
+def verified(desired: Desired, course: Course, proxies: Iterable[Key], receipts: Iterable[Receipt]) -> Verified:
+    """How far what this commit asks of these proxies is live, by the receipts alone.
+
+    Args:
+        desired: What `main` asks for.
+        course: The rollout.
+        proxies: Who carries its split.
+        receipts: Newest first. They are read as far back as they show the same, to find when it was shown first.
+    """
+    scoped = frozenset(proxies)
+    rest = iter(receipts)
+    last = next(rest, None)
+    laggards = _laggards(desired, scoped, last)
+    since = None
+    if last is not None and len(laggards) <= course.spec.max_laggards:
+        since = last.at
+        for receipt in islice(rest, _BACK):
+            if len(_laggards(desired, scoped, receipt)) > course.spec.max_laggards:
+                break
+            since = receipt.at
+    return Verified(scope=scoped, laggards=laggards, since=since)
+
+
+def _laggards(desired: Desired, scoped: Iterable[Key], last: Receipt | None) -> dict[Key, str]:
+    found: dict[Key, str] = {}
+    for key in sorted(scoped):
+        entry = last.proxies.get(key) if last is not None else None
+        if entry is None:
+            found[key] = "it has not been pushed to yet"
+        elif entry.outcome is not OutcomeKind.APPLIED:
+            found[key] = entry.detail or f"it is {entry.outcome}"
+        elif entry.view != desired.views[key].version:
+            found[key] = "what it was proven to have is older"
+    return found
+
+
+def _hosts(policy: Policy[VirtualService], course: Course, mesh: Mesh) -> Iterator[str]:
+    domain = mesh.settings.domain
+    for split in splits(course.spec, policy, domain=domain):
+        host = policy.spec.http[split.rule].route[split.canary].destination.host
+        yield fqdn(host, namespace=policy.key.namespace, domain=domain)
+
+
+def _carried(view: View, hosts: frozenset[str], course: Course) -> Clusters:
+    """Of a whole Envoy: the subsets' clusters that a route configuration of it names; weights of 0 are in there too."""
+    bodies = [item.body for item in view.of_type(ResourceType.ROUTE)]
+    named: dict[str, set[str]] = {course.spec.canary: set(), course.spec.stable: set()}
+    for item in view.of_type(ResourceType.CLUSTER):
+        parts = item.id.name.split("|")
+        if len(parts) != 4 or parts[0] != "outbound" or parts[2] not in named or parts[3] not in hosts:  # noqa: PLR2004 -- Istio's form of names
+            continue
+        name = item.id.name.encode()
+        if any(name in body for body in bodies):
+            named[parts[2]].add(item.id.name)
+    return Clusters(canary=frozenset(named[course.spec.canary]), stable=frozenset(named[course.spec.stable]))
+
+
+def _mapped(proxy: Policy[Proxy], service: Policy[VirtualService], course: Course) -> Clusters:
+    """Of an Envoy that someone else configures: what its mapping says."""
+    push, routes = proxy.spec.push.runtime, course.spec.target.virtual_service.routes
+    items = [
+        item.clusters
+        for item in (push.routes if push is not None else ())
+        if proxy.resolve(item.virtual_service) == service.key and (not routes or not item.route or item.route in routes)
+    ]
+    canary = {item[course.spec.canary] for item in items if course.spec.canary in item}
+    stable = {item[course.spec.stable] for item in items if course.spec.stable in item}
+    return Clusters(canary=frozenset(canary), stable=frozenset(stable))

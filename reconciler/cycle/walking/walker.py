@@ -1,0 +1,284 @@
+"""The stage decide, in order: evidence, facts, the engine's turn, and what comes of its decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
+from typing import Any
+
+from reconciler.clock import Clock, SteadyClock
+from reconciler.cycle.ask import Ask
+from reconciler.cycle.desired import Compiler, Desired
+from reconciler.cycle.fleet import Fleet
+from reconciler.cycle.report import Stage, Stopwatch, Taken
+from reconciler.cycle.walking.asking import Asker
+from reconciler.cycle.walking.landed import Landed, landed
+from reconciler.cycle.walking.landing import Landing, Outcome
+from reconciler.cycle.walking.memory import Memory
+from reconciler.cycle.walking.reading import read
+from reconciler.cycle.walking.scope import scope, verified
+from reconciler.errors import Diagnostic, ReconcilerError, Severity
+from reconciler.gitrepo import BranchNameError, Repository
+from reconciler.model.key import Key
+from reconciler.model.mesh import Policy
+from reconciler.model.receipt import Receipt
+from reconciler.model.rollout import Phase, Rollout
+from reconciler.record import Record
+from reconciler.rollouts.course import Course, course_of
+from reconciler.rollouts.decision import Decision, Move
+from reconciler.rollouts.engine import Turn, turn
+from reconciler.rollouts.evidence import Evidence
+from reconciler.rollouts.facts import Facts
+from reconciler.rollouts.queries import queries
+from reconciler.rollouts.weights import standing
+
+_PATIENCE = 1.0
+_SOON = 1.0
+"""Seconds after which a rollout that says "now" without anything having come of it is looked at again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What the stage came to.
+
+    Attributes:
+        desired: What the pass goes on with: the head after the steps that were taken, or as it was.
+        taken: What became a commit.
+        notes: What people should know.
+    """
+
+    desired: Desired
+    taken: tuple[Taken, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
+
+
+class Walker:
+    """Walks rollouts, a turn in each pass. One for each process: what it remembers between passes saves commits, and decides nothing.
+
+    Args:
+        attempts: How often a step that lost its race is decided again.
+    """
+
+    def __init__(
+        self, *, repository: Repository, compiler: Compiler, fleet: Fleet, clock: Clock, attempts: int
+    ) -> None:
+        self._repository = repository
+        self._compiler = compiler
+        self._fleet = fleet
+        self._clock = clock
+        self._steady = SteadyClock(clock)
+        self._landing = Landing(repository, clock, attempts=attempts)
+        self._asker = Asker(patience=_PATIENCE)
+        self._memory = Memory(clock)
+        self._due: datetime | None = None
+        self.aborted: Mapping[Key, str] = {}
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self._asker.close()
+        self._landing.close()
+
+    def decide(
+        self, ask: Ask, desired: Desired, record: Record, last: Receipt | None, watch: Stopwatch, *, applied: bool
+    ) -> Decided:
+        """Go one step on where the time has come, by commits on the policy branch; and lay aborts over what is compiled.
+
+        Passes that are not about the whole fleet, and dry runs, take no step; aborts hold for them too.
+
+        Args:
+            ask: What the pass has to do.
+            desired: The head, or the last good commit where the head can't be used.
+            record: Where evidence is recorded.
+            last: The newest receipt.
+            watch: For the time it takes.
+            applied: Whether `desired` is the head, and not refused.
+
+        Raises:
+            ReconcilerError: What was committed can't be read back.
+        """
+        self._due = None
+        notes = list(self._memory.load(last, [item.key for item in desired.source.rollouts]))
+        if not desired.source.rollouts:
+            self.aborted = {}
+            self._compiler.overlay({})
+            return Decided(desired=desired, notes=tuple(notes))
+        desired = self._overlaid(desired, watch)
+        if not ask.whole or not self._on_branch(ask.ref):
+            return Decided(desired=desired, notes=tuple(notes))
+        with watch.stage(Stage.DECIDE):
+            return self._walk(ask, desired, record, last, watch, notes, applied=applied)
+
+    def plain(self) -> Mapping[Key, Mapping[str, Any]]:
+        """The evidence that a receipt of this pass is to carry."""
+        return self._memory.plain()
+
+    @property
+    def owed(self) -> str:
+        """The subject of a commit for evidence that has to be recorded; "" if none has to be."""
+        return self._memory.subject
+
+    def recorded(self, written: Mapping[Key, Mapping[str, Any]]) -> None:
+        """The record has this evidence now."""
+        self._memory.recorded(written)
+
+    def again(self, *, moved: bool) -> float | None:
+        """Seconds until a rollout falls due; None if none waits for time.
+
+        Args:
+            moved: Whether the pass has found or done something that a rollout may have waited for.
+        """
+        if self._due is None:
+            return None
+        return 0.0 if moved else max(0.0, (self._due - self._steady.now()).total_seconds())
+
+    def _walk(
+        self,
+        ask: Ask,
+        desired: Desired,
+        record: Record,
+        last: Receipt | None,
+        watch: Stopwatch,
+        notes: list[Diagnostic],
+        *,
+        applied: bool,
+    ) -> Decided:
+        taken: list[Taken] = []
+        done: set[Key] = set()
+        while waiting := [item for item in desired.source.rollouts if item.key not in done]:
+            policy = waiting[0]
+            course = course_of(desired.source, policy)
+            if self._resting(course):
+                done.add(policy.key)
+                continue
+            before = self._memory[policy.key]
+            turned = self._turn(course, desired, record, last, applied=applied)
+            self._memory.put(policy.key, turned.evidence, keep=turned.keep, subject=_subject(course, turned))
+            if turned.decision.move is Move.ABORT:
+                try:
+                    self._secure(turned.decision, desired, record)
+                except ReconcilerError as error:
+                    # Git must not be behind traffic: what can't be recorded is not done, and tried again.
+                    self._memory.restore(policy.key, before)
+                    notes += _unsecured(turned.decision, error)
+                    self._fall_due(turned.decision, moved=False)
+                    done.add(policy.key)
+                    continue
+                desired = self._overlaid(desired, watch)
+            outcome = Outcome()
+            if turned.decision.commits or turned.evidence.proposal:
+                outcome = self._landing.land(ask, course, turned, desired, applied=applied)
+                notes += outcome.notes
+                if outcome.evidence is not None:
+                    self._memory.put(policy.key, outcome.evidence, keep=True, subject=_subject(course, turned))
+            if outcome.commit != desired.commit and outcome.commit:
+                desired = self._compiler.desired(self._repository.tree(outcome.commit), watch)
+                self._memory.load(last, [item.key for item in desired.source.rollouts])
+            if outcome.again:
+                continue
+            done.add(policy.key)
+            self._fall_due(turned.decision, moved=outcome.landed)
+            if outcome.landed:
+                taken.append(Taken(decision=turned.decision, commit=outcome.commit, subject=outcome.subject))
+                desired = self._overlaid(desired, watch)
+        return Decided(desired=desired, taken=tuple(taken), notes=tuple(notes))
+
+    def _turn(self, course: Course, desired: Desired, record: Record, last: Receipt | None, *, applied: bool) -> Turn:
+        evidence = self._memory[course.key]
+        where = scope(desired, course)
+        now = self._steady.now()
+        has = standing(course, desired.source)
+        seen = evidence.seen if evidence is not None else ""
+        walks = applied and not course.starts and course.status.phase is Phase.PROGRESSING
+        people = self._landed(course.key, since=seen, head=desired.commit) if walks else Landed()
+        receipts = _receipts(record, last, deep=evidence is None or evidence.verified is None)
+        facts = Facts(
+            now=now,
+            weight=has.percent,
+            even=has.even,
+            verified=verified(desired, course, where, receipts),
+            reading=read(self._fleet, desired.mesh, where, at=now),
+            answers=self._asker.answers(queries(course, evidence, now)),
+            touched=people.touched,
+            resumed=people.resumed,
+            applied=applied,
+        )
+        turned = turn(course, evidence, facts)
+        return replace(turned, evidence=replace(turned.evidence, seen=desired.commit if applied else seen))
+
+    def _landed(self, key: Key, *, since: str, head: str) -> Landed:
+        return landed(self._repository, self._compiler, key, since=since, head=head)
+
+    def _secure(self, decision: Decision, desired: Desired, record: Record) -> None:
+        """An abort is on the record before anything is done about it.
+
+        Raises:
+            ReconcilerError: It can't be recorded.
+        """
+        plain = self._memory.plain()
+        subject = f"{decision.rollout.short()} aborted: {decision.reason}"
+        record.note(plain, subject=subject, policy_commit=desired.commit, at=self._clock.now())
+        self._memory.recorded(plain)
+
+    def _overlaid(self, desired: Desired, watch: Stopwatch) -> Desired:
+        """What is compiled with the aborts that the evidence knows of and the head does not show yet."""
+        self.aborted = {
+            item.key: evidence.run
+            for item in desired.source.rollouts
+            if (evidence := self._memory[item.key]) is not None and _unfinished_abort(item, evidence)
+        }
+        self._compiler.overlay(self.aborted)
+        return self._compiler.desired(self._repository.tree(desired.commit), watch) if desired.commit else desired
+
+    @staticmethod
+    def _resting(course: Course) -> bool:
+        """Whether nothing can happen to a rollout but by a new run."""
+        return course.status.phase.ended and not course.starts
+
+    def _fall_due(self, decision: Decision, *, moved: bool) -> None:
+        if decision.due is None:
+            return
+        due = decision.due if moved else max(decision.due, self._steady.now() + timedelta(seconds=_SOON))
+        self._due = due if self._due is None else min(self._due, due)
+
+    def _on_branch(self, ref: str) -> bool:
+        try:
+            return self._repository.branch(ref.removeprefix("refs/heads/")) is not None
+        except BranchNameError:
+            return False
+
+
+def _subject(course: Course, turned: Turn) -> str:
+    """What a commit of evidence says first: where the run is, and what has been found out about it."""
+    evidence, steps = turned.evidence, len(course.steps)
+    step = min(evidence.step + 1, steps)
+    live = "verified" if evidence.verified is not None else "not live everywhere yet"
+    told = "" if turned.decision.move is not Move.HOLD else f", {turned.decision.reason}"
+    return f"{course.key.short()} at step {step}/{steps}, {live}{told}"
+
+
+def _unsecured(decision: Decision, error: ReconcilerError) -> tuple[Diagnostic, ...]:
+    return (
+        Diagnostic(
+            code="rollout-waiting",
+            message=f"{decision.rollout.short()}: its abort waits, because it can't be recorded: {error.message}",
+            severity=Severity.WARNING,
+            hint=error.diagnostics[0].hint or "it is tried again in the next pass",
+        ),
+    )
+
+
+def _unfinished_abort(policy: Policy[Rollout], evidence: Evidence) -> bool:
+    status = policy.status
+    said = status is not None and status.run == evidence.run and status.phase is Phase.ABORTED
+    another = status is not None and status.run != evidence.run
+    return evidence.aborted is not None and not said and not another
+
+
+def _receipts(record: Record, last: Receipt | None, *, deep: bool) -> chain[Receipt]:
+    """The newest receipt, and the ones before it where it matters since when they say so."""
+    if last is None:
+        return chain()
+    older = islice(record.history(datetime.fromtimestamp(0, UTC)), 1, None) if deep else iter(())
+    return chain([last], older)
