@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,8 +98,16 @@ def complaints(errors: Sequence[Diagnostic]) -> str:
     return "".join(f"{diagnostic_text(item)}\n" for item in errors)
 
 
-def print_verdict(found: Sequence[Diagnostic], output: Output) -> None:
-    """What `validate` found: its product, so in text too it goes to stdout."""
+def print_verdict(
+    found: Sequence[Diagnostic], output: Output, *, rollouts: Sequence[Mapping[str, Any]] | None = None
+) -> None:
+    """What `validate` found: its product, so in text too it goes to stdout.
+
+    Args:
+        found: In order.
+        output: The form.
+        rollouts: With `--expand`, what rollouts expand to; for JSON, which is one document.
+    """
     errors = [item for item in found if item.severity is Severity.ERROR]
     warnings = [item for item in found if item.severity is Severity.WARNING]
     if output is Output.JSON:
@@ -109,6 +117,7 @@ def print_verdict(found: Sequence[Diagnostic], output: Output) -> None:
                 "errors": [item.as_json() for item in errors],
                 "warnings": [item.as_json() for item in warnings],
             }
+            | ({"rollouts": list(rollouts)} if rollouts is not None else {})
         )
         return
     summary = f"{_count(len(errors), 'error')}, {_count(len(warnings), 'warning')}"

@@ -21,12 +21,16 @@ def validate(
     envoy: Annotated[
         bool, typer.Option("--envoy", help="Show what every proxy would be given to the envoy on this machine too.")
     ] = False,
+    expand: Annotated[
+        bool, typer.Option("--expand", help="Print every rollout with its steps written out, as documents.")
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Check policies without asking Git or any proxy: all errors at once, with their places."""
     import os
     from dataclasses import replace
 
+    from reconciler.cli.expanding import print_expanded
     from reconciler.cli.folder import policy_folder
     from reconciler.cli.output import print_verdict
     from reconciler.cycle import Compiler
@@ -38,6 +42,7 @@ def validate(
             f"{path} is not a folder", hint="name a folder of YAML files, or the root of a policy repository"
         )
     folder = policy_folder(path)
+    desired = None
     try:
         desired = Compiler().desired(folder.tree, Stopwatch(silent))
         found = desired.warnings
@@ -47,8 +52,12 @@ def validate(
         if envoy:
             found = tuple(sorted((*found, *_asked(desired, folder.tree)), key=Diagnostic.sort_key))
     shown = tuple(replace(item, file=folder.shown(item.file)) for item in found)
-    print_verdict(shown, output)
-    return 1 if any(item.severity is Severity.ERROR for item in shown) else 0
+    failed = any(item.severity is Severity.ERROR for item in shown)
+    if expand and desired is not None and not failed:
+        print_expanded(desired.mesh, shown, output)
+    else:
+        print_verdict(shown, output)
+    return 1 if failed else 0
 
 
 def _asked(desired: Desired, tree: Tree) -> tuple[Diagnostic, ...]:
