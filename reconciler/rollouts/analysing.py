@@ -59,12 +59,17 @@ def takings(course: Course, evidence: Evidence) -> Iterator[Taking]:
                 yield Taking(planned, metric, running.metrics[metric.name])
 
 
-def fed(course: Course, evidence: Evidence, came: Came) -> Evidence:
-    """Windows and comparisons with what callers counted since the last turn."""
+def fed(course: Course, evidence: Evidence, came: Came, *, noticed: bool) -> Evidence:
+    """Windows and comparisons with what callers counted since the last turn.
+
+    A step that `main` has only now come to, or gone on with, gets nothing of it: that was before.
+    """
     new = {
         (item.planned.id, item.metric.name): added(item.metric, item.measured, came)
         for item in takings(course, evidence)
-        if item.metric.spec.envoy is not None and not finished(item.metric, item.measured)
+        if item.metric.spec.envoy is not None
+        and not finished(item.metric, item.measured)
+        and (item.planned.id == BACKGROUND or not noticed)
     }
     return _with(evidence, new)
 

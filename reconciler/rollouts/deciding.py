@@ -109,7 +109,7 @@ def _progressing(at: Situation) -> Decision:
     if last(course):
         status = course.status.model_copy(update={"phase": Phase.SUCCEEDED, "step": len(course.steps), "reason": ""})
         return _moves(at, Move.FINISH, status, weight=weight, reason=reason, measured=measured)
-    status = course.status.model_copy(update={"step": step})
+    status = course.status.model_copy(update={"step": step, "reason": ""})
     return _moves(at, Move.ADVANCE, status, weight=weight, reason=reason, measured=measured)
 
 

@@ -46,7 +46,8 @@ def turn(course: Course, evidence: Evidence | None, facts: Facts) -> Turn:
         facts: The world now.
     """
     followed = follow(course, evidence, facts)
-    found = fed(course, followed.evidence, came(course, followed.evidence, facts))
+    counted = came(course, followed.evidence, facts)
+    found = fed(course, followed.evidence, counted, noticed=followed.noticed)
     found = judged(course, begun(course, found, facts.now), facts)
     found = _aborting(course, found, facts.now)
     found = _read(course, found, facts)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from reconciler.model.rollout import Phase
 from reconciler.rollouts.evidence import Measured
 from tests.rollouts.world import API, SLOW, WEB, Caller, World, rollout, template
 
@@ -208,3 +209,21 @@ def test_a_weight_that_went_and_came_back_is_not_one_weight() -> None:
     assert fair(world) == (0, 0)
     world.callers[WEB].serve(20, stable=80)
     assert fair(world) == (20, 80)
+
+
+def test_a_step_that_is_resumed_counts_from_then_on() -> None:
+    """What callers counted while the run was paused is not the step's."""
+    steps = [{"setWeight": 20}, {"analysis": {"templates": [{"templateName": "golden"}]}}]
+    found = World(rollout(steps=steps), templates=(template("golden", {**RATE, "minRequests": 100}),))
+    found.settle()
+    found.callers[WEB].serve(50)
+    found.edit(paused=True)
+    found.settle()
+    found.edit(paused=False)
+    found.turn()
+    found.callers[WEB].serve(500, 500)
+    found.settle()
+    assert found.phase() is Phase.PROGRESSING
+    assert found.evidence is not None
+    (own,) = found.evidence.analyses["step-1"].metrics.values()
+    assert own.canary.requests == 0
