@@ -16,7 +16,6 @@ from reconciler.record.paths import key_in, path_in
 from reconciler.yamldoc import YamlError, dump, load
 
 ROLLOUTS = "rollouts"
-BROKEN = "record-evidence"
 
 
 def path_of_rollout(key: Key) -> str:
@@ -61,7 +60,7 @@ def broken(path: str, what: str, *, commit: str) -> Diagnostic:
         commit: The receipt that it stands in.
     """
     return Diagnostic(
-        code=BROKEN,
+        code="record-evidence",
         message=f"{path} at commit {commit} {what}, so its rollout goes on from its status alone",
         severity=Severity.WARNING,
         hint="nothing has to be done: the next receipt replaces it; or revert the commit that changed it by hand",
