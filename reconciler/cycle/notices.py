@@ -1,7 +1,7 @@
 """Who is told of rollouts, and what: one notice for each state that a rollout comes into. Pure; `notifier` delivers it.
 
-The key of the state that was told last stands in the rollout's evidence, so nothing is told twice by another process. A process
-that is killed between delivering and recording tells once more, with the same `id`. A state that a rollout passes through while
+The `id` of what was told last stands in the rollout's evidence, so nothing is told twice by another process. A process that is
+killed between delivering and recording tells once more, with the same `id`. A state that a rollout passes through while
 nothing runs, or between two passes, is not told: a notice says where a rollout stands, and Git says how it came there.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -18,11 +19,15 @@ from reconciler.model.key import Key
 from reconciler.model.proxy import NotificationFormat
 from reconciler.model.rollout import Phase
 from reconciler.plan import shorten, visible
+from reconciler.rollouts.course import Course
+from reconciler.rollouts.evidence import Evidence
 
 SCHEMA = 1
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _LONGEST = 1000
 """Characters of others' words; a block of Slack's takes 3,000, which escaping may treble."""
+_STEP = ("run", "step")
+_STATE = (*_STEP, "phase", "reason")
 _SIGNS = {
     Phase.PENDING: "",
     Phase.PROGRESSING: ":arrow_forward:",
@@ -31,7 +36,7 @@ _SIGNS = {
     Phase.ABORTED: ":no_entry:",
 }
 _ONCE = frozenset({Phase.SUCCEEDED, Phase.ABORTED})
-"""Phases that a run is in at most once: there the commit does not matter, which for an abort may follow much later."""
+"""Phases that a run is in at most once: there the commit of the phase does not matter, which for an abort may follow later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +50,9 @@ class Notice:
         steps: How many there are.
         weight: Percent that the canary has on the policy branch.
         reason: Why it is paused or aborted; "" otherwise.
-        commit: The commit on the policy branch that says so; "" while an abort is not there yet.
+        commit: The commit on the policy branch that brought it into this state; "" while an abort is not there yet.
+        began: What tells this state from an equal one at another time: the commit that brought it, or of an end, which may come to
+            the branch later, the commit that brought the step in which it came.
         repository: As users know it, without what may be a secret.
         at: When it was noticed, UTC.
     """
@@ -60,6 +67,7 @@ class Notice:
     weight: float
     reason: str
     commit: str
+    began: str
     repository: str
     at: datetime
 
@@ -74,8 +82,7 @@ class Notice:
     @property
     def id(self) -> str:
         """Equal for the same state however often and by whomever it is told; another one if a rollout comes into it again."""
-        commit = "" if self.phase in _ONCE else self.commit
-        return _short("\0".join((self.repository, str(self.rollout), self.state, commit)), 32)
+        return _short("\0".join((str(self.rollout), self.state, self.began)), 32)
 
     def body(self, form: NotificationFormat) -> dict[str, Any]:
         """What is sent."""
@@ -94,7 +101,7 @@ class Notice:
             "weight": self.weight,
             "reason": self.reason,
             "commit": self.commit,
-            "repository": self.repository,
+            "repository": visible(self.repository),
             "at": self.at.astimezone(UTC).isoformat(timespec="milliseconds"),
         }
 
@@ -122,6 +129,58 @@ class Notice:
             Phase.ABORTED: f"aborted in step {min(self.step + 1, self.steps)}/{self.steps}: {self.stable} has all traffic",
         }
         return f"{self.stable} -> {self.canary}: {words[self.phase]}"
+
+
+def due_notice(
+    course: Course,
+    evidence: Evidence | None,
+    *,
+    began: Callable[[tuple[str, ...]], str],
+    weight: float,
+    repository: str,
+    at: datetime,
+) -> Notice | None:
+    """What has to be told of a rollout; None if it was told, or there is no run.
+
+    Args:
+        course: As the policy branch has it.
+        evidence: Of its run.
+        began: Says which commit gave these fields of the status the values that they have now.
+        weight: Percent that the policy branch gives the canary.
+        repository: As users know it.
+        at: Now, UTC.
+    """
+    status = course.status
+    if status.phase is Phase.PENDING or evidence is None or evidence.run != status.run:
+        return None
+    early = evidence.aborted if status.phase is not Phase.ABORTED else None
+    phase = status.phase if early is None else Phase.ABORTED
+    notice = Notice(
+        rollout=course.key,
+        run=status.run,
+        stable=course.spec.stable,
+        canary=course.spec.canary,
+        phase=phase,
+        step=status.step,
+        steps=len(course.steps),
+        weight=weight if early is None else 0.0,
+        reason=status.reason if early is None else early.reason,
+        commit="" if early is not None else began(_STATE),
+        began=began(_STEP if phase in _ONCE else _STATE),
+        repository=without_secrets(repository),
+        at=at,
+    )
+    if phase is Phase.PROGRESSING and _waits(course):
+        notice = replace(notice, reason="waits until a person promotes it")
+    return None if notice.id == evidence.notified else notice
+
+
+def _waits(course: Course) -> bool:
+    """Whether the step ends by a person only."""
+    if course.status.step >= len(course.steps):
+        return False
+    pause = course.steps[course.status.step].pause
+    return pause is not None and pause.duration is None
 
 
 def without_secrets(repository: str) -> str:

@@ -22,6 +22,7 @@ NOTICE = Notice(
     weight=25.0,
     reason="",
     commit="c" * 40,
+    began="c" * 40,
     repository="https://git.example/mesh.git",
     at=datetime(2026, 3, 4, 11, 0, tzinfo=timezone(timedelta(hours=1))),
 )
@@ -54,7 +55,7 @@ def test_the_json_body_is_the_documented_one() -> None:
         ({"run": "v1->v2#again"}, True),
         ({"phase": Phase.PAUSED, "reason": "held"}, True),
         ({"weight": 26.0}, False),
-        ({"commit": "d" * 40}, False),
+        ({"commit": "d" * 40, "began": "d" * 40}, False),
         ({"at": datetime(2027, 1, 1, tzinfo=UTC)}, False),
     ],
 )
@@ -72,10 +73,9 @@ def test_a_pause_for_another_reason_is_another_state_and_numbers_are_none() -> N
 
 def test_an_id_is_equal_for_the_same_state_only() -> None:
     """Told again after a kill it is the same; when a rollout comes into a state again, by another commit, it is another."""
-    assert replace(NOTICE, at=datetime.now(UTC)).id == NOTICE.id
-    assert replace(NOTICE, commit="d" * 40).id != NOTICE.id
+    assert replace(NOTICE, at=datetime.now(UTC), weight=1.0, repository="a clone").id == NOTICE.id
+    assert replace(NOTICE, began="d" * 40).id != NOTICE.id
     assert replace(NOTICE, rollout=Key("other", "reviews")).id != NOTICE.id
-    assert replace(NOTICE, repository="elsewhere").id != NOTICE.id
 
 
 def test_an_abort_that_main_shows_later_is_not_told_again() -> None:
