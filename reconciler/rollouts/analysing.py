@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from reconciler.model.key import Key
 from reconciler.model.rollout import Phase
 from reconciler.rollouts.counting import Came, added, besides
 from reconciler.rollouts.course import BACKGROUND, Course, Planned
@@ -21,24 +22,21 @@ class Taking:
     """One metric that is being measured.
 
     Attributes:
+        rollout: Of which rollout.
         planned: Of which analysis.
         metric: What is measured.
         measured: How far it is.
     """
 
+    rollout: Key
     planned: Planned
     metric: Metric
     measured: Measured
 
     @property
     def id(self) -> str:
-        """Under which its answers are handed in."""
-        return query_id(self.planned, self.metric)
-
-
-def query_id(planned: Planned, metric: Metric) -> str:
-    """`<analysis>/<metric>`."""
-    return f"{planned.id}/{metric.name}"
+        """Under which its answers are handed in: `<namespace>/<rollout>/<analysis>/<metric>`, of which there is one in a mesh."""
+        return f"{self.rollout}/{self.planned.id}/{self.metric.name}"
 
 
 def current(course: Course, evidence: Evidence) -> tuple[Planned, ...]:
@@ -56,7 +54,7 @@ def takings(course: Course, evidence: Evidence) -> Iterator[Taking]:
         running = evidence.analyses.get(planned.id)
         for metric in planned.metrics if running is not None else ():
             if running is not None and metric.name in running.metrics:
-                yield Taking(planned, metric, running.metrics[metric.name])
+                yield Taking(course.key, planned, metric, running.metrics[metric.name])
 
 
 def fed(course: Course, evidence: Evidence, came: Came, *, noticed: bool) -> Evidence:

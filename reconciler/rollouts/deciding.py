@@ -107,9 +107,9 @@ def _progressing(at: Situation) -> Decision:
         return _hold(at, held, due=_soon(at))
     reason, measured = why_done(course), said(course, evidence)
     if last(course):
-        status = course.status.model_copy(update={"phase": Phase.SUCCEEDED, "step": len(course.steps), "reason": ""})
+        status = course.status.model_copy(update={"phase": Phase.SUCCEEDED, "step": len(course.steps)})
         return _moves(at, Move.FINISH, status, weight=weight, reason=reason, measured=measured)
-    status = course.status.model_copy(update={"step": step, "reason": ""})
+    status = course.status.model_copy(update={"step": step})
     return _moves(at, Move.ADVANCE, status, weight=weight, reason=reason, measured=measured)
 
 

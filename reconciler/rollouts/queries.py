@@ -17,7 +17,7 @@ class Query:
     """One question.
 
     Attributes:
-        id: Under which the answer is handed in: `<analysis>/<metric>`.
+        id: Under which the answer is handed in: `<namespace>/<rollout>/<analysis>/<metric>`.
         address: Base address of the Prometheus.
         query: PromQL, filled in.
         timeout: For this one question.

@@ -229,7 +229,7 @@ def test_a_prometheus_is_asked_when_a_measurement_is_due() -> None:
     world.pass_time(minutes=1)
     assert world.settle().reason == "golden/queue: an answer"
     (query,) = world.asked
-    assert (query.id, query.address, query.query) == ("step-1/golden/queue", "http://p:9090", "queue")
+    assert (query.id, query.address, query.query) == ("default/reviews/step-1/golden/queue", "http://p:9090", "queue")
     assert query.timeout == timedelta(seconds=30)
     world.answers = {query.id: Answer(10)}
     world.settle()
@@ -245,7 +245,7 @@ def test_a_prometheus_is_asked_when_a_measurement_is_due() -> None:
 def test_a_source_that_is_down_holds_then_asks_a_person() -> None:
     """Errors are tried again every ten seconds; more in a row than are put up with pause, and nothing ever aborts."""
     world = in_step({**PROM, "consecutiveErrorLimit": 2})
-    world.answers = {"step-1/golden/queue": Answer(error="connection refused")}
+    world.answers = {"default/reviews/step-1/golden/queue": Answer(error="connection refused")}
     world.pass_time(minutes=1)
     hold = world.settle()
     assert hold.reason == "golden/queue: connection refused"
@@ -258,7 +258,7 @@ def test_a_source_that_is_down_holds_then_asks_a_person() -> None:
     assert world.phase() is Phase.PAUSED
     assert world.reason == "golden/queue: 3 times in a row there was no answer: connection refused"
     assert world.weight == 20
-    world.answers = {"step-1/golden/queue": Answer(1)}
+    world.answers = {"default/reviews/step-1/golden/queue": Answer(1)}
     world.resume()
     world.settle()
     world.pass_time(minutes=1)
@@ -271,7 +271,7 @@ def test_an_answer_ends_errors_in_a_row() -> None:
     world = in_step({**PROM, "count": 5, "consecutiveErrorLimit": 1})
     for value in (None, 1.0) * 4:
         world.pass_time(minutes=1)
-        world.answers = {"step-1/golden/queue": Answer(value, error="" if value else "timed out")}
+        world.answers = {"default/reviews/step-1/golden/queue": Answer(value, error="" if value else "timed out")}
         world.settle()
     assert world.phase() is Phase.PROGRESSING
     assert metric(world, "step-1", "queue").taken == 4
@@ -281,7 +281,7 @@ def test_an_answer_ends_errors_in_a_row() -> None:
 def test_an_empty_answer_is_inconclusive(value: float | None) -> None:
     """No value is neither good nor bad; one more than is put up with asks a person."""
     world = in_step({**PROM, "inconclusiveLimit": 1})
-    world.answers = {"step-1/golden/queue": Answer(value)}
+    world.answers = {"default/reviews/step-1/golden/queue": Answer(value)}
     world.pass_time(minutes=1)
     assert world.settle().reason == "golden/queue: queue has no value"
     assert metric(world, "step-1", "queue").outcome is Outcome.INCONCLUSIVE
@@ -294,7 +294,7 @@ def test_an_empty_answer_is_inconclusive(value: float | None) -> None:
 def test_a_source_that_is_down_in_the_background_holds_the_next_step() -> None:
     """Nothing goes up blindly, and a record is written for changes, not for each time nobody answers."""
     world = beside({**PROM, "consecutiveErrorLimit": -1})
-    world.answers = {"background/golden/queue": Answer(error="connection refused")}
+    world.answers = {"default/reviews/background/golden/queue": Answer(error="connection refused")}
     world.pass_time(minutes=10)
     assert world.settle().reason == "held by golden/queue: connection refused"
     assert world.weight == 20
@@ -302,7 +302,7 @@ def test_a_source_that_is_down_in_the_background_holds_the_next_step() -> None:
         world.pass_time(seconds=10)
         world.turn()
         assert not world.turns[-1].keep
-    world.answers = {"background/golden/queue": Answer(1)}
+    world.answers = {"default/reviews/background/golden/queue": Answer(1)}
     world.pass_time(seconds=10)
     world.settle()
     assert world.weight == 50
