@@ -2,24 +2,117 @@
 
 from __future__ import annotations
 
-from reconciler.rollouts.comparison.judgement import Judgement
-from reconciler.rollouts.comparison.state import Kind, State
+from dataclasses import replace
+from math import log, nan
+
+from reconciler.model.reading import Counts
+from reconciler.rollouts.comparison.betting import betted, mismatch, value, won
+from reconciler.rollouts.comparison.judgement import Judgement, Verdict
+from reconciler.rollouts.comparison.slowness import followed, percentile, slow
+from reconciler.rollouts.comparison.state import Batch, Kind, Side, State
 from reconciler.rollouts.comparison.window import Window
+
+LEAST = 50
+"""Requests of either side that make a batch."""
+ENOUGH = 100
+"""Requests of either side before anything is judged."""
+UNSPREAD = log(1000)
+"""Evidence of another spreading than one by one from which nothing is concluded."""
 
 
 def begin(kind: Kind, *, rate: float, percentile: float = 99, users: int | None = None) -> State:
-    """A comparison that has seen nothing. See `State` for the arguments."""
+    """A comparison that has seen nothing. See `State` for the arguments.
+
+    Raises:
+        ValueError: `rate` is not between 0 and 1, `percentile` not between 0 and 100, or `users` not positive.
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"rate: {rate} is not between 0 and 1")
+    if not 0 < percentile < 100:  # noqa: PLR2004  # percent
+        raise ValueError(f"percentile: {percentile} is not between 0 and 100")
+    if users is not None and users < 1:
+        raise ValueError(f"users: {users} is not positive")
     return State(kind=kind, rate=rate, percentile=percentile, users=users)
 
 
-def update(state: State, window: Window) -> State:  # noqa: ARG001
-    """The comparison after one more window, which must not overlap those before."""
-    return state
+def update(state: State, window: Window) -> State:
+    """The comparison after one more window, which must not overlap those before.
 
-
-def judge(state: State) -> Judgement:  # noqa: ARG001
-    """What all windows so far say."""
-    nan = float("nan")
-    return Judgement(
-        verdict="inconclusive", e_value=1.0, detail="nothing seen yet", canary=nan, stable=nan, enough=False
+    A window in which one side has no share is no comparison, and leaves it as it is.
+    """
+    if not 0 < window.share < 1 or not (window.canary.requests or window.stable.requests):
+        return state
+    seen = replace(
+        state, canary=_side(state, state.canary, window.canary), stable=_side(state, state.stable, window.stable)
     )
+    if state.kind == "success":
+        return _collected(seen, window, (window.canary.errors,), (window.stable.errors,))
+    known = state.thresholds
+    seen = replace(seen, thresholds=followed(known, window.stable.times, state.percentiles))
+    if not known:
+        return seen
+    canary, stable = (tuple(slow(counts.times, item) for item in known) for counts in (window.canary, window.stable))
+    return _collected(seen, window, canary, stable)
+
+
+def judge(state: State) -> Judgement:
+    """What all windows so far say."""
+    logarithm = won(state)
+    e_value = value(logarithm)
+    enough = min(state.canary.requests, state.stable.requests) >= ENOUGH and bool(state.epochs)
+    verdict: Verdict = "pass"
+    detail = f"no evidence so far that the canary is worse ({e_value:.3g} of {1 / state.rate:.3g})"
+    if not enough:
+        verdict, detail = "inconclusive", "too few requests so far"
+    elif state.users is None and mismatch(state) >= UNSPREAD:
+        verdict = "inconclusive"
+        detail = "requests are not spread one by one at the weights; if callers stick to a version, say how many users there are"
+    elif logarithm >= -log(state.rate):
+        verdict = "fail"
+        detail = f"the canary is worse (evidence {e_value:.3g}, needed {1 / state.rate:.3g})"
+    return Judgement(
+        verdict=verdict,
+        e_value=e_value,
+        detail=detail,
+        canary=_shown(state, state.canary),
+        stable=_shown(state, state.stable),
+        enough=enough,
+    )
+
+
+def _side(state: State, side: Side, counts: Counts) -> Side:
+    if state.kind == "success":
+        return Side(requests=side.requests + counts.requests, measure=side.measure + counts.errors)
+    timed = sum(counts.times.values())
+    measure = side.measure + timed * percentile(counts.times, state.percentile)
+    return Side(requests=side.requests + timed, measure=round(measure, 3))
+
+
+def _shown(state: State, side: Side) -> float:
+    if not side.requests:
+        return nan
+    mean = side.measure / side.requests
+    return 100 * (1 - mean) if state.kind == "success" else mean
+
+
+def _collected(state: State, window: Window, canary: tuple[int, ...], stable: tuple[int, ...]) -> State:
+    """With the window in the batch, and the batch betted on if it is large enough. A batch has one weight."""
+    held = state.batch
+    if held is not None and held.share != window.share:
+        held = None
+    totals = [
+        counts.requests if state.kind == "success" else sum(counts.times.values())
+        for counts in (window.canary, window.stable)
+    ]
+    batch = Batch(share=window.share, canary=totals[0], stable=totals[1], canary_bad=canary, stable_bad=stable)
+    if held is not None:
+        batch = Batch(
+            share=batch.share,
+            canary=held.canary + batch.canary,
+            stable=held.stable + batch.stable,
+            canary_bad=tuple(map(sum, zip(held.canary_bad, canary, strict=True))),
+            stable_bad=tuple(map(sum, zip(held.stable_bad, stable, strict=True))),
+        )
+    if min(batch.canary, batch.stable) < LEAST:
+        return replace(state, batch=batch)
+    return betted(state, batch)
