@@ -77,6 +77,15 @@ ROUTES: Group = {
     "no-endpoints": "Add endpoints or a workloadSelector.",
 }
 
+ROLLOUTS: Group = {
+    "rollout-status": "Write what the reconciler's last commit to the file says, or remove `status` to begin the run anew.",
+    "pause-seconds": "Write a unit: `600s` or `10m`.",
+    "weight-falls": "Put the steps in order, unless the canary is meant to have less for a while.",
+    "metric-provider": "Use `request-success-rate` or `request-duration`, or add `provider.prometheus` with a query.",
+    "no-condition": "Add `thresholdRange` with `min` or `max`, or compare with stable: `provider: {envoy: {compareTo: stable}}`.",
+    "query-placeholder": "Use `{{args.NAME}}` for an argument of the template, or one of the names that the message lists.",
+}
+
 REFERENCES: Group = {
     "ref-host": "Add a ServiceEntry with this host, or mend the name; short names mean the document's own namespace.",
     "ref-subset": "Add the subset to the host's DestinationRule.",
@@ -91,7 +100,8 @@ REFERENCES: Group = {
     "ref-namespace": "Mend the name, or remove it.",
     "ref-certificates": "Name the files or the directory in `certificates` of the Mesh, or of each Proxy.",
     "ref-workload": "Add a WorkloadEntry of this name in the proxy's namespace.",
-    "ref-route": "Check `virtualService`, `route` and the subsets of the mapping.",
+    "ref-route": "Check `virtualService`, and the routes and subsets that are named.",
+    "ref-split": "Write both subsets of one host as destinations of the rule, each with its `weight`; match by `exact` or `prefix`.",
     "ref-endpoints": "Bring instances with these labels up before you send traffic to the subset.",
     "ref-selector": "Compare the selector with the labels of the WorkloadEntries (for a Gateway, of the Proxies).",
     "ref-port-name": "Use a port name of a service that selects the workload.",
@@ -102,6 +112,10 @@ REFERENCES: Group = {
     "ref-duplicate-limit": "Write both into one document, narrow a target, or give the limit of a domain one meaning or two names.",
     "ref-shared-port": "Give one of the two Gateways another port, or name hosts with `match.authority`.",
     "ref-several-counts": "Limit the workloads instead, or write one match with a `regex`.",
+    "ref-duplicate-rollout": "Keep one of the two, or let each name other `routes`.",
+    "ref-template": "Add an AnalysisTemplate of this name in the rollout's namespace.",
+    "ref-argument": "Give the value in `args` beside `templates`, or remove what no template asks for.",
+    "ref-rollout-shared": "Send chosen requests to a subset of their own, or judge by `thresholdRange` instead of `compareTo`.",
     "ref-duplicate-proxy": "Give each proxy an admin address and a directory of its own.",
     "ref-proxy": Entry(
         "Write a name from the list in the message.", "`--select` or `--proxy` names no Proxy.", "input"
@@ -572,6 +586,7 @@ GROUPS: Mapping[str, Group] = {
     "documents": DOCUMENTS,
     "fields": FIELDS,
     "routes": ROUTES,
+    "rollouts": ROLLOUTS,
     "references": REFERENCES,
     "compile": COMPILE,
     "runtime": RUNTIME,
