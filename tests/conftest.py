@@ -28,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("house")
     if full and config.option.timeout is None:
         config.option.timeout = 0  # no limit
+        config.option.session_timeout = None
     _hear_signals()
 
 
