@@ -26,6 +26,7 @@ from reconciler.rollouts.course import Course, Planned, steps_digest
 from reconciler.rollouts.evidence import Aborted, Evidence, Measured, Outcome, Running
 from reconciler.rollouts.metric import Metric
 from reconciler.rollouts.outlook import outlook
+from tests.rollouts.world import WEB, World, rollout
 
 NOW = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)
 STEPS = (
@@ -158,3 +159,45 @@ def test_every_step_has_words(step: Step, words: str) -> None:
 def test_durations_are_as_people_say_them(seconds: float, words: str) -> None:
     """In their two largest units."""
     assert said(seconds) == words
+
+
+def test_what_is_said_of_a_run_is_what_the_engine_does() -> None:
+    """Through a whole run: the time that is shown is the time at which the next commit comes, and never another one."""
+    world = World(
+        spec=rollout(
+            steps=[{"setWeight": 5}, {"pause": {"duration": "10m"}}, {"setWeight": 50}, {"pause": {"duration": "1h"}}]
+        )
+    )
+    shown = []
+    for _ in range(40):
+        world.settle()
+        found = outlook(world.course, world.evidence)
+        if world.phase().ended:
+            break
+        assert found.due is not None
+        step = world.step
+        world.now = found.due - timedelta(seconds=1)
+        world.settle()
+        assert world.step == step
+        world.now = found.due
+        world.settle()
+        assert world.step != step
+        shown.append((step, found.words))
+    assert world.phase() is Phase.SUCCEEDED
+    assert shown == [(1, "step 3/5 (setWeight 50)"), (3, "step 5/5 (setWeight 100)")]
+
+
+def test_a_laggard_has_until_the_time_that_is_shown() -> None:
+    """A step that is not live in time is paused then, and not before."""
+    world = World(spec=rollout(steps=[{"setWeight": 5}, {"pause": {}}]))
+    world.turn()
+    world.laggards = {WEB: "unreachable"}
+    world.settle()
+    found = outlook(world.course, world.evidence)
+    assert found.due == world.now + timedelta(seconds=600)
+    world.now = found.due - timedelta(seconds=1)
+    world.settle()
+    assert world.phase() is Phase.PROGRESSING
+    world.now = found.due
+    world.settle()
+    assert (world.phase(), outlook(world.course, world.evidence).verb) == (Phase.PAUSED, "resume")

@@ -13,11 +13,13 @@ from reconciler.cycle.past import Standpoint
 from reconciler.rollouts.chronicle import Event, described, of_run
 from reconciler.rollouts.comparison import State, judge
 from reconciler.rollouts.course import Course, Planned
+from reconciler.rollouts.decision import Move
 from reconciler.rollouts.evidence import Evidence, Measured
 from reconciler.rollouts.metric import Metric
 from reconciler.rollouts.outlook import outlook
 
 SCHEMA = 1
+_HOLD = f"{Move.HOLD}: "
 
 
 def listed(point: Standpoint, rollouts: Iterable[Seen], *, now: datetime) -> dict[str, Any]:
@@ -94,6 +96,7 @@ def _row(seen: Seen, now: datetime) -> dict[str, Any]:
         "verified": seen.verified,
         "verified_at": _time(evidence.verified) if evidence is not None and seen.verified else None,
         "reason": status.reason or (f"aborted: {aborted.reason}" if aborted is not None else ""),
+        "waiting": _waiting(seen),
         "next": {
             "words": ahead.words,
             "due": _time(ahead.due),
@@ -101,6 +104,14 @@ def _row(seen: Seen, now: datetime) -> dict[str, Any]:
             "verb": ahead.verb,
         },
     }
+
+
+def _waiting(seen: Seen) -> str:
+    """Why nothing happened in the pass that was recorded last; "" if the run has come further since."""
+    evidence = seen.evidence
+    if evidence is None or evidence.step != seen.course.status.step or evidence.phase is not seen.course.status.phase:
+        return ""
+    return evidence.note.partition(_HOLD)[2] if evidence.note.startswith(_HOLD) else ""
 
 
 def _state(course: Course, index: int) -> str:

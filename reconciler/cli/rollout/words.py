@@ -22,7 +22,7 @@ def list_text(document: Mapping[str, Any]) -> str:
     rows = [("ROLLOUT", "PHASE", "STEP", "WEIGHT", "VERIFIED", "WHY / NEXT")]
     for item in document["rollouts"]:
         verified = "yes" if item["verified"] else "-" if item["phase"] in {"Pending", "Succeeded", "Aborted"} else "no"
-        why = item["reason"] or _next(item["next"])
+        why = item["reason"] or item["waiting"] or _next(item["next"])
         rows.append((_name(item), item["phase"], _step(item), _percent(item["weight"]), verified, why))
     return _table(rows) if document["rollouts"] else "There are no rollouts."
 

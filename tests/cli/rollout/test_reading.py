@@ -47,7 +47,7 @@ def test_a_list_is_a_row_a_rollout(walk: Walk, said: Callable[..., str], documen
     head, row = said("list").splitlines()
     assert head.split() == ["ROLLOUT", "PHASE", "STEP", "WEIGHT", "VERIFIED", "WHY", "/", "NEXT"]
     assert row.split()[:5] == ["details", "Progressing", "4/6", "25%", "yes"]
-    assert "the analysis has to pass, then step 5/6 (pause until promoted)" in row
+    assert row.endswith("yes       waits for more requests")
     found = document("list")
     assert {name: found[name] for name in ("schema_version", "head", "errors")} == {
         "schema_version": 1, "head": walk.commits[-1], "errors": [],
@@ -57,6 +57,7 @@ def test_a_list_is_a_row_a_rollout(walk: Walk, said: Callable[..., str], documen
     assert item == {
         "name": "details", "namespace": "default", "run": "v1->v2", "phase": "Progressing", "step": 3, "steps": 6,
         "weight": 25.0, "verified": True, "verified_at": "2026-03-04T10:11:15+00:00", "reason": "",
+        "waiting": "waits for more requests",
     }  # fmt: skip
     assert (ahead["due"], ahead["seconds"], ahead["verb"]) == ("2026-03-04T10:12:15+00:00", 0.0, "")
 
@@ -83,7 +84,7 @@ def test_show_says_where_it_stands(walk: Walk, said: Callable[..., str], documen
     assert [commit["branch"] for commit in item["commits"]].count("main") == 5
     assert item["evidence"]["applied"] == item["evidence"]["proxies"] == 3
     assert item["analyses"][0]["metrics"][0]["value"] == 99.5
-    assert item["evidence"]["note"] == "waits for the analysis"
+    assert item["evidence"]["note"] == "hold: waits for more requests"
 
 
 def test_a_rollout_that_has_not_begun_can_be_read(walk: Walk, said: Callable[..., str]) -> None:

@@ -201,6 +201,6 @@ def first_steps(walk: Walk) -> Evidence:
         canary=Counts(requests=40), stable=Counts(requests=120), waiting="40 of 100 requests",
     )  # fmt: skip
     running = Running(started=started, metrics=MappingProxyType({"golden/request-success-rate": measured}))
-    evidence = replace(evidence, analyses=MappingProxyType({"step-3": running}), note="waits for the analysis")
+    evidence = replace(evidence, analyses=MappingProxyType({"step-3": running}), note="hold: waits for more requests")
     walk.record(evidence)
     return evidence
