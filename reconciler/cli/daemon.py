@@ -111,7 +111,7 @@ class _Passes:
     def __init__(self, session: Session, ref: str) -> None:
         self._session = session
         self._ref = ref
-        self._reconciler = session.reconciler()
+        self._reconciler = session.reconciler(settle=0)
 
     def head(self) -> str:
         from reconciler.gitrepo import RefNotFoundError

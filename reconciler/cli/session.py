@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import ExitStack
 from typing import Self
@@ -9,12 +10,22 @@ from typing import Self
 from reconciler.cli.progress import Line, watcher
 from reconciler.clock import Clock, SystemClock
 from reconciler.cycle import Ask, Compiler, Fleet, Reconciler, Report, preview
-from reconciler.errors import UsageError
+from reconciler.cycle.notifier import Notifier
+from reconciler.errors import Diagnostic, UsageError
 from reconciler.gitrepo import open_repository
 from reconciler.model.tree import Tree
+from reconciler.plan import diagnostic_text
 from reconciler.policy import FolderTree
 from reconciler.settings import Settings
 from reconciler.xds import Plane
+
+_SETTLE = 5.0
+_LOGGER = logging.getLogger("reconciler")
+
+
+def _complain(found: Diagnostic) -> None:
+    """What could not be told is a line of the log: no pass fails for it."""
+    _LOGGER.warning("%s", diagnostic_text(found))
 
 
 class Session:
@@ -34,9 +45,15 @@ class Session:
         self.repository = self._stack.enter_context(open_repository(settings.repo, settings.git))
         self.progress = Line() if quiet else self._stack.enter_context(watcher(sys.stderr))
         self.fleet = self._stack.enter_context(Fleet(settings.admin, self.clock, plane=plane))
+        self._notifier = Notifier(_complain)
+        self._stack.callback(self._notifier.close)
 
-    def reconciler(self) -> Reconciler:
-        """Something that runs passes."""
+    def reconciler(self, *, settle: float = _SETTLE) -> Reconciler:
+        """Something that runs passes.
+
+        Args:
+            settle: Seconds that a pass waits until people are told of rollouts; for a daemon, which goes on, 0.
+        """
         return Reconciler(
             repository=self.repository,
             compiler=self.compiler,
@@ -45,6 +62,8 @@ class Session:
             settings=self.settings,
             progress=self.progress,
             plane=self.plane,
+            notifier=self._notifier,
+            settle=settle,
         )
 
     def preview(self, ask: Ask, against: str) -> Report:

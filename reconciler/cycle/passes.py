@@ -11,6 +11,7 @@ from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.fleet import Fleet
 from reconciler.cycle.history import last_good_branch, newest_receipt, require_apart
+from reconciler.cycle.notifier import Notifier
 from reconciler.cycle.planning import Planner
 from reconciler.cycle.receipts import draft
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
@@ -26,7 +27,7 @@ from reconciler.cycle.targets import (
     unseen,
     with_drift_left,
 )
-from reconciler.cycle.walking import Decided, Walker, stepping
+from reconciler.cycle.walking import Decided, Teller, Walker, stepping
 from reconciler.errors import Diagnostic, PolicyError, ReconcilerError, TransientError, UsageError
 from reconciler.gitrepo import CorruptRepositoryError, RefNotFoundError, Repository
 from reconciler.model.plan import Plan
@@ -45,6 +46,8 @@ class Reconciler:
 
     Args:
         plane: Where proxies on ADS are published to. Without one they can be observed and not pushed to.
+        notifier: Tells people of rollouts.
+        settle: Seconds to wait for what they are told: for a process that ends after its pass.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class Reconciler:
         settings: Settings,
         progress: Progress = silent,
         plane: Plane | None = None,
+        notifier: Notifier | None = None,
+        settle: float = 0.0,
     ) -> None:
         self._repository = repository
         self._compiler = compiler
@@ -66,7 +71,12 @@ class Reconciler:
         self._progress = progress
         self._plane = plane
         self._walker = Walker(
-            repository=repository, compiler=compiler, fleet=fleet, clock=clock, attempts=settings.git.push_attempts
+            repository=repository,
+            compiler=compiler,
+            fleet=fleet,
+            clock=clock,
+            attempts=settings.git.push_attempts,
+            teller=Teller(notifier or Notifier(lambda _: None), repository, compiler, settle=settle),
         )
         self._planner = Planner(
             repository, compiler, clock, stepping=lambda desired: stepping(desired, self._walker.aborted)
@@ -119,6 +129,8 @@ class Reconciler:
             repaired = self._repair(ask, record, last, watch)
             if repaired is not None:
                 report = replace(repaired, head=desired.commit, plan=report.plan, pending=True)
+        notes = (*decided.notes, *self._walker.finish(ask, desired, record))
+        decided = replace(decided, notes=notes)
         return _with(report, decided, broken, again=self._walker.again(moved=report.receipt is not None))
 
     def _without_head(self, ask: Ask, head: str, error: ReconcilerError, watch: Stopwatch) -> Report:

@@ -73,7 +73,7 @@ class Landing:
         branch = ask.ref.removeprefix("refs/heads/")
         try:
             if desired.mesh.settings.record.mode is RecordMode.PULL_REQUEST:
-                return self._propose(branch, course, turned, desired)
+                return Outcome()  # proposed once proxies have what they are to have
             return self._commit(branch, course, decision, desired) if decision.commits else Outcome()
         except RaceLostError as error:
             self._lost += 1
@@ -98,11 +98,26 @@ class Landing:
         self._lost = 0
         return Outcome(landed=True, commit=commit, subject=words.partition("\n")[0])
 
-    def _propose(self, branch: str, course: Course, turned: Turn, desired: Desired) -> Outcome:
-        """One step per proposal; withdrawn when there is nothing to propose any more."""
+    def propose(self, ask: Ask, course: Course, turned: Turn, desired: Desired) -> Outcome:
+        """Propose what was decided, where steps are proposed; comes after the push, since forges may be slow.
+
+        One step per proposal; it is withdrawn when there is nothing to propose any more.
+        """
         decision, evidence = turned.decision, turned.evidence
         settings = desired.mesh.settings.record
-        forge = self._forge(settings.forge)
+        if settings.mode is not RecordMode.PULL_REQUEST or not (decision.commits or evidence.proposal):
+            return Outcome()
+        try:
+            return self._proposed(ask.ref.removeprefix("refs/heads/"), course, turned, desired)
+        except RaceLostError:
+            return Outcome(again=True)
+        except ReconcilerError as error:
+            hint = error.diagnostics[0].hint
+            return Outcome(notes=_waiting(decision, f"{error.message} [{error.code}]", hint=hint))
+
+    def _proposed(self, branch: str, course: Course, turned: Turn, desired: Desired) -> Outcome:
+        decision, evidence = turned.decision, turned.evidence
+        forge = self._forge(desired.mesh.settings.record.forge)
         if forge is None:
             return Outcome(notes=_waiting(decision, "Mesh.record.forge is missing"))
         proposer = Proposer(self._repository, forge, branch=branch)
@@ -117,10 +132,10 @@ class Landing:
             )
         else:
             proposal = proposer.withdraw(course.key, base=desired.commit, known=evidence.proposal)
-        self._lost = 0
-        if proposal.plain == evidence.proposal:
-            return Outcome(notes=_proposed(decision, proposal))
-        return Outcome(notes=_proposed(decision, proposal), evidence=replace(evidence, proposal=proposal.plain))
+        notes, again = _proposed(decision, proposal), proposal.outcome is ProposalOutcome.MERGED
+        changed = dict(proposal.plain) != dict(evidence.proposal)
+        found = replace(evidence, proposal=proposal.plain) if changed else None
+        return Outcome(notes=notes, evidence=found, again=again)
 
     def _forge(self, settings: ForgeSettings | None) -> Forge | None:
         """One for as long as we live: it remembers what it was told, and when it may be asked again."""

@@ -67,6 +67,11 @@ class Memory:
     def __getitem__(self, key: Key) -> Evidence | None:
         return self._known[key].evidence
 
+    def get(self, key: Key) -> Evidence | None:
+        """What is known of a rollout; None if nothing is, or there is none."""
+        known = self._known.get(key)
+        return known.evidence if known is not None else None
+
     def put(self, key: Key, evidence: Evidence, *, keep: bool, subject: str) -> None:
         """What is known of a rollout now.
 

@@ -19,6 +19,7 @@ from reconciler.cycle.walking.landing import Landing, Outcome
 from reconciler.cycle.walking.memory import Memory
 from reconciler.cycle.walking.reading import read
 from reconciler.cycle.walking.scope import scope, verified
+from reconciler.cycle.walking.telling import Teller
 from reconciler.errors import Diagnostic, ReconcilerError, Severity
 from reconciler.gitrepo import BranchNameError, Repository
 from reconciler.model.key import Key
@@ -59,10 +60,18 @@ class Walker:
 
     Args:
         attempts: How often a step that lost its race is decided again.
+        teller: Who tells people.
     """
 
     def __init__(
-        self, *, repository: Repository, compiler: Compiler, fleet: Fleet, clock: Clock, attempts: int
+        self,
+        *,
+        repository: Repository,
+        compiler: Compiler,
+        fleet: Fleet,
+        clock: Clock,
+        attempts: int,
+        teller: Teller,
     ) -> None:
         self._repository = repository
         self._compiler = compiler
@@ -71,8 +80,10 @@ class Walker:
         self._steady = SteadyClock(clock)
         self._landing = Landing(repository, clock, attempts=attempts)
         self._asker = Asker(patience=_PATIENCE)
+        self._teller = teller
         self._memory = Memory(clock)
         self._due: datetime | None = None
+        self._turned: list[tuple[Course, Turn]] = []  # decided in this pass, and not committed
         self.aborted: Mapping[Key, str] = {}
 
     def close(self) -> None:
@@ -99,6 +110,7 @@ class Walker:
             ReconcilerError: What was committed can't be read back.
         """
         self._due = None
+        self._turned = []
         notes = list(self._memory.load(last, [item.key for item in desired.source.rollouts]))
         if not desired.source.rollouts:
             self.aborted = {}
@@ -122,6 +134,41 @@ class Walker:
     def recorded(self, written: Mapping[Key, Mapping[str, Any]]) -> None:
         """The record has this evidence now."""
         self._memory.recorded(written)
+
+    def finish(self, ask: Ask, desired: Desired, record: Record) -> tuple[Diagnostic, ...]:
+        """Propose steps, and tell people where rollouts stand: all that may be slow, and that no proxy waits for.
+
+        Returns:
+            What people should know.
+        """
+        if not ask.whole:
+            return ()
+        notes: list[Diagnostic] = []
+        for course, turned in self._turned:
+            outcome = self._landing.propose(ask, course, turned, desired)
+            notes += outcome.notes
+            if outcome.evidence is not None:
+                subject = _subject(course, turned)
+                self._memory.put(course.key, outcome.evidence, keep=True, subject=subject)
+            if outcome.again:
+                self._due = self._steady.now()
+        try:
+            self._tell(desired, record)
+        except ReconcilerError as error:
+            notes += [item.demoted() for item in error.diagnostics]
+        return tuple(notes)
+
+    def _tell(self, desired: Desired, record: Record) -> None:
+        known = [(course_of(desired.source, item), self._memory.get(item.key)) for item in desired.source.rollouts]
+        walks = [(course, evidence) for course, evidence in known if evidence is not None]
+        told = self._teller.told(desired, walks, at=self._clock.now())
+        for course, evidence in told:
+            subject = f"{course.key.short()}: people were told that it is {course.status.phase}"
+            self._memory.put(course.key, evidence, keep=True, subject=subject)
+        if told:
+            plain, subject = self._memory.plain(), self._memory.subject
+            record.note(plain, subject=subject, policy_commit=desired.commit, at=self._clock.now())
+            self._memory.recorded(plain)
 
     def again(self, *, moved: bool) -> float | None:
         """Seconds until a rollout falls due; None if none waits for time.
@@ -167,17 +214,17 @@ class Walker:
                     continue
                 desired = self._overlaid(desired, watch)
             outcome = Outcome()
-            if turned.decision.commits or turned.evidence.proposal:
+            if turned.decision.commits:
                 outcome = self._landing.land(ask, course, turned, desired, applied=applied)
                 notes += outcome.notes
-                if outcome.evidence is not None:
-                    self._memory.put(policy.key, outcome.evidence, keep=True, subject=_subject(course, turned))
             if outcome.commit != desired.commit and outcome.commit:
                 desired = self._compiler.desired(self._repository.tree(outcome.commit), watch)
                 self._memory.load(last, [item.key for item in desired.source.rollouts])
             if outcome.again:
                 continue
             done.add(policy.key)
+            if applied and not outcome.landed:
+                self._turned.append((course, turned))
             self._fall_due(turned.decision, moved=outcome.landed)
             if outcome.landed:
                 taken.append(Taken(decision=turned.decision, commit=outcome.commit, subject=outcome.subject))
