@@ -182,7 +182,7 @@ def _trouble(world: Law, which: int) -> None:
 
 def _person(world: Law, which: int) -> None:
     match which % 7:
-        case 0:
+        case 0 if world.phase() in {Phase.PROGRESSING, Phase.PAUSED}:
             world.weight, world.touched = float(which), (touched(),)
             world.by_people = True
         case 1:
@@ -197,6 +197,7 @@ def _person(world: Law, which: int) -> None:
         case 5 if len(world.log) > 1 and world.phase() is Phase.PROGRESSING:
             if world.log[-2].status.run == world.course.status.run:
                 world.status, world.weight = world.log[-2].status, world.course.weight_at(world.log[-2].status.step)
+                world.touched = (touched("took a step back"),)
                 world.reset()
         case 6 if which > 40:
             world.edit(abort=True)
