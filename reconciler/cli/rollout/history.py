@@ -27,7 +27,7 @@ def history(
     with reader(settings(repo=repo, ref=ref, cache=cache)) as git:
         point = git.look()
         seen = seen_of(point, find(point.mesh, key))
-        document = told(point, seen, events(git.written(seen, point), git.recorded(seen, point)))
+        document = told(point, seen, events(*git.past(seen, point)))
     if output is Output.JSON:
         print_json(document)
     else:

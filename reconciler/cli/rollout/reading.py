@@ -53,6 +53,7 @@ class Reader:
     def __init__(self, repository: Repository, ref: str) -> None:
         self.repository = repository
         self._past = Past(repository, ref)
+        self._known: tuple[tuple[Key, str, str | None], tuple[tuple[Written, ...], tuple[Recorded, ...]]] | None = None
 
     def look(self) -> Standpoint:
         """Fetch, and say where things stand.
@@ -64,13 +65,14 @@ class Reader:
         self.repository.fetch()
         return self._past.standpoint()
 
-    def written(self, seen: Seen, point: Standpoint) -> tuple[Written, ...]:
-        """Its commits on the policy branch."""
-        return self._past.written(seen.course.key, head=point.head)
-
-    def recorded(self, seen: Seen, point: Standpoint) -> tuple[Recorded, ...]:
-        """Its receipts."""
-        return self._past.recorded(seen.course.key, point.mesh.settings.record.branch)
+    def past(self, seen: Seen, point: Standpoint) -> tuple[tuple[Written, ...], tuple[Recorded, ...]]:
+        """A rollout's commits on the policy branch and its receipts, oldest first. Remembered until one of the branches moves."""
+        branch = point.mesh.settings.record.branch
+        now = (seen.course.key, point.head, self.repository.branch(branch))
+        if self._known is None or self._known[0] != now:
+            written = self._past.written(seen.course.key, head=point.head)
+            self._known = (now, (written, self._past.recorded(seen.course.key, branch)))
+        return self._known[1]
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def document_of(git: Reader, key: Key, *, now: datetime) -> tuple[dict[str, obje
 
     point = git.look()
     seen = seen_of(point, find(point.mesh, key))
-    found = events(git.written(seen, point), git.recorded(seen, point))
+    found = events(*git.past(seen, point))
     return shown(point, seen, found, now=now), point.errors
 
 
@@ -91,7 +91,7 @@ def _draw(git: Reader, key: Key, file: Path, *, now: datetime) -> tuple[Diagnost
 
     point = git.look()
     seen = seen_of(point, find(point.mesh, key))
-    drawn = svg(picture(git.written(seen, point), git.recorded(seen, point), seen.course, now=now))
+    drawn = svg(picture(*git.past(seen, point), seen.course, now=now))
     try:
         file.write_text(drawn, encoding="utf-8")
     except OSError as error:

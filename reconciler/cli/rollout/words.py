@@ -15,6 +15,7 @@ from reconciler.rollouts.chronicle import said
 
 _MARKS = {"done": "[x]", "current": "[>]", "to-come": "[ ]"}
 _SHORT = 10
+_COMMITS = 15
 
 
 def list_text(document: Mapping[str, Any]) -> str:
@@ -59,12 +60,18 @@ def show_text(document: Mapping[str, Any], *, ticking: bool = True) -> str:
     for analysis in item["analyses"]:
         lines += ["", visible(f"analysis {analysis['id']}{' (passed)' if analysis['passed'] else ''}")]
         lines += [_table(list(_metrics(analysis)), indent="  ")]
-    if item["commits"]:
-        rows = [
-            (_clock(each["at"]), each["branch"], each["commit"][:_SHORT], each["subject"]) for each in item["commits"]
-        ]
-        lines += ["", _table(rows)]
+    lines += ["", *_commits(item)] if item["commits"] else []
     return "\n".join(lines)
+
+
+def _commits(item: Mapping[str, Any]) -> Iterator[str]:
+    """The newest, which is what one looks for; `history` has them all."""
+    commits = item["commits"]
+    if len(commits) > _COMMITS:
+        yield visible(f"and {len(commits) - _COMMITS} earlier: reconcile rollout history {_name(item)}")
+    yield _table(
+        [(_clock(each["at"]), each["branch"], each["commit"][:_SHORT], each["subject"]) for each in commits[-_COMMITS:]]
+    )
 
 
 def history_text(document: Mapping[str, Any]) -> str:

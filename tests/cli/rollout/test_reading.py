@@ -87,6 +87,18 @@ def test_show_says_where_it_stands(walk: Walk, said: Callable[..., str], documen
     assert item["evidence"]["note"] == "hold: waits for more requests"
 
 
+def test_a_long_run_shows_its_newest_commits(walk: Walk, said: Callable[..., str]) -> None:
+    """All of them are in the history; an analysis alone brings hundreds."""
+    first_steps(walk)
+    for number in range(8):
+        walk.after(minutes=1).step(f"phase: Paused, step: 3, reason: look {number}", 25, by="Bob")
+        walk.after(minutes=1).step("phase: Progressing, step: 3", 25, f"resume {number}", by="Bob")
+    text = said("show", "details")
+    assert "and 10 earlier: reconcile rollout history details\n" in text
+    assert text.endswith("resume 7\n")
+    assert "Add a canary of details" not in text
+
+
 def test_a_rollout_that_has_not_begun_can_be_read(walk: Walk, said: Callable[..., str]) -> None:
     """Before there is any status, evidence or record branch."""
     first = {"rollout.yaml": rollout()}
