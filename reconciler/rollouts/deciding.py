@@ -68,6 +68,8 @@ def _start(at: Situation) -> Decision:
         return _hold(
             at, f"{'spec.abort' if spec.abort else PAUSED_BY_SPEC.removesuffix(' is set')} is set, so no run begins"
         )
+    if course.status.run and spec.step:
+        return _hold(at, f"spec.step is {spec.step}, which was meant for another run: remove it, or set it to 0")
     if not facts.applied:
         return _hold(at, "the head of main can't be applied", due=_soon(at))
     if not facts.even or facts.weight > weight + WEIGHT_TOLERANCE:

@@ -74,6 +74,20 @@ def test_another_run_starts_when_the_spec_asks_for_one(world: World) -> None:
     assert world.course.status.run == "v1->v2#2"
 
 
+def test_a_promotion_of_one_run_is_none_of_the_next(world: World) -> None:
+    """`spec.step` that is left over from the run before would carry the next one past its pauses, so it has to go first."""
+    world.edit(step=9)
+    world.settle()
+    world.weight = 0
+    world.edit(run="2")
+    held = world.turn()
+    assert (held.move, world.phase()) == (Move.HOLD, Phase.SUCCEEDED)
+    assert held.reason == "spec.step is 9, which was meant for another run: remove it, or set it to 0"
+    world.edit(step=0)
+    world.settle()
+    assert (world.phase(), world.step) == (Phase.PROGRESSING, 1)
+
+
 def test_the_clock_starts_when_every_proxy_is_verified(world: World) -> None:
     """A pause counts from when the step is live everywhere; a laggard holds it and is named."""
     world.callers[API] = Caller()

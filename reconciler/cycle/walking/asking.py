@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from reconciler.errors import ReconcilerError
+from reconciler.model.key import Key
 from reconciler.prometheus import NoDataError, ask
 from reconciler.rollouts.facts import Answer
 from reconciler.rollouts.queries import Query
@@ -25,11 +26,13 @@ class Asker:
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="prometheus")
         self._asked: dict[str, Future[Answer]] = {}
 
-    def answers(self, due: Iterable[Query]) -> Mapping[str, Answer]:
-        """The answers that there are to what is due; the others are on their way."""
+    def answers(self, rollout: Key, due: Iterable[Query]) -> Mapping[str, Answer]:
+        """The answers that there are to what is due for a rollout; the others are on their way."""
         wanted = {query.id: query for query in due}
-        for id_ in [id_ for id_, asked in self._asked.items() if id_ not in wanted and asked.done()]:
-            del self._asked[id_]
+        ours = f"{rollout}/"
+        for id_ in [id_ for id_, asked in self._asked.items() if id_.startswith(ours) and asked.done()]:
+            if id_ not in wanted:
+                del self._asked[id_]
         for id_, query in wanted.items():
             if id_ not in self._asked:
                 self._asked[id_] = self._pool.submit(_answer, query)

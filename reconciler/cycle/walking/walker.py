@@ -151,7 +151,9 @@ class Walker:
                 subject = _subject(course, turned)
                 self._memory.put(course.key, outcome.evidence, keep=True, subject=subject)
             if outcome.again:
-                self._due = self._steady.now()
+                # Not at once: a forge may go on to say what Git does not show.
+                soon = self._steady.now() + timedelta(seconds=_SOON)
+                self._due = soon if self._due is None else min(self._due, soon)
         try:
             self._tell(desired, record)
         except ReconcilerError as error:
@@ -196,7 +198,7 @@ class Walker:
         while waiting := [item for item in desired.source.rollouts if item.key not in done]:
             policy = waiting[0]
             course = course_of(desired.source, policy)
-            if self._resting(course):
+            if self._resting(course, self._memory[policy.key]):
                 done.add(policy.key)
                 continue
             before = self._memory[policy.key]
@@ -246,7 +248,7 @@ class Walker:
             even=has.even,
             verified=verified(desired, course, where, receipts),
             reading=read(self._fleet, desired.mesh, where, at=now),
-            answers=self._asker.answers(queries(course, evidence, now)),
+            answers=self._asker.answers(course.key, queries(course, evidence, now)),
             touched=people.touched,
             resumed=people.resumed,
             applied=applied,
@@ -279,9 +281,10 @@ class Walker:
         return self._compiler.desired(self._repository.tree(desired.commit), watch) if desired.commit else desired
 
     @staticmethod
-    def _resting(course: Course) -> bool:
-        """Whether nothing can happen to a rollout but by a new run."""
-        return course.status.phase.ended and not course.starts
+    def _resting(course: Course, evidence: Evidence | None) -> bool:
+        """Whether nothing can happen to a rollout but by a new run, and that it has ended is known."""
+        ended = course.status.phase.ended and not course.starts
+        return ended and (evidence is None or evidence.phase is course.status.phase)
 
     def _fall_due(self, decision: Decision, *, moved: bool) -> None:
         if decision.due is None:
