@@ -38,7 +38,8 @@ def begin(kind: Kind, *, rate: float, percentile: float = 99, users: int | None 
 def update(state: State, window: Window) -> State:
     """The comparison after one more window, which must not overlap those before.
 
-    A window in which one side has no share is no comparison, and leaves it as it is.
+    A window in which one side has no share is no comparison, and leaves it as it is. Errors that a reading has more of than requests, since
+    counters are not read in one instant, are not counted.
     """
     if not 0 < window.share < 1 or not (window.canary.requests or window.stable.requests):
         return state
@@ -46,13 +47,14 @@ def update(state: State, window: Window) -> State:
         state, canary=_side(state, state.canary, window.canary), stable=_side(state, state.stable, window.stable)
     )
     if state.kind == "success":
-        return _collected(seen, window, (window.canary.errors,), (window.stable.errors,))
+        canary, stable = ((min(counts.errors, counts.requests),) for counts in (window.canary, window.stable))
+        return _collected(seen, window, canary, stable)
     known = state.thresholds
     seen = replace(seen, thresholds=followed(known, window.stable.times, state.percentiles))
     if not known:
         return seen
-    canary, stable = (tuple(slow(counts.times, item) for item in known) for counts in (window.canary, window.stable))
-    return _collected(seen, window, canary, stable)
+    ours, theirs = (tuple(slow(counts.times, item) for item in known) for counts in (window.canary, window.stable))
+    return _collected(seen, window, ours, theirs)
 
 
 def judge(state: State) -> Judgement:

@@ -29,7 +29,7 @@ ODDS = (1.5, 2.0, 3.0, 6.0, 15.0)
 """How many times the tolerated odds of being bad a canary may have: each is betted on with an equal part of the stake."""
 TOLERATED = 1.1
 """A canary with at most these odds of being bad, relative to stable's, counts as no worse: nobody wants to go back for less."""
-STAKES = (0.15, 0.4, 0.7)
+STAKES = (0.1, 0.25, 0.5)
 """Parts of the stake that are put on one batch; each with an equal part of it at the start."""
 CUT = 3.0
 """Rates of a batch are cut off at so many times what is usual for stable."""
