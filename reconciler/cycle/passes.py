@@ -27,7 +27,7 @@ from reconciler.cycle.targets import (
     unseen,
     with_drift_left,
 )
-from reconciler.cycle.walking import Decided, Teller, Walker, stepping
+from reconciler.cycle.walking import Decided, Walker, stepping
 from reconciler.errors import Diagnostic, PolicyError, ReconcilerError, TransientError, UsageError
 from reconciler.gitrepo import CorruptRepositoryError, RefNotFoundError, Repository
 from reconciler.model.plan import Plan
@@ -76,7 +76,8 @@ class Reconciler:
             fleet=fleet,
             clock=clock,
             attempts=settings.git.push_attempts,
-            teller=Teller(notifier or Notifier(lambda _: None), repository, compiler, settle=settle),
+            notifier=notifier or Notifier(lambda _: None),
+            settle=settle,
         )
         self._planner = Planner(
             repository, compiler, clock, stepping=lambda desired: stepping(desired, self._walker.aborted)

@@ -5,7 +5,6 @@ evidence between passes, `landing` writes, and `walker` goes through them in ord
 """
 
 from reconciler.cycle.walking.exempt import stepping
-from reconciler.cycle.walking.telling import Teller
 from reconciler.cycle.walking.walker import Decided, Walker
 
-__all__ = ["Decided", "Teller", "Walker", "stepping"]
+__all__ = ["Decided", "Walker", "stepping"]

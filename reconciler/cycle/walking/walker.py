@@ -12,6 +12,8 @@ from reconciler.clock import Clock, SteadyClock
 from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.fleet import Fleet
+from reconciler.cycle.herald import Herald
+from reconciler.cycle.notifier import Notifier
 from reconciler.cycle.report import Stage, Stopwatch, Taken
 from reconciler.cycle.walking.asking import Asker
 from reconciler.cycle.walking.landed import Landed, landed
@@ -19,7 +21,6 @@ from reconciler.cycle.walking.landing import Landing, Outcome
 from reconciler.cycle.walking.memory import Memory
 from reconciler.cycle.walking.reading import read
 from reconciler.cycle.walking.scope import scope, verified
-from reconciler.cycle.walking.telling import Teller
 from reconciler.errors import Diagnostic, ReconcilerError, Severity
 from reconciler.gitrepo import BranchNameError, Repository
 from reconciler.model.key import Key
@@ -60,7 +61,8 @@ class Walker:
 
     Args:
         attempts: How often a step that lost its race is decided again.
-        teller: Who tells people.
+        notifier: Tells people.
+        settle: Seconds to wait until they are told: for a process that ends after its pass.
     """
 
     def __init__(
@@ -71,7 +73,8 @@ class Walker:
         fleet: Fleet,
         clock: Clock,
         attempts: int,
-        teller: Teller,
+        notifier: Notifier,
+        settle: float,
     ) -> None:
         self._repository = repository
         self._compiler = compiler
@@ -80,7 +83,9 @@ class Walker:
         self._steady = SteadyClock(clock)
         self._landing = Landing(repository, clock, attempts=attempts)
         self._asker = Asker(patience=_PATIENCE)
-        self._teller = teller
+        self._herald = Herald(repository, notifier)
+        self._notifier = notifier
+        self._settle = settle
         self._memory = Memory(clock)
         self._due: datetime | None = None
         self._turned: list[tuple[Course, Turn]] = []  # decided in this pass, and not committed
@@ -161,12 +166,13 @@ class Walker:
         return tuple(notes)
 
     def _tell(self, desired: Desired, record: Record) -> None:
-        known = [(course_of(desired.source, item), self._memory.get(item.key)) for item in desired.source.rollouts]
-        walks = [(course, evidence) for course, evidence in known if evidence is not None]
-        told = self._teller.told(desired, walks, at=self._clock.now())
-        for course, evidence in told:
-            subject = f"{course.key.short()}: people were told that it is {course.status.phase}"
-            self._memory.put(course.key, evidence, keep=True, subject=subject)
+        known = {item.key: self._memory.get(item.key) for item in desired.source.rollouts}
+        evidence = {key: found for key, found in known.items() if found is not None}
+        told = dict(self._herald.tell(desired.source, evidence, commit=desired.commit, now=self._clock.now()))
+        if self._settle and self._notifier.wait(self._settle):
+            told |= self._herald.tell(desired.source, evidence, commit=desired.commit, now=self._clock.now())
+        for key, found in told.items():
+            self._memory.put(key, found, keep=True, subject=f"{key.short()}: people were told that it is {found.phase}")
         if told:
             plain, subject = self._memory.plain(), self._memory.subject
             record.note(plain, subject=subject, policy_commit=desired.commit, at=self._clock.now())
