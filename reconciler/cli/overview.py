@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler.cli.options import Output
 from reconciler.cli.output import print_json, put, say
+from reconciler.cli.rollout.words import list_rows, list_text
 from reconciler.errors import Diagnostic, Severity
 from reconciler.plan import diagnostic_markdown, escape_markdown, visible
 
@@ -37,13 +38,14 @@ def print_status(document: dict[str, Any], output: Output) -> None:
     if daemon is not None:
         facts.append(("daemon", _daemon(daemon)))
     if output is Output.MARKDOWN:
-        put(_markdown(facts, rows, errors))
+        put(_markdown(facts, rows, errors, list_rows(document)))
         return
     say(errors)
     lines = [f"{name:<8}  {visible(value)}" for name, value in facts]
     shown = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in shown) for column in range(len(rows[0]))]
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+    lines += ["", list_text(document)] if document["rollouts"] else []
     put("\n".join(lines))
 
 
@@ -99,15 +101,23 @@ def _ago(at: str, now: str) -> str:
     return f"{seconds}s"
 
 
-def _markdown(facts: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], errors: Sequence[Diagnostic]) -> str:
-    table = [f"| {' | '.join(escape_markdown(cell) for cell in row)} |" for row in rows]
+def _markdown(
+    facts: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[str]],
+    errors: Sequence[Diagnostic],
+    rollouts: Sequence[Sequence[str]],
+) -> str:
     return "\n".join(
         [
             *(f"- {name}: {escape_markdown(value)}" for name, value in facts),
             *(diagnostic_markdown(item) for item in errors),
             "",
-            table[0],
-            f"| {' | '.join(['---'] * len(rows[0]))} |",
-            *table[1:],
+            *_markdown_table(rows),
+            *(["", *_markdown_table(rollouts)] if len(rollouts) > 1 else []),
         ]
     )
+
+
+def _markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    table = [f"| {' | '.join(escape_markdown(cell) for cell in row)} |" for row in rows]
+    return [table[0], f"| {' | '.join(['---'] * len(rows[0]))} |", *table[1:]]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from reconciler.cli.standing import Standing
     from reconciler.cycle import Report
     from reconciler.errors import Diagnostic
+    from reconciler.gitrepo import Repository
     from reconciler.model.plan import ProxyPlan
     from reconciler.model.receipt import Receipt
 
@@ -62,6 +63,7 @@ def status(
     with Session(chosen) as session:
         told, doubts = _told(session, ref, daemon)
         report = session.reconciler().run(Ask(ref=ref, dry_run=True, last_good=True))
+        rollouts = _rollouts(session.repository, ref)
     say(doubts)
     known = {item["proxy"]: item for item in told["proxies"]} if told is not None else {}
     standings = {
@@ -69,7 +71,8 @@ def status(
         for item in (report.plan.proxies if report.plan else ())
         if has_no_admin(item)
     }
-    print_status(_document(report, report.last, told, standings), output)
+    document = _document(report, report.last, told, standings)
+    print_status(document | {"rollouts": rollouts}, output)
     return with_words(report, standings).exit_code()
 
 
@@ -100,6 +103,24 @@ def _told(session: Session, ref: str, named: Path | None) -> tuple[dict[str, Any
     except ReconcilerError as error:
         return None, tuple(item.demoted() for item in error.diagnostics)
     return None, ()
+
+
+def _rollouts(repository: Repository, ref: str) -> list[dict[str, Any]]:
+    """Every rollout, as `rollout list` has it; none where Git can't tell, of which the pass has said why."""
+    from reconciler.cli.rollout.documents import listed
+    from reconciler.cli.rollout.reading import seen_of
+    from reconciler.clock import SystemClock
+    from reconciler.cycle.past import Past
+    from reconciler.errors import ReconcilerError
+
+    try:
+        point = Past(repository, ref).standpoint()
+    except ReconcilerError:
+        return []
+    rows: list[dict[str, Any]] = listed(
+        point, [seen_of(point, item) for item in point.mesh.rollouts], now=SystemClock().now()
+    )["rollouts"]
+    return rows
 
 
 def _document(

@@ -29,7 +29,7 @@ def told(at: str | None = NOW, *, connected: bool | None = True, held: int = 0) 
 def document(*proxies: dict[str, Any], daemon: bool = True) -> dict[str, Any]:
     last = {"ended": "2026-01-01T23:59:51+00:00", "reasons": ["connect", "poll"]}
     return {
-        "schema_version": 1, "head": "h" * 40, "recorded": None, "proxies": list(proxies), "refused": [], "errors": [],
+        "schema_version": 1, "head": "h" * 40, "recorded": None, "proxies": list(proxies), "rollouts": [], "refused": [], "errors": [],
         "daemon": {"now": NOW, "pid": 7, "reason": "", "pass": last} if daemon else None,
     }  # fmt: skip
 
@@ -89,3 +89,21 @@ def test_a_daemon_that_is_not_well_says_why(capsys: pytest.CaptureFixture[str]) 
     what = document()
     what["daemon"] |= {"pass": None, "reason": "the first pass has not ended"}
     assert "process 7, no pass yet: the first pass has not ended" in shown(capsys, what)
+
+
+ROLLOUT = {
+    "name": "reviews", "namespace": "default", "phase": "Paused", "step": 1, "steps": 4, "weight": 5.0, "verified": True,
+    "reason": "Pat\x1b[2J moved | the weight", "waiting": "", "next": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("output", [Output.TEXT, Output.MARKDOWN])
+def test_rollouts_are_shown_below_the_fleet(capsys: pytest.CaptureFixture[str], output: Output) -> None:
+    """Who asks for the fleet's status learns what walks in it, in words that steer no terminal and break no table."""
+    text = shown(capsys, document(row("default/edge")) | {"rollouts": [ROLLOUT]}, output)
+    (line,) = [line for line in text.splitlines() if "reviews" in line]
+    assert "Paused" in line
+    assert "5%" in line
+    assert "\x1b" not in line
+    assert text.index("default/edge") < text.index("reviews")
+    assert "ROLLOUT" not in shown(capsys, document(row("default/edge")), output)

@@ -77,6 +77,8 @@ def test_a_person_promotes_by_a_commit(canary: Canary) -> None:
         canary.wait(lambda: canary.status().get("step") == "1", "it waits")
         time.sleep(1)
         assert canary.weights() == (60, 40)
+        (row,) = canary.command("status", "--output", "json").json()["rollouts"]
+        assert (row["name"], row["phase"], row["step"], row["weight"]) == ("details", "Progressing", 1, 40)
         canary.edit("policies/rollout.yaml", "  canary: v2\n", "  canary: v2\n  step: 2\n", "Go on")
         canary.until("Succeeded")
     assert canary.weights() == (0, 100)

@@ -20,12 +20,17 @@ _COMMITS = 15
 
 def list_text(document: Mapping[str, Any]) -> str:
     """A row a rollout."""
-    rows = [("ROLLOUT", "PHASE", "STEP", "WEIGHT", "VERIFIED", "WHY / NEXT")]
+    return _table(list_rows(document)) if document["rollouts"] else "There are no rollouts."
+
+
+def list_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The cells of that, with the names of columns first."""
+    rows: list[tuple[str, ...]] = [("ROLLOUT", "PHASE", "STEP", "WEIGHT", "VERIFIED", "WHY / NEXT")]
     for item in document["rollouts"]:
         verified = "yes" if item["verified"] else "-" if item["phase"] in {"Pending", "Succeeded", "Aborted"} else "no"
         why = item["reason"] or item["waiting"] or _next(item["next"])
         rows.append((_name(item), item["phase"], _step(item), _percent(item["weight"]), verified, why))
-    return _table(rows) if document["rollouts"] else "There are no rollouts."
+    return rows
 
 
 def show_text(document: Mapping[str, Any], *, ticking: bool = True) -> str:
