@@ -71,7 +71,7 @@ class TestVerdicts:
         found = judged(*[BAD] * 40)
         assert found.verdict == "fail"
         assert found.e_value >= 100
-        assert "needed 100" in found.detail
+        assert "100 would do" in found.detail
         assert (found.canary, found.stable) == (92.0, 99.0)
 
     def test_a_canary_that_is_better_passes(self) -> None:
@@ -81,7 +81,7 @@ class TestVerdicts:
 
     def test_one_terrible_window_is_not_enough(self) -> None:
         """An instance's bad minute may fall on the canary, so one batch never decides."""
-        assert judged(*[HEALTHY] * 20, window((5000, 5000), (5000, 50), 0.5)).verdict == "pass"
+        assert judged(*[HEALTHY] * 30, window((5000, 5000), (5000, 50), 0.5)).verdict == "pass"
 
     def test_errors_of_both_sides_are_no_evidence(self) -> None:
         """A common outage hits both alike."""
@@ -92,7 +92,7 @@ class TestVerdicts:
         """What is promised per comparison is what the engine asks for."""
         windows = [BAD] * 40
         least = next(count for count in range(41) if judged(*windows[:count]).verdict == "fail")
-        assert judged(*windows[:least], rate=1e-6).verdict == "pass"
+        assert judged(*windows[:least], rate=1e-6).verdict == "inconclusive"
         assert judged(*windows[:least], rate=1e-6).e_value == judged(*windows[:least]).e_value
 
     def test_a_canary_that_turns_bad_under_load_is_found(self) -> None:
@@ -119,6 +119,14 @@ class TestHolding:
         """Too little on one side holds, whatever the numbers."""
         found = judged(poor, poor)
         assert (found.verdict, found.enough) == ("inconclusive", False)
+
+    def test_a_canary_passes_only_when_it_could_have_failed(self) -> None:
+        """A plainly bad canary is found by the time at which a good one passes; before that both are held."""
+        awful = window((500, 400), (500, 5), 0.5)
+        first = next(count for count in range(60) if judged(*[HEALTHY] * count).verdict == "pass")
+        assert judged(*[awful] * first).verdict == "fail"
+        assert {judged(*[HEALTHY] * count).verdict for count in range(first)} == {"inconclusive"}
+        assert not judged(*[HEALTHY] * (first - 1)).enough
 
     def test_requests_that_are_not_spread_by_the_weights_are_not_judged(self) -> None:
         """Sticky callers, header routes and mirrors bring more requests than the weight says: nothing is concluded from them."""

@@ -9,10 +9,11 @@ has won least is dropped: money given away never breaks a promise.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import exp, log
+from math import ceil, exp, log
 
 from reconciler.rollouts.comparison.evidence import (
     CROWDS,
+    STAKES,
     TOLERATED,
     UNEVEN,
     mean_of,
@@ -41,7 +42,15 @@ def betted(state: State, batch: Batch) -> State:
         return replace(state, usual=usual, batch=None)
     state = _begun(state, batch.share)
     epochs = tuple(_fed(epoch, batch, state.usual) for epoch in state.epochs)
-    return replace(state, usual=usual, batch=None, epochs=epochs, batches=state.batches + 1, share=batch.share)
+    return replace(
+        state,
+        usual=usual,
+        batch=None,
+        epochs=epochs,
+        share=batch.share,
+        bets=state.bets + 1,
+        batches=state.batches + 1,
+    )
 
 
 def won(state: State) -> float:
@@ -132,6 +141,12 @@ def _worth(epoch: Epoch, track: Track, users: int | None) -> float:
 def _spread(epoch: Epoch, crowd: float) -> float:
     share = epoch.expected / epoch.requests
     return spread(crowd=crowd, share=share, canary=epoch.canary, requests=epoch.requests)
+
+
+def needed(rate: float) -> int:
+    """How many batches it takes at least to find a canary that is plainly bad: one that wins three fifths of what a batch can."""
+    logarithm = -log(rate) + log(2) + log(len(STAKES))
+    return ceil(logarithm / log(1 + max(STAKES) * 0.6))
 
 
 def value(logarithm: float) -> float:

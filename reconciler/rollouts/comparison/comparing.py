@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import log, nan
 
 from reconciler.model.reading import Counts
-from reconciler.rollouts.comparison.betting import betted, mismatch, value, won
+from reconciler.rollouts.comparison.betting import betted, mismatch, needed, value, won
 from reconciler.rollouts.comparison.judgement import Judgement, Verdict
 from reconciler.rollouts.comparison.slowness import followed, percentile, slow
 from reconciler.rollouts.comparison.state import Batch, Kind, Side, State
@@ -14,8 +14,6 @@ from reconciler.rollouts.comparison.window import Window
 
 LEAST = 50
 """Requests of either side that make a batch."""
-ENOUGH = 100
-"""Requests of either side before anything is judged."""
 UNSPREAD = log(1000)
 """Evidence of another spreading than one by one from which nothing is concluded."""
 
@@ -61,17 +59,19 @@ def judge(state: State) -> Judgement:
     """What all windows so far say."""
     logarithm = won(state)
     e_value = value(logarithm)
-    enough = min(state.canary.requests, state.stable.requests) >= ENOUGH and bool(state.epochs)
+    wanted = needed(state.rate)
+    enough = state.bets >= wanted
     verdict: Verdict = "pass"
-    detail = f"no evidence so far that the canary is worse ({e_value:.3g} of {1 / state.rate:.3g})"
-    if not enough:
-        verdict, detail = "inconclusive", "too few requests so far"
-    elif state.users is None and mismatch(state) >= UNSPREAD:
-        verdict = "inconclusive"
-        detail = "requests are not spread one by one at the weights; if callers stick to a version, say how many users there are"
-    elif logarithm >= -log(state.rate):
+    detail = f"no evidence that the canary is worse ({e_value:.3g}, {1 / state.rate:.3g} would do)"
+    if logarithm >= -log(state.rate) and not _unspread(state):
         verdict = "fail"
-        detail = f"the canary is worse (evidence {e_value:.3g}, needed {1 / state.rate:.3g})"
+        detail = f"the canary is worse (evidence {e_value:.3g}, {1 / state.rate:.3g} would do)"
+    elif not enough:
+        verdict = "inconclusive"
+        detail = f"{state.bets} of {wanted} windows in which both sides had {LEAST} requests"
+    elif _unspread(state):
+        verdict = "inconclusive"
+        detail = "requests are not spread one by one at the weights; if callers stick to a version, set users"
     return Judgement(
         verdict=verdict,
         e_value=e_value,
@@ -80,6 +80,10 @@ def judge(state: State) -> Judgement:
         stable=_shown(state, state.stable),
         enough=enough,
     )
+
+
+def _unspread(state: State) -> bool:
+    return state.users is None and mismatch(state) >= UNSPREAD
 
 
 def _side(state: State, side: Side, counts: Counts) -> Side:

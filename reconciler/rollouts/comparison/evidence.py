@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import exp, inf, lgamma, log, log1p
 
-ODDS = (1.5, 2.0, 3.0, 6.0, 15.0)
+ODDS = (1.5, 2.0, 3.0, 6.0, 15.0, 60.0)
 """How many times the tolerated odds of being bad a canary may have: each is betted on with an equal part of the stake."""
 TOLERATED = 1.1
 """A canary with at most these odds of being bad, relative to stable's, counts as no worse: nobody wants to go back for less."""
@@ -37,6 +37,8 @@ CROWDS = tuple(10.0 ** (half / 2) for half in range(11))
 """How many callers of equal weight there may be, if they stick: 1 to 100,000."""
 BREADTH = 0.16
 """Variance of the logarithm of the odds around each of ODDS, so that they overlap."""
+NEARLY_ALL = (30 / 31, 3.1)
+"""Mean and size of the beta distribution of the canary's part of bad requests, if it is broken: nearly all, however near."""
 MANY = 1e6
 """Callers that are as good as requests that are spread one by one."""
 UNEVEN = 3.0
@@ -85,11 +87,12 @@ def sticking(*, crowd: float, even: float, canary: float, bad: float) -> float:
         bad: Bad requests.
 
     Then the part of bad requests that falls to a healthy canary is itself random, with variance even (1 - even) / crowd however long
-    one waits, and counts are beta-binomial. The stake is how much more probable the count is for a canary with about one of ODDS: a
-    ratio of two mixtures, a fair bet on average over assignments, that never grows beyond what `crowd` callers can tell.
+    one waits, and counts are beta-binomial. The stake is how much more probable the count is for a canary with about one of ODDS, or
+    with nearly all bad requests: a ratio of two mixtures, a fair bet on average over assignments, that never grows beyond what `crowd` callers can tell.
     """
     worse = [odds_share(even, odds) for odds in ODDS]
     bets = [_beta_binomial(canary, bad, part, 1 / (BREADTH * part * (1 - part))) for part in worse]
+    bets.append(_beta_binomial(canary, bad, *NEARLY_ALL))
     return mean_of(bets) - _beta_binomial(canary, bad, even, crowd)
 
 

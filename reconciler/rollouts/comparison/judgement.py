@@ -19,7 +19,7 @@ class Judgement:
         detail: Why, in words for a person.
         canary: The canary's success rate in percent, or its percentile of request times in milliseconds; NaN before any request.
         stable: Stable's.
-        enough: Whether enough was seen on both sides. An `inconclusive` with enough traffic won't mend itself by waiting:
+        enough: Whether enough was seen on both sides that a plainly bad canary would have been found. An `inconclusive` with enough traffic won't mend itself by waiting:
             somebody has to look.
     """
 

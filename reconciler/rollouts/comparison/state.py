@@ -173,6 +173,7 @@ class State:
         batch: What is not yet betted on.
         epochs: Bets, oldest first.
         begun: Epochs that have begun, those that were dropped included.
+        bets: Batches that were betted on, in all.
         batches: Since the newest of them began.
         gap: How many batches it gets before another begins.
         share: Of the newest batch; 0 before the first.
@@ -189,6 +190,7 @@ class State:
     batch: Batch | None = None
     epochs: tuple[Epoch, ...] = ()
     begun: int = 0
+    bets: int = 0
     batches: int = 0
     gap: int = 0
     share: float = 0.0
@@ -218,6 +220,7 @@ class State:
             "batch": None if self.batch is None else self.batch.to_plain(),
             "epochs": [epoch.to_plain() for epoch in self.epochs],
             "begun": self.begun,
+            "bets": self.bets,
             "batches": self.batches,
             "gap": self.gap,
             "share": self.share,
@@ -255,6 +258,7 @@ class State:
                 batch=None if batch is None else Batch.from_plain(batch, "comparison.batch", many),
                 epochs=tuple(Epoch.from_plain(item, at) for item, at in fields.items("epochs")),
                 begun=fields.count("begun"),
+                bets=fields.count("bets"),
                 batches=fields.count("batches"),
                 gap=fields.count("gap"),
                 share=fields.number("share"),
