@@ -166,6 +166,11 @@ class Load:
 class Canary(Rig):
     """A rig whose versions are under the test's control."""
 
+    @property
+    def address(self) -> str:
+        """Where the product finds the policies."""
+        return str(self.repo)
+
     def serve(self) -> None:
         self.upstreams = {
             version: self.stack.enter_context(Upstream(version, port)) for version, port in self.app_ports.items()
@@ -225,7 +230,7 @@ class Canary(Rig):
     @contextmanager
     def daemon(self, *options: str, log: str = "daemon.log") -> Iterator[subprocess.Popen[bytes]]:
         """The product itself, killed at the end if it still runs."""
-        command = [sys.executable, "-m", "reconciler", "daemon", "--repo", str(self.repo)]
+        command = [sys.executable, "-m", "reconciler", "daemon", "--repo", self.address]
         command += ["--interval", "100ms", "--drift-interval", "5s", *options]
         path = self.folder / log
         with path.open("ab") as sink, subprocess.Popen(command, stderr=sink, env=clean_environment()) as process:

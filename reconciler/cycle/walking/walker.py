@@ -288,9 +288,9 @@ class Walker:
 
     @staticmethod
     def _resting(course: Course, evidence: Evidence | None) -> bool:
-        """Whether nothing can happen to a rollout but by a new run, and that it has ended is known."""
+        """Whether nothing can happen to a rollout but by a new run, that it has ended is known, and no proposal of it is left."""
         ended = course.status.phase.ended and not course.starts
-        return ended and (evidence is None or evidence.phase is course.status.phase)
+        return ended and (evidence is None or (evidence.phase is course.status.phase and not evidence.proposal))
 
     def _fall_due(self, decision: Decision, *, moved: bool) -> None:
         if decision.due is None:
