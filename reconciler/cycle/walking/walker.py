@@ -36,7 +36,8 @@ from reconciler.rollouts.facts import Facts
 from reconciler.rollouts.queries import queries
 from reconciler.rollouts.weights import standing
 
-_PATIENCE = 1.0
+_PATIENCE = 0.25
+"""Seconds that a pass waits for a Prometheus, which is usually there in a few milliseconds."""
 _SOON = 1.0
 """Seconds after which a rollout that says "now" without anything having come of it is looked at again."""
 
@@ -82,7 +83,7 @@ class Walker:
         self._clock = clock
         self._steady = SteadyClock(clock)
         self._landing = Landing(repository, clock, attempts=attempts)
-        self._asker = Asker(patience=_PATIENCE)
+        self._asker = Asker(patience=max(_PATIENCE, settle))
         self._herald = Herald(repository, notifier)
         self._notifier = notifier
         self._settle = settle
@@ -246,6 +247,10 @@ class Walker:
         has = standing(course, desired.source)
         seen = evidence.seen if evidence is not None else ""
         walks = applied and not course.starts and course.status.phase is Phase.PROGRESSING
+        asked = queries(course, evidence, now)
+        answers = self._asker.answers(course.key, asked)
+        if len(answers) < len(asked):  # on its way, and worth another pass as soon as it may be there
+            self._look_again(now + timedelta(seconds=_SOON))
         people = self._landed(course.key, since=seen, head=desired.commit) if walks else Landed()
         receipts = _receipts(record, last, deep=evidence is None or evidence.verified is None)
         facts = Facts(
@@ -254,7 +259,7 @@ class Walker:
             even=has.even,
             verified=verified(desired, course, where, receipts),
             reading=read(self._fleet, desired.mesh, where, at=now),
-            answers=self._asker.answers(course.key, queries(course, evidence, now)),
+            answers=answers,
             touched=people.touched,
             resumed=people.resumed,
             applied=applied,
@@ -295,7 +300,9 @@ class Walker:
     def _fall_due(self, decision: Decision, *, moved: bool) -> None:
         if decision.due is None:
             return
-        due = decision.due if moved else max(decision.due, self._steady.now() + timedelta(seconds=_SOON))
+        self._look_again(decision.due if moved else max(decision.due, self._steady.now() + timedelta(seconds=_SOON)))
+
+    def _look_again(self, due: datetime) -> None:
         self._due = due if self._due is None else min(self._due, due)
 
     def _on_branch(self, ref: str) -> bool:
