@@ -99,15 +99,14 @@ def _hosts(policy: Policy[VirtualService], course: Course, mesh: Mesh) -> Iterat
 def _carried(view: View, hosts: frozenset[str], course: Course) -> Clusters:
     """Of a whole Envoy: the subsets' clusters that a route configuration of it names; weights of 0 are in there too."""
     bodies = [item.body for item in view.of_type(ResourceType.ROUTE)]
-    named: dict[str, set[str]] = {course.spec.canary: set(), course.spec.stable: set()}
-    for item in view.of_type(ResourceType.CLUSTER):
-        parts = item.id.name.split("|")
-        if len(parts) != 4 or parts[0] != "outbound" or parts[2] not in named or parts[3] not in hosts:  # noqa: PLR2004 -- Istio's form of names
-            continue
-        name = item.id.name.encode()
-        if any(name in body for body in bodies):
-            named[parts[2]].add(item.id.name)
-    return Clusters(canary=frozenset(named[course.spec.canary]), stable=frozenset(named[course.spec.stable]))
+    names = [item.id.name for item in view.of_type(ResourceType.CLUSTER)]
+
+    def of(subset: str) -> frozenset[str]:
+        ends = tuple(f"|{subset}|{host}" for host in hosts)  # as Istio names them: outbound|<port>|<subset>|<host>
+        found = (name for name in names if name.endswith(ends) and name.startswith("outbound|"))
+        return frozenset(name for name in found if any(name.encode() in body for body in bodies))
+
+    return Clusters(canary=of(course.spec.canary), stable=of(course.spec.stable))
 
 
 def _mapped(proxy: Policy[Proxy], service: Policy[VirtualService], course: Course) -> Clusters:
