@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from tests.e2e.canary import Canary
+from tests.e2e.canary import SUCCESS_RATE, Canary
 from tests.e2e.rig import git
 
-BACKGROUND = "analysis: {templates: [{templateName: golden-signals}]}"
 ANALYSIS = "analysis: {templates: [{templateName: golden-signals}]}"
 
 
@@ -77,3 +77,46 @@ def test_as_many_laggards_as_are_allowed_hold_nothing(canary: Canary) -> None:
         canary.wait(lambda: canary.weights() == (40, 60), "the second weight")
         assert "outcome: unreachable" in canary.recorded("edge-2")
     assert canary.phase() == "Progressing"
+
+
+def test_an_analysis_without_traffic_waits_and_never_judges(canary: Canary) -> None:
+    """Nothing measured is nothing known; with traffic it goes on."""
+    canary.commit(canary.rollout("setWeight: 50", ANALYSIS, "setWeight: 100"), "Roll v2 out")
+    with canary.daemon():
+        canary.wait(lambda: canary.status().get("step") == "1", "the analysis")
+        time.sleep(2)
+        shown = canary.command("rollout", "show", "details").out
+        assert (canary.phase(), canary.status()["step"], canary.weights()) == ("Progressing", "1", (50, 50))
+        assert " 0/10 " in shown, shown
+        with canary.load():
+            canary.until("Succeeded")
+
+
+def test_an_analysis_that_gets_no_traffic_at_all_ends_with_a_person(canary: Canary) -> None:
+    """After the deadline the run is paused, with the reason; only evidence aborts."""
+    fields = "progressDeadlineSeconds: 2"
+    canary.commit(canary.rollout("setWeight: 50", ANALYSIS, "setWeight: 100", fields=fields), "Roll v2 out")
+    with canary.daemon():
+        canary.until("Paused")
+    assert canary.weights() == (50, 50)
+    assert "0 of 10 requests" in canary.status()["reason"], canary.status()
+    assert "no verdict" in canary.status()["reason"], canary.status()
+
+
+def test_a_restart_of_a_caller_loses_counts_and_gives_no_verdict(canary: Canary) -> None:
+    """What an Envoy had counted when it died is gone: the analysis waits for as many requests again, and counts none twice."""
+    metrics = SUCCESS_RATE.replace("minRequests: 10", "minRequests: 200")
+    canary.commit(canary.rollout("setWeight: 50", ANALYSIS, "setWeight: 100", metrics=metrics), "Roll v2 out")
+    with canary.daemon(), canary.load(), canary.load("edge-2", rate=20):
+        canary.wait(lambda: canary.status().get("step") == "1", "the analysis")
+        before = canary.upstreams["v2"].served[200]
+        canary.wait(lambda: canary.upstreams["v2"].served[200] > before + 80, "half of what it needs")
+        canary.envoys["edge"].kill()
+        canary.start("edge")
+        canary.wait(lambda: canary.status().get("step") == "2", "its verdict")
+        served = canary.upstreams["v2"].served[200] - before
+        canary.until("Succeeded")
+    (said,) = [line for line in canary.walked() if "100%" in line]
+    body = git("-C", str(canary.repo), "log", "-1", "--format=%B", "--fixed-strings", f"--grep={said}", "main")
+    counted = int(re.findall(r"\((\d+) requests\)", body)[0])
+    assert 200 <= counted <= served
