@@ -13,15 +13,39 @@ from reconciler.cycle.proposal import Proposal, ProposalOutcome
 from reconciler.cycle.proposing import Proposer
 from reconciler.errors import Diagnostic, ReconcilerError, Severity
 from reconciler.forge import Forge, GitHub
-from reconciler.gitrepo import RaceLostError, Repository
+from reconciler.gitrepo import PushRefusedError, RaceLostError, Repository
+from reconciler.model.key import Key
 from reconciler.model.proxy import Forge as ForgeSettings
 from reconciler.model.proxy import RecordMode
+from reconciler.model.rollout import RolloutStatus
 from reconciler.rollouts.course import Course
 from reconciler.rollouts.decision import Decision, Move
 from reconciler.rollouts.engine import Turn
 from reconciler.rollouts.evidence import Evidence
 from reconciler.rollouts.messages import message
 from reconciler.rollouts.writing import files
+
+_LONGEST = 60.0
+_PROTECTED = "let it be pushed to, or set record.mode of the Mesh to pull-request, so that steps are proposed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refused:
+    """A commit that the branch did not take.
+
+    Attributes:
+        base: What it was to be on top of.
+        decision: What it was to say.
+        notes: What people were told.
+        pause: Seconds until it is tried again.
+        until: When that is, by the clock that only grows.
+    """
+
+    base: str
+    decision: tuple[Move, RolloutStatus]
+    notes: tuple[Diagnostic, ...]
+    pause: float
+    until: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +82,7 @@ class Landing:
         self._attempts = max(1, attempts)
         self._lost = 0
         self._forges: dict[ForgeSettings, GitHub] = {}
+        self._refused: dict[Key, _Refused] = {}
 
     def close(self) -> None:
         """Close the connections to forges."""
@@ -70,11 +95,18 @@ class Landing:
         if not applied:
             waits = _waiting(decision, "the head of the branch can't be used") if decision.commits else ()
             return Outcome(notes=waits)
-        branch = ask.ref.removeprefix("refs/heads/")
+        if not decision.commits or desired.mesh.settings.record.mode is RecordMode.PULL_REQUEST:
+            return Outcome()  # proposed once proxies have what they are to have
+        return self._tried(ask.ref.removeprefix("refs/heads/"), course, decision, desired)
+
+    def _tried(self, branch: str, course: Course, decision: Decision, desired: Desired) -> Outcome:
+        refused = self._refused.get(course.key)
+        if refused is not None and _same(refused, decision, desired) and self._clock.monotonic() < refused.until:
+            return Outcome(notes=refused.notes)
         try:
-            if desired.mesh.settings.record.mode is RecordMode.PULL_REQUEST:
-                return Outcome()  # proposed once proxies have what they are to have
-            return self._commit(branch, course, decision, desired) if decision.commits else Outcome()
+            return self._commit(branch, course, decision, desired)
+        except PushRefusedError as error:
+            return Outcome(notes=self._put_off(decision, desired, error))
         except RaceLostError as error:
             self._lost += 1
             if self._lost >= self._attempts:
@@ -96,7 +128,23 @@ class Landing:
             at=self._clock.now(),
         )
         self._lost = 0
+        self._refused.pop(course.key, None)
         return Outcome(landed=True, commit=commit, subject=words.partition("\n")[0])
+
+    def _put_off(self, decision: Decision, desired: Desired, error: PushRefusedError) -> tuple[Diagnostic, ...]:
+        """Protections are seldom lifted: it is tried less and less often, and at once for another commit or decision."""
+        before = self._refused.get(decision.rollout)
+        again = before is not None and _same(before, decision, desired)
+        pause = min(2 * before.pause, _LONGEST) if before is not None and again else 1.0
+        refused = _Refused(
+            base=desired.commit,
+            decision=(decision.move, decision.status),
+            notes=_waiting(decision, f"{error.message} [{error.code}]", hint=_PROTECTED),
+            pause=pause,
+            until=self._clock.monotonic() + pause,
+        )
+        self._refused[decision.rollout] = refused
+        return refused.notes
 
     def propose(self, ask: Ask, course: Course, turned: Turn, desired: Desired) -> Outcome:
         """Propose what was decided, where steps are proposed; comes after the push, since forges may be slow.
@@ -151,12 +199,19 @@ class Landing:
         return files(decision, course, desired.source, lambda path: self._repository.read(desired.commit, path) or b"")
 
 
+def _same(refused: _Refused, decision: Decision, desired: Desired) -> bool:
+    return (refused.base, refused.decision) == (desired.commit, (decision.move, decision.status))
+
+
 def _waiting(decision: Decision, why: str, *, hint: str = "") -> tuple[Diagnostic, ...]:
-    step = "its abort is in force, and" if decision.move is Move.ABORT else "it stays where it is:"
+    words = {
+        Move.ABORT: "its abort is in force, and can't be written to the branch",
+        Move.HOLD: "what was proposed can't be taken back",
+    }.get(decision.move, f"it stays where it is: the {decision.move} can't be written to the branch")
     return (
         Diagnostic(
             code="rollout-waiting",
-            message=f"{decision.rollout.short()}: {step} the {decision.move} can't be written to the branch: {why}",
+            message=f"{decision.rollout.short()}: {words}: {why}",
             severity=Severity.WARNING,
             hint=hint or "it is tried again in the next pass",
         ),
