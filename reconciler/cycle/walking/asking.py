@@ -18,7 +18,7 @@ class Asker:
     """Asks in the background. An answer that is not there in time is there for the next pass.
 
     Args:
-        patience: Seconds that a pass waits for answers.
+        patience: Seconds that a pass waits for what it is the first to ask; no pass waits for what was asked before.
     """
 
     def __init__(self, *, patience: float) -> None:
@@ -33,13 +33,11 @@ class Asker:
         for id_ in [id_ for id_, asked in self._asked.items() if id_.startswith(ours) and asked.done()]:
             if id_ not in wanted:
                 del self._asked[id_]
-        for id_, query in wanted.items():
-            if id_ not in self._asked:
-                self._asked[id_] = self._pool.submit(_answer, query)
-        if not wanted:
-            return {}
-        done = wait([self._asked[id_] for id_ in wanted], timeout=self._patience).done
-        return {id_: self._asked.pop(id_).result() for id_ in wanted if self._asked[id_] in done}
+        fresh = {id_: self._pool.submit(_answer, query) for id_, query in wanted.items() if id_ not in self._asked}
+        self._asked |= fresh
+        if fresh:
+            wait(fresh.values(), timeout=self._patience)
+        return {id_: self._asked.pop(id_).result() for id_ in wanted if self._asked[id_].done()}
 
     def close(self) -> None:
         """Wait for nobody."""
