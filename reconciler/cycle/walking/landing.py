@@ -12,7 +12,7 @@ from reconciler.cycle.desired import Desired
 from reconciler.cycle.proposal import Proposal, ProposalOutcome
 from reconciler.cycle.proposing import Proposer
 from reconciler.errors import Diagnostic, ReconcilerError, Severity
-from reconciler.forge import Forge, GitHub
+from reconciler.forge import Beside, Forge, GitHub
 from reconciler.gitrepo import PushRefusedError, RaceLostError, Repository
 from reconciler.model.key import Key
 from reconciler.model.proxy import Forge as ForgeSettings
@@ -74,14 +74,16 @@ class Landing:
 
     Args:
         attempts: How often in a row others may be faster.
+        patience: Seconds that a pass waits for one answer of a forge; what comes later is there for the next pass.
     """
 
-    def __init__(self, repository: Repository, clock: Clock, *, attempts: int) -> None:
+    def __init__(self, repository: Repository, clock: Clock, *, attempts: int, patience: float = 2.0) -> None:
         self._repository = repository
         self._clock = clock
         self._attempts = max(1, attempts)
         self._lost = 0
-        self._forges: dict[ForgeSettings, GitHub] = {}
+        self._patience = patience
+        self._forges: dict[ForgeSettings, Beside] = {}
         self._refused: dict[Key, _Refused] = {}
 
     def close(self) -> None:
@@ -192,7 +194,8 @@ class Landing:
         if settings not in self._forges:
             said = settings.github
             token = Path(said.token_file)
-            self._forges[settings] = GitHub(said.repository, token_file=token, api=said.api, clock=self._clock)
+            forge = GitHub(said.repository, token_file=token, api=said.api, clock=self._clock)
+            self._forges[settings] = Beside(forge, clock=self._clock, patience=self._patience)
         return self._forges[settings]
 
     def _files(self, decision: Decision, course: Course, desired: Desired) -> Mapping[str, bytes]:

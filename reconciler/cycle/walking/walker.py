@@ -38,6 +38,8 @@ from reconciler.rollouts.weights import standing
 
 _PATIENCE = 0.25
 """Seconds that a pass waits for a Prometheus, which is usually there in a few milliseconds."""
+_FORGE_PATIENCE = 2.0
+"""Seconds that a pass waits for an answer of a forge; proxies have what they are to have by then, and the next commit waits."""
 _SOON = 1.0
 """Seconds after which a rollout that says "now" without anything having come of it is looked at again."""
 
@@ -82,7 +84,7 @@ class Walker:
         self._fleet = fleet
         self._clock = clock
         self._steady = SteadyClock(clock)
-        self._landing = Landing(repository, clock, attempts=attempts)
+        self._landing = Landing(repository, clock, attempts=attempts, patience=max(_FORGE_PATIENCE, 2 * settle))
         self._asker = Asker(patience=max(_PATIENCE, settle))
         self._herald = Herald(repository, notifier)
         self._notifier = notifier
