@@ -16,6 +16,8 @@ from reconciler.rollouts.facts import Answer, Facts
 from reconciler.rollouts.judgement import broken, doubtful, due_at, finished, fresh, measure
 from reconciler.rollouts.metric import Metric
 
+_SHORTEST_LOOK = timedelta(seconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Taking:
@@ -194,15 +196,29 @@ def need(planned: Planned, *, once: bool = False) -> timedelta:
 
 
 def next_due(course: Course, evidence: Evidence, now: datetime, look: timedelta) -> datetime | None:
-    """When a measurement is due, or counters have to be looked at again; None if nothing is measured."""
+    """When a measurement is due, or counters have to be looked at again; None if nothing is measured.
+
+    Args:
+        course: The rollout.
+        evidence: What is known of it.
+        now: Wall time, UTC.
+        look: How long something that may change at any time is left alone; a metric with a shorter interval is looked at as often
+            as it is measured.
+    """
     times = [
-        min(due_at(item.metric, item.measured), now + look)
-        if item.metric.spec.envoy is not None
-        else due_at(item.metric, item.measured)
+        _due(item.metric, item.measured, now, _look(item.metric, look))
         for item in takings(course, evidence)
         if not finished(item.metric, item.measured)
     ]
-    if not times:
-        return None
-    # What is due already waits: for traffic, or an answer.
-    return min(time if time > now else now + look for time in times)
+    return min(times, default=None)
+
+
+def _due(metric: Metric, measured: Measured, now: datetime, look: timedelta) -> datetime:
+    due = due_at(metric, measured)
+    if due <= now:
+        return now + look  # what is due already waits: for traffic, or an answer
+    return due if metric.spec.envoy is None else min(due, now + look)
+
+
+def _look(metric: Metric, longest: timedelta) -> timedelta:
+    return max(_SHORTEST_LOOK, min(longest, metric.interval)) if metric.interval else longest

@@ -61,6 +61,16 @@ def test_too_little_traffic_waits_and_never_judges() -> None:
     assert world.step == 1
 
 
+def test_what_is_measured_often_is_looked_at_as_often() -> None:
+    """Somebody who measures every two seconds does not wait for ten when a window was short of a request."""
+    world = in_step({**RATE, "interval": "2s", "count": 1})
+    world.pass_time(seconds=2)
+    assert served(world, 99).due == world.now + timedelta(seconds=2)
+    hasty = in_step({**RATE, "interval": "10ms", "count": 1})
+    hasty.pass_time(seconds=2)
+    assert served(hasty, 99).due == hasty.now + timedelta(seconds=1)
+
+
 def test_a_step_goes_on_when_its_analysis_passed() -> None:
     """The measured value is in the decision that follows from it."""
     world = in_step(RATE)
