@@ -80,6 +80,10 @@ def test_a_proposal_that_a_person_closes_holds_the_step_until_it_is_reopened(can
         before = canary.written()
         canary.passes(3)
         assert (canary.written(), canary.open()) == (before, [])
+    with canary.daemon(log="second.log"):
+        canary.wait(lambda: "#1 was closed, so this step is held" in canary.log("second.log"), "another daemon knows")
+        canary.passes()
+        assert canary.open() == []
 
         canary.forge.hosted.reopen(pull.number)
         canary.passes(3)
@@ -115,3 +119,15 @@ def test_a_forge_that_hangs_keeps_no_commit_from_proxies(canary: Protected) -> N
         canary.commit(canary.routes(60, 40), "v2 at 40%")
         canary.wait(lambda: load.all()[200, "v2"] > 5, "a person's commit is not held up")
         assert canary.forge.calls == []
+
+
+def test_nothing_stays_proposed_for_a_rollout_that_is_taken_away(canary: Protected) -> None:
+    """Its document goes while a step is proposed: nobody could merge that any more, so it is closed and its branch removed."""
+    canary.commit(canary.rollout(*STEPS), "Roll v2 out")
+    with canary.daemon():
+        canary.proposed()
+        canary.forge.down()
+        canary.commit({"policies/rollout.yaml": "# No rollout.\n", "policies/analysis.yaml": "# None.\n"}, "Not now")
+        canary.wait(lambda: "what was proposed can't be taken back" in canary.log(), "people are told")
+        canary.forge.up()
+        canary.wait(lambda: canary.open() == [] and BRANCH not in canary.refs(), "it is taken back")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from reconciler.clock import Clock
 from reconciler.cycle.ask import Ask
@@ -26,6 +27,7 @@ from reconciler.rollouts.messages import message
 from reconciler.rollouts.writing import files
 
 _LONGEST = 60.0
+_WITHDRAWING = "what was proposed can't be taken back"
 _PROTECTED = "let it be pushed to, or set record.mode of the Mesh to pull-request, so that steps are proposed"
 
 
@@ -182,10 +184,24 @@ class Landing:
             )
         else:
             proposal = proposer.withdraw(course.key, base=desired.commit, known=evidence.proposal)
-        notes, again = _proposed(decision, proposal), proposal.outcome is ProposalOutcome.MERGED
+        notes, again = _proposed(course.key, proposal), proposal.outcome is ProposalOutcome.MERGED
         changed = dict(proposal.plain) != dict(evidence.proposal)
         found = replace(evidence, proposal=proposal.plain) if changed else None
         return Outcome(notes=notes, evidence=found, again=again)
+
+    def retract(self, ask: Ask, key: Key, desired: Desired, known: Mapping[str, Any]) -> Outcome:
+        """Take back what was proposed for a rollout that is gone; `again` if that has to be tried again."""
+        settings = desired.mesh.settings.record
+        forge = self._forge(settings.forge) if settings.mode is RecordMode.PULL_REQUEST else None
+        if forge is None:
+            return Outcome()
+        try:
+            proposer = Proposer(self._repository, forge, branch=ask.ref.removeprefix("refs/heads/"))
+            proposal = proposer.withdraw(key, base=desired.commit, known=known)
+        except ReconcilerError as error:
+            why = f"{_WITHDRAWING}: {error.message} [{error.code}]"
+            return Outcome(notes=_waits(key, why, hint=error.diagnostics[0].hint), again=True)
+        return Outcome(notes=_proposed(key, proposal))
 
     def _forge(self, settings: ForgeSettings | None) -> Forge | None:
         """One for as long as we live: it remembers what it was told, and when it may be asked again."""
@@ -209,21 +225,25 @@ def _same(refused: _Refused, decision: Decision, desired: Desired) -> bool:
 def _waiting(decision: Decision, why: str, *, hint: str = "") -> tuple[Diagnostic, ...]:
     words = {
         Move.ABORT: "its abort is in force, and can't be written to the branch",
-        Move.HOLD: "what was proposed can't be taken back",
+        Move.HOLD: _WITHDRAWING,
     }.get(decision.move, f"it stays where it is: the {decision.move} can't be written to the branch")
+    return _waits(decision.rollout, f"{words}: {why}", hint=hint)
+
+
+def _waits(rollout: Key, why: str, *, hint: str) -> tuple[Diagnostic, ...]:
     return (
         Diagnostic(
             code="rollout-waiting",
-            message=f"{decision.rollout.short()}: {words}: {why}",
+            message=f"{rollout.short()}: {why}",
             severity=Severity.WARNING,
             hint=hint or "it is tried again in the next pass",
         ),
     )
 
 
-def _proposed(decision: Decision, proposal: Proposal) -> tuple[Diagnostic, ...]:
+def _proposed(rollout: Key, proposal: Proposal) -> tuple[Diagnostic, ...]:
     """Where a proposal waits for people, they are told so."""
     if proposal.outcome is ProposalOutcome.NOTHING or not proposal.note:
         return ()
-    message = f"{decision.rollout.short()}: {proposal.note}"
+    message = f"{rollout.short()}: {proposal.note}"
     return (Diagnostic(code="rollout-proposed", message=message, severity=Severity.WARNING, hint=proposal.url),)

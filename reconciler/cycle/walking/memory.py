@@ -41,6 +41,8 @@ class Memory:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._known: dict[Key, _Known] = {}
+        self._left: dict[Key, Mapping[str, Any]] = {}
+        self._settled: set[Key] = set()
 
     def load(self, last: Receipt | None, rollouts: Iterable[Key]) -> tuple[Diagnostic, ...]:
         """Take what the record says where somebody else has written it; forget rollouts that are gone.
@@ -49,10 +51,15 @@ class Memory:
             What could not be read there. Such a rollout goes on from what its document says.
         """
         wanted, notes = set(rollouts), list(last.notes if last is not None else ())
-        for key in [key for key in self._known if key not in wanted]:
-            del self._known[key]
+        self._settled -= wanted
+        for key in [key for key in self._left if key in wanted]:
+            del self._left[key]
+        recorded = last.rollouts if last is not None else {}
+        for key in {*self._known, *recorded} - wanted:
+            gone = self._known.pop(key, None)
+            self._leave(key, gone.evidence if gone is not None else _read(recorded[key]))
         for key in wanted:
-            said = last.rollouts.get(key) if last is not None else None
+            said = recorded.get(key)
             known = self._known.get(key)
             if known is not None and (said is None or said == known.written):
                 continue
@@ -63,6 +70,20 @@ class Memory:
                 notes.append(_broken(key, error))
             self._known[key] = _Known(evidence, said, self._clock.monotonic())
         return tuple(notes)
+
+    def _leave(self, key: Key, evidence: Evidence | None) -> None:
+        if evidence is not None and evidence.proposal and key not in self._settled:
+            self._left.setdefault(key, evidence.proposal)
+
+    @property
+    def left(self) -> Mapping[Key, Mapping[str, Any]]:
+        """What is known of the proposals of rollouts that are gone, until `settle`."""
+        return dict(sorted(self._left.items()))
+
+    def settle(self, key: Key) -> None:
+        """Nothing is left of the proposals of a rollout that is gone."""
+        self._left.pop(key, None)
+        self._settled.add(key)
 
     def __getitem__(self, key: Key) -> Evidence | None:
         return self._known[key].evidence
@@ -121,6 +142,13 @@ class Memory:
             known = self._known.get(key)
             if known is not None and said != known.written:
                 known.written, known.at, known.keep = said, self._clock.monotonic(), False
+
+
+def _read(said: Mapping[str, Any]) -> Evidence | None:
+    try:
+        return from_plain(said)
+    except ValueError:
+        return None
 
 
 def _broken(key: Key, error: ValueError) -> Diagnostic:

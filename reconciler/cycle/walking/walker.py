@@ -162,6 +162,11 @@ class Walker:
                 # Not at once: a forge may go on to say what Git does not show.
                 soon = self._steady.now() + timedelta(seconds=_SOON)
                 self._due = soon if self._due is None else min(self._due, soon)
+        for key, known in self._memory.left.items():
+            outcome = self._landing.retract(ask, key, desired, known)
+            notes += outcome.notes
+            if not outcome.again:
+                self._memory.settle(key)
         try:
             self._tell(desired, record)
         except ReconcilerError as error:
