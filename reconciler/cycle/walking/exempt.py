@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from reconciler.cycle.desired import Desired
-from reconciler.cycle.walking.scope import scope
+from reconciler.cycle.walking.scope import mapped_routes, scope
 from reconciler.model.key import Key
-from reconciler.model.mesh import Mesh
+from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.rollout import Phase
+from reconciler.model.splits import targeted
+from reconciler.model.virtualservice import VirtualService
 from reconciler.plan import Split, splits
 from reconciler.rollouts.course import Course, course_of, same_weight
 from reconciler.rollouts.weights import service_of, standing
@@ -25,17 +28,26 @@ def stepping(desired: Desired, aborted: Mapping[Key, str]) -> tuple[Split, ...]:
 
 
 def _stepping(desired: Desired, aborted: Mapping[Key, str]) -> Iterator[Split]:
+    proxies = {proxy.key: proxy for proxy in desired.mesh.proxies}
     for policy in desired.source.rollouts:
         course = course_of(desired.source, policy)
         if aborted.get(course.key) != course.status.run and not _as_asked(desired.source, course):
             continue
         service = service_of(course, desired.source)
-        names = {rule.name for rule in service.spec.http} if service is not None else set()
+        if service is None:
+            continue
+        rules = _Rules.of(course, service)
         for key, clusters in scope(desired, course).items():
-            ours = clusters.canary | clusters.stable
-            for split in splits(desired.views[key]):
-                if _of_rule(split.route, names) and any(name in ours for name, _ in split.shares):
-                    yield split
+            mapped = proxies[key].spec.push.runtime
+            if mapped is not None:
+                prefixes = {item.prefix for item in mapped_routes(proxies[key], service, course)}
+                found = splits(desired.views[key], prefixes=[item.prefix for item in mapped.routes])
+                yield from (split for split in found if split.route in prefixes)
+            else:
+                ours = clusters.canary | clusters.stable
+                for split in splits(desired.views[key]):
+                    if rules.moves(split) and any(name in ours for name, _ in split.shares):
+                        yield split
 
 
 def _as_asked(mesh: Mesh, course: Course) -> bool:
@@ -47,6 +59,29 @@ def _as_asked(mesh: Mesh, course: Course) -> bool:
     return has.even and same_weight(has.percent, wanted)
 
 
-def _of_rule(route: str, names: set[str]) -> bool:
-    """Whether an Envoy route is a rule's: rules with several matches, and header routes, add a name of their own."""
-    return any(route == name or route.startswith(f"{name}.") for name in names)
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The rules of one VirtualService.
+
+    Attributes:
+        service: Its name.
+        moved: Names of those that a rollout moves; "" of one without a name, which then is the only one.
+        others: Names of the others.
+    """
+
+    service: str
+    moved: frozenset[str]
+    others: frozenset[str]
+
+    @classmethod
+    def of(cls, course: Course, service: Policy[VirtualService]) -> _Rules:
+        """The rules of a rollout's target."""
+        moved = frozenset(service.spec.http[number].name for number in targeted(course.spec, service.spec))
+        return cls(service.key.name, moved, frozenset(rule.name for rule in service.spec.http) - moved)
+
+    def moves(self, split: Split) -> bool:
+        """Whether an Envoy route is of a rule that is moved: where a rule has several matches, or header routes, their names follow its own."""
+        if split.service != self.service:
+            return False
+        names = [name for name in self.moved | self.others if not name or f"{split.route}.".startswith(f"{name}.")]
+        return bool(names) and max(names, key=len) in self.moved

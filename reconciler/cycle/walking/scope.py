@@ -10,7 +10,7 @@ from reconciler.cycle.desired import Desired
 from reconciler.model.hosts import fqdn
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
-from reconciler.model.proxy import Proxy
+from reconciler.model.proxy import Proxy, RuntimeRoute
 from reconciler.model.receipt import OutcomeKind, Receipt
 from reconciler.model.resource import ResourceType, View
 from reconciler.model.splits import splits
@@ -109,14 +109,24 @@ def _carried(view: View, hosts: frozenset[str], course: Course) -> Clusters:
     return Clusters(canary=of(course.spec.canary), stable=of(course.spec.stable))
 
 
-def _mapped(proxy: Policy[Proxy], service: Policy[VirtualService], course: Course) -> Clusters:
-    """Of an Envoy that someone else configures: what its mapping says."""
+def mapped_routes(proxy: Policy[Proxy], service: Policy[VirtualService], course: Course) -> tuple[RuntimeRoute, ...]:
+    """What an Envoy that someone else configures says of the rules that a rollout moves; nothing of a whole Envoy.
+
+    Args:
+        proxy: The Envoy.
+        service: The VirtualService that the rollout names.
+        course: The rollout.
+    """
     push, routes = proxy.spec.push.runtime, course.spec.target.virtual_service.routes
-    items = [
-        item.clusters
+    return tuple(
+        item
         for item in (push.routes if push is not None else ())
         if proxy.resolve(item.virtual_service) == service.key and (not routes or not item.route or item.route in routes)
-    ]
+    )
+
+
+def _mapped(proxy: Policy[Proxy], service: Policy[VirtualService], course: Course) -> Clusters:
+    items = [item.clusters for item in mapped_routes(proxy, service, course)]
     canary = {item[course.spec.canary] for item in items if course.spec.canary in item}
     stable = {item[course.spec.stable] for item in items if course.spec.stable in item}
     return Clusters(canary=frozenset(canary), stable=frozenset(stable))
