@@ -53,6 +53,8 @@ def _fresh(status: RolloutStatus, before: Evidence | None, now: datetime) -> Evi
 
 def _moved(course: Course, evidence: Evidence, facts: Facts) -> Evidence:
     status = course.status
+    if not facts.applied and not status.phase.ended:
+        return evidence  # of a commit that proxies are held at meanwhile: it may be older than what is known
     if status.phase is not Phase.PROGRESSING:
         return _stopped(evidence, status, facts)
     if evidence.phase is Phase.PAUSED or facts.resumed:

@@ -43,6 +43,18 @@ def test_a_persons_commit_pauses_and_is_named(world: World) -> None:
     assert world.step == 3
 
 
+def test_the_commit_that_proxies_are_held_at_is_no_step_back(world: World) -> None:
+    """While the head can't be applied, the last good commit is looked at, which may be older than what is known."""
+    newest, older = world.status, world.log[-2].status
+    assert older.step < world.step
+    world.applied, world.status = False, older
+    assert world.turn().move is Move.HOLD
+    assert not world.turns[-1].keep
+    world.applied, world.status = True, newest
+    assert world.settle().move is Move.HOLD
+    assert world.phase() is Phase.PROGRESSING
+
+
 def test_a_pause_that_was_not_pushed_is_not_forgotten(world: World) -> None:
     """Commits are told apart once; why the run has to pause stays in the evidence until main says it."""
     world.touched = (touched(),)
