@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from reconciler.model.key import Key
@@ -21,6 +22,8 @@ from reconciler.rollouts.metric import Metric
 
 NOTHING = Counts()
 FULL = 100.0
+PACE = timedelta(seconds=10)
+"""How long one look of a comparison is at least, unless the metric's own interval is shorter; see docs/analysis.md."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +34,10 @@ class Came:
         canary: Requests of the canary.
         stable: Of stable.
         fair: Of both, what may be compared: callers that were proven to split by one weight all the time. None if there are none.
+        at: When it was read, UTC.
     """
 
+    at: datetime
     canary: Counts = NOTHING
     stable: Counts = NOTHING
     fair: Window | None = None
@@ -41,7 +46,7 @@ class Came:
 def came(course: Course, evidence: Evidence, facts: Facts) -> Came:
     """What all callers counted since they were last read."""
     if facts.reading is None:
-        return Came()
+        return Came(at=facts.now)
     deltas: dict[Key, tuple[Counts, Counts]] = {}
     fair: list[Key] = []
     for key, now in facts.reading.proxies.items():
@@ -56,6 +61,7 @@ def came(course: Course, evidence: Evidence, facts: Facts) -> Came:
         canary=total(canary for canary, _ in deltas.values()),
         stable=total(stable for _, stable in deltas.values()),
         fair=_window([deltas[key] for key in fair], facts.weight),
+        at=facts.now,
     )
 
 
@@ -74,7 +80,8 @@ def added(metric: Metric, measured: Measured, came: Came) -> Measured:
     )
     if measured.comparison is None or came.fair is None:
         return found
-    window = replace(came.fair, canary=kept(came.fair.canary), stable=kept(came.fair.stable))
+    slot = int(came.at.timestamp() / min(metric.interval or PACE, PACE).total_seconds())
+    window = replace(came.fair, canary=kept(came.fair.canary), stable=kept(came.fair.stable), slot=slot)
     return replace(found, comparison=update(measured.comparison, window))
 
 

@@ -102,23 +102,41 @@ def _shown(state: State, side: Side) -> float:
 
 
 def _collected(state: State, window: Window, canary: tuple[int, ...], stable: tuple[int, ...]) -> State:
-    """With the window in the batch, and the batch betted on if it is large enough. A batch has one weight."""
-    held = state.batch
-    if held is not None and held.share != window.share:
-        held = None
+    """With the window in the batch, and the batch betted on when it is over and large enough. A batch has one weight."""
+    if state.batch is not None and _over(state.batch, window):
+        state = betted(state, state.batch)
+    held = state.batch if state.batch is not None and state.batch.share == window.share else None
     totals = [
         counts.requests if state.kind == "success" else sum(counts.times.values())
         for counts in (window.canary, window.stable)
     ]
-    batch = Batch(share=window.share, canary=totals[0], stable=totals[1], canary_bad=canary, stable_bad=stable)
+    batch = Batch(
+        share=window.share,
+        canary=totals[0],
+        stable=totals[1],
+        canary_bad=canary,
+        stable_bad=stable,
+        slot=window.slot,
+    )
     if held is not None:
-        batch = Batch(
-            share=batch.share,
+        batch = replace(
+            batch,
             canary=held.canary + batch.canary,
             stable=held.stable + batch.stable,
             canary_bad=tuple(map(sum, zip(held.canary_bad, canary, strict=True))),
             stable_bad=tuple(map(sum, zip(held.stable_bad, stable, strict=True))),
         )
-    if min(batch.canary, batch.stable) < LEAST:
-        return replace(state, batch=batch)
-    return betted(state, batch)
+    if window.slot is None and _large(batch):
+        return betted(state, batch)
+    return replace(state, batch=batch)
+
+
+def _over(batch: Batch, window: Window) -> bool:
+    """Whether a batch has all that belongs to it: its slot is over, and it is large enough; or its weight is no more."""
+    if not _large(batch):
+        return False
+    return batch.share != window.share or (batch.slot is not None and batch.slot != window.slot)
+
+
+def _large(batch: Batch) -> bool:
+    return min(batch.canary, batch.stable) >= LEAST

@@ -110,6 +110,7 @@ class Batch:
         stable: Of stable.
         canary_bad: Bad ones of the canary, by outcome.
         stable_bad: Of stable.
+        slot: The newest slot of its windows; None if they have none.
     """
 
     share: float
@@ -117,10 +118,12 @@ class Batch:
     stable: int
     canary_bad: tuple[int, ...]
     stable_bad: tuple[int, ...]
+    slot: int | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """As mappings, lists and numbers."""
         return {
+            "slot": self.slot,
             "share": self.share,
             "canary": self.canary,
             "stable": self.stable,
@@ -139,6 +142,7 @@ class Batch:
                 stable=fields.count("stable"),
                 canary_bad=fields.counts("canaryBad", outcomes),
                 stable_bad=fields.counts("stableBad", outcomes),
+                slot=fields.maybe("slot", fields.count),
             )
         )
 
