@@ -42,6 +42,7 @@ def show(
 ) -> int:
     """Show a rollout: its steps, what was measured, its commits, what happens next and when. Asks only Git."""
     from reconciler.cli.output import print_json, put, say
+    from reconciler.cli.rollout.looking import document_of
     from reconciler.cli.rollout.reading import reader
     from reconciler.cli.rollout.watching import watch_rollout
     from reconciler.cli.rollout.words import show_text
@@ -65,22 +66,6 @@ def show(
         say(errors)
         put(show_text(document))
     return 0
-
-
-def document_of(git: Reader, key: Key, *, now: datetime) -> tuple[dict[str, object], tuple[Diagnostic, ...]]:
-    """A rollout as Git has it at this moment, and what is wrong with where it was read.
-
-    Raises:
-        ReconcilerError: There is no such rollout, or Git can't be read.
-    """
-    from reconciler.cli.rollout.documents import shown
-    from reconciler.cli.rollout.reading import find, seen_of
-    from reconciler.rollouts.chronicle import events
-
-    point = git.look()
-    seen = seen_of(point, find(point.mesh, key))
-    found = events(*git.past(seen, point))
-    return shown(point, seen, found, now=now), point.errors
 
 
 def _draw(git: Reader, key: Key, file: Path, *, now: datetime) -> tuple[Diagnostic, ...]:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from reconciler.cli.output import put, say
-from reconciler.cli.rollout.show import document_of
+from reconciler.cli.rollout.looking import document_of
 from reconciler.cli.rollout.words import show_text
 from reconciler.errors import TransientError
 
