@@ -161,6 +161,14 @@ def unmeasured(course: Course, evidence: Evidence) -> str:
     return ""
 
 
+def uncompared(course: Course, evidence: Evidence) -> str:
+    """What in the background was to be compared with stable and never was; "" if all was."""
+    for item in takings(course, evidence):
+        if item.planned.id == BACKGROUND and item.metric.spec.compares and not item.measured.taken:
+            return waits(item)
+    return ""
+
+
 def pending(planned: Planned, course: Course, evidence: Evidence) -> str:
     """What an analysis still waits for; "" if it has not begun."""
     for item in takings(course, evidence):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.clock import format_duration
-from reconciler.rollouts.analysing import doubt, pending, unmeasured
+from reconciler.rollouts.analysing import doubt, pending, uncompared, unmeasured
 from reconciler.rollouts.course import Course
 from reconciler.rollouts.evidence import Evidence
 from reconciler.rollouts.facts import Facts
@@ -24,5 +24,6 @@ def _late(course: Course, evidence: Evidence, facts: Facts) -> str:
     if evidence.verified is None:
         return f"no progress in {limit}: {not_live(course, facts)}"
     analysis = own(course)
-    waiting = pending(analysis, course, evidence) if analysis is not None else unmeasured(course, evidence)
+    waiting = pending(analysis, course, evidence) if analysis is not None else ""
+    waiting = waiting or uncompared(course, evidence) or unmeasured(course, evidence)
     return f"no verdict in {limit} more than it needs: {waiting}"

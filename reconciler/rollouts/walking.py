@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from reconciler.clock import format_duration
 from reconciler.model.rollout import Pause
-from reconciler.rollouts.analysing import beside, need, pending, unmeasured
+from reconciler.rollouts.analysing import beside, need, pending, uncompared, unmeasured
+from reconciler.rollouts.counting import FULL
 from reconciler.rollouts.course import Course, Planned
 from reconciler.rollouts.evidence import Evidence
 from reconciler.rollouts.facts import Facts
@@ -43,6 +44,12 @@ def last(course: Course) -> bool:
     return step >= len(course.steps) or (step == len(course.steps) - 1 and course.post is None)
 
 
+def parts(course: Course) -> bool:
+    """Whether the next step leaves nothing to compare the canary with."""
+    now, then = (course.weight_at(index) for index in (course.status.step, course.status.step + 1))
+    return 0 < now < FULL <= then
+
+
 def own(course: Course) -> Planned | None:
     """The analysis that the step itself is, or the one after all steps."""
     step = course.status.step
@@ -57,6 +64,8 @@ def waits_for(course: Course, evidence: Evidence, facts: Facts) -> Wait | None:
             return wait
         if reason := beside(course, evidence):
             return Wait(reason=f"held by {reason}")
+        if parts(course) and (reason := uncompared(course, evidence)):
+            return Wait(reason=f"stable is let go only once compared: {reason}", until=deadline(course, evidence))
     if last(course) and not full(course) and (reason := unmeasured(course, evidence)):
         return Wait(reason=f"nothing succeeds unmeasured: {reason}", until=deadline(course, evidence))
     return None
@@ -94,9 +103,21 @@ def deadline(course: Course, evidence: Evidence) -> datetime | None:
         running = evidence.analyses.get(analysis.id)
         if running is None or not running.passed:
             return evidence.verified + need(analysis) + limit
+    waited = _waited(course)
+    if parts(course) and not promoted(course) and waited is not None and uncompared(course, evidence):
+        return evidence.verified + waited + limit
     if last(course) and not full(course) and course.background is not None and unmeasured(course, evidence):
         return evidence.verified + need(course.background, once=True) + limit
     return None
+
+
+def _waited(course: Course) -> timedelta | None:
+    """What a step and the first measurements beside it need; None for a pause that only a person ends."""
+    pause = pause_of(course)
+    if pause is not None and pause.duration is None:
+        return None
+    beside_it = need(course.background, once=True) if course.background is not None else timedelta()
+    return max(beside_it, pause.duration or timedelta()) if pause is not None else beside_it
 
 
 def why_done(course: Course) -> str:

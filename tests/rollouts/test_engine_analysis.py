@@ -368,3 +368,37 @@ def test_what_a_comparison_has_seen_survives_a_resume() -> None:
     assert found.comparison == before
     assert before is not None
     assert before.canary.requests == 100
+
+
+def test_stable_keeps_its_requests_until_the_canary_was_compared() -> None:
+    """With all traffic on the canary there is nothing to compare with: it would never be judged."""
+    steps: list[dict[str, Any]] = [{"setWeight": 50}, {"pause": {"duration": "1m"}}, {"setWeight": 100}]
+    world = beside({**COMPARED, "minRequests": 10}, steps=steps)
+    world.pass_time(minutes=1)
+    hold = world.settle()
+    assert (world.step, world.weight) == (1, 50)
+    assert hold.reason.startswith("stable is let go only once compared: golden/request-success-rate: 0 of 10 requests")
+    for _ in range(40):
+        world.pass_time(seconds=10)
+        served(world, 200, stable=200)
+    assert world.phase() is Phase.SUCCEEDED
+
+
+def test_what_is_never_compared_pauses_with_stable_still_in_use() -> None:
+    """The deadline counts from the end of the pause that the step is; one that waits for a person has none."""
+    steps: list[dict[str, Any]] = [{"setWeight": 50}, {"pause": {"duration": "1h"}}, {"setWeight": 100}]
+    world = beside({**COMPARED, "minRequests": 10}, steps=steps)
+    world.pass_time(minutes=69)
+    world.settle()
+    assert world.phase() is Phase.PROGRESSING
+    world.pass_time(minutes=2)
+    world.settle()
+    assert (world.phase(), world.weight) == (Phase.PAUSED, 50)
+    assert world.reason == "no verdict in 10m more than it needs: golden/request-success-rate: 0 of 10 requests"
+    patient = beside(COMPARED, steps=[{"setWeight": 50}, {"pause": {}}, {"setWeight": 100}])
+    patient.pass_time(hours=24)
+    patient.settle()
+    assert patient.phase() is Phase.PROGRESSING
+    patient.edit(step=2)
+    patient.settle()
+    assert patient.weight == 100
