@@ -131,3 +131,15 @@ def test_nothing_stays_proposed_for_a_rollout_that_is_taken_away(canary: Protect
         canary.wait(lambda: "what was proposed can't be taken back" in canary.log(), "people are told")
         canary.forge.up()
         canary.wait(lambda: canary.open() == [] and BRANCH not in canary.refs(), "it is taken back")
+
+
+def test_a_step_that_becomes_a_commit_is_not_proposed_any_more(canary: Protected) -> None:
+    """Somebody lifts the protection and changes the mode: the run goes on by commits, and its open proposal is closed."""
+    canary.commit(canary.rollout(*STEPS), "Roll v2 out")
+    with canary.daemon():
+        canary.proposed()
+        canary.protect(on=False)
+        canary.edit("policies/mesh.yaml", "mode: pull-request", "mode: commit", "Commit steps")
+        canary.until("Succeeded")
+        canary.wait(lambda: canary.open() == [] and BRANCH not in canary.refs(), "it is taken back")
+    assert len(canary.forge.hosted.pulls) == 1

@@ -153,11 +153,11 @@ class Landing:
     def propose(self, ask: Ask, course: Course, turned: Turn, desired: Desired) -> Outcome:
         """Propose what was decided, where steps are proposed; comes after the push, since forges may be slow.
 
-        One step per proposal; it is withdrawn when there is nothing to propose any more.
+        One step per proposal; it is withdrawn when there is nothing to propose any more, or steps are commits from now on.
         """
         decision, evidence = turned.decision, turned.evidence
-        settings = desired.mesh.settings.record
-        if settings.mode is not RecordMode.PULL_REQUEST or not (decision.commits or evidence.proposal):
+        proposes = desired.mesh.settings.record.mode is RecordMode.PULL_REQUEST
+        if not (proposes and decision.commits) and not evidence.proposal:
             return Outcome()
         try:
             return self._proposed(ask.ref.removeprefix("refs/heads/"), course, turned, desired)
@@ -170,10 +170,13 @@ class Landing:
     def _proposed(self, branch: str, course: Course, turned: Turn, desired: Desired) -> Outcome:
         decision, evidence = turned.decision, turned.evidence
         forge = self._forge(desired.mesh.settings.record.forge)
-        if forge is None:
+        proposes = desired.mesh.settings.record.mode is RecordMode.PULL_REQUEST
+        if forge is None and proposes:
             return Outcome(notes=_waiting(decision, "Mesh.record.forge is missing"))
+        if forge is None:  # nobody to ask, and nothing to ask for
+            return Outcome(evidence=replace(evidence, proposal={}))
         proposer = Proposer(self._repository, forge, branch=branch)
-        if decision.commits:
+        if proposes and decision.commits:
             proposal = proposer.propose(
                 decision,
                 files=self._files(decision, course, desired),
