@@ -335,6 +335,16 @@ GUARDS: Group = {
         "A Proxy is gone from the mesh; its Envoy keeps what it has, and is not looked at again.",
         "warning",
     ),
+    "rollout-proposed": Entry(
+        "Merge the pull request that the message names, or close it to hold the step.",
+        "A step of a rollout is proposed, since steps go by pull requests here; or why nothing is: closed, taken over, merged just now.",
+        "warning",
+    ),
+    "rollout-waiting": Entry(
+        "Do what the message says; it is tried again in each pass. An abort is in force meanwhile, unless it says that it waits.",
+        "What was decided for a rollout can't be written to the policy branch, or an abort not to the record.",
+        "warning",
+    ),
     "reverted": Entry(
         "Land it again with what was refused mended; the revert's message has Envoy's words.",
         "`Mesh.onReject` is `revert`: what brought a refused resource is reverted on the policy branch, and the next pass applies it.",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -16,9 +17,11 @@ from tests.e2e.rig import clean_environment
 
 OPERATING = (TOP / "docs" / "operating.md").read_text(encoding="utf-8")
 PUSHING = (TOP / "docs" / "pushing.md").read_text(encoding="utf-8")
-VERBS = ("", "daemon", "validate", "render", "bootstrap", "status", "demo")
+_ROLLOUT = ("list", "show", "history", "promote", "pause", "resume", "abort", "retry")
+VERBS = ("", "daemon", "validate", "render", "bootstrap", "status", "demo", *(f"rollout {verb}" for verb in _ROLLOUT))
 
 
+@functools.cache
 def helped(verb: str) -> str:
     """What `--help` says, on long lines."""
     done = subprocess.run(
@@ -43,7 +46,10 @@ def test_every_variable_is_listed() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", *(f"docs/{name}.md" for name in ("ads", "operating", "policies", "proxyless-grpc", "pushing"))],
+    [
+        "README.md",
+        *(f"docs/{name}.md" for name in ("ads", "operating", "policies", "proxyless-grpc", "pushing", "rollouts")),
+    ],
 )
 def test_every_option_that_a_page_names_exists(page: str) -> None:
     """Nobody is told to use an option that there is not."""
