@@ -1,4 +1,4 @@
-"""`reconcile demo`: the whole product on this machine, in under a minute."""
+"""`reconcile demo`: the whole product on this machine, in about a minute."""
 
 from __future__ import annotations
 

@@ -107,6 +107,27 @@ class Backends:
         """
         return Counter(json.loads(self._ask("counts")))
 
+    def failures(self) -> Counter[str]:
+        """How many of them were failed by order, in the same form.
+
+        Raises:
+            BackendsExitedError: As `counts`.
+        """
+        return Counter(json.loads(self._ask("failures")))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Each as `app-version`."""
+        return tuple(f"{app.app}-{app.version}" for app in self._apps)
+
+    def fail(self, name: str, share: float) -> None:
+        """Have one of them answer a share of its requests, 0 to 1, with 500 from now on.
+
+        Raises:
+            BackendsExitedError: As `counts`; also if there is none of this name.
+        """
+        self._ask(f"fail {name} {share}")
+
     def close(self) -> None:
         """End it, politely, then by force."""
         process, self._process = self._process, None

@@ -4,8 +4,9 @@ Each application is a listening socket that was inherited. It answers JSON: who 
 it calls, through its sidecar's outbound listener as an HTTP proxy. A call below that fails makes the answer a 502, so that
 no failure is hidden from whoever asked first.
 
-Standard input: one JSON line with the applications, then `counts` lines, each answered by one JSON line with the requests
-served so far by `app-version`. At its end the process ends too, so it never outlives the one that started it.
+Standard input: one JSON line with the applications, then orders, a line each: `counts`, `failures`, or `fail APP-VERSION SHARE`, from
+when on that one fails this share of its requests with a 500. Each is answered by one JSON line, by `app-version`: the requests
+that came so far, or those of them that failed by order. At its end the process ends too, so it never outlives the one that started it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,22 @@ from typing import Any
 from reconciler.cli.demo.wire import Answer, Caller, Request, WireError, converse
 
 SERVICE_PORT = 9080
+BY_ORDER = "failed by order"
+"""What an application says that fails because it was told to, and what everyone above it says then."""
 _PASSED_ON = frozenset({"x-request-id", "user-agent"})
+
+
+class Ledger:
+    """What the applications of one process did, by `app-version`.
+
+    Attributes:
+        counts: Requests that came.
+        failures: Those of them that were failed by order.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
 
 
 class Application:
@@ -33,15 +49,21 @@ class Application:
         version: Its version.
         calls: Services that it calls, in order.
         egress: Port of its sidecar's outbound HTTP proxy on 127.0.0.1; needed if it calls anything.
-        counts: Where it counts the requests it served.
+        ledger: Where it counts what it did.
+
+    Attributes:
+        name: `app-version`.
+        fail: Share of the requests, 0 to 1, that it is to fail: every second one for 0.5.
     """
 
-    def __init__(self, *, app: str, version: str, calls: list[str], egress: int, counts: Counter[str]) -> None:
+    def __init__(self, *, app: str, version: str, calls: list[str], egress: int, ledger: Ledger) -> None:
         self._own = {"app": app, "version": version}
-        self._name = f"{app}-{version}"
+        self.name = f"{app}-{version}"
+        self.fail = 0.0
+        self._due = 0.0
         self._calls = calls
         self._sidecar = Caller("127.0.0.1", egress, timeout=4.0)
-        self._counts = counts
+        self._ledger = ledger
         self._leaf = Answer(200, json.dumps(self._own).encode())
 
     async def answer(self, request: Request) -> Answer:
@@ -49,7 +71,12 @@ class Application:
 
         A sidecar can't know which of an application's calls belongs to which request it took in; the headers say it.
         """
-        self._counts[self._name] += 1
+        self._ledger.counts[self.name] += 1
+        self._due += self.fail
+        if self._due >= 1:
+            self._due -= 1
+            self._ledger.failures[self.name] += 1
+            return Answer(500, json.dumps(self._own | {"reason": BY_ORDER}).encode())
         if not self._calls:
             return self._leaf
         passed = {name: value for name, value in request.headers.items() if name in _PASSED_ON}
@@ -74,18 +101,20 @@ class Application:
 
 
 async def _serve(specs: list[Mapping[str, Any]], orders: asyncio.StreamReader) -> None:
-    counts: Counter[str] = Counter()
-    applications = []
+    ledger = Ledger()
+    applications = {}
     for spec in specs:
         known = {key: value for key, value in spec.items() if key != "fd"}
-        application = Application(**known, counts=counts)
+        application = Application(**known, ledger=ledger)
         inherited = socket.socket(fileno=int(spec["fd"]))
         await asyncio.start_server(partial(converse, handler=application.answer), sock=inherited)
-        applications.append(application)
-    _say(counts)
-    while await orders.readline():
-        _say(counts)
-    for application in applications:
+        applications[application.name] = application
+    _say(ledger.counts)
+    while order := (await orders.readline()).decode().split():
+        if order[0] == "fail":
+            applications[order[1]].fail = float(order[2])
+        _say(ledger.failures if order[0] == "failures" else ledger.counts)
+    for application in applications.values():
         application.close()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -126,6 +126,11 @@ class Clone:
         self.git("merge", "--quiet", "--no-ff", "--message", message, name)
         return self.push()
 
+    def pull(self) -> str:
+        """Bring `main`, on which nothing is that was not pushed, to what others have pushed, and return its tip."""
+        self.git("pull", "--quiet", "--ff-only", "origin", "main")
+        return self.git("rev-parse", "HEAD")
+
     def revert(self) -> str:
         """Take the newest commit back with another one, push it, and return its id."""
         self.git("revert", "--no-edit", "HEAD")
@@ -135,14 +140,22 @@ class Clone:
         """The remote's tip of a branch, or "" if there is no such branch."""
         return self.git(f"--git-dir={self.remote}", "for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
 
-    def log(self, branch: str, *, form: str = "%h %s", count: int = 20) -> list[str]:
-        """The newest commits of one of the remote's branches, first parents only, one line each."""
+    def log(self, branch: str, *, form: str = "%h %s", count: int = 20, grep: Sequence[str] = ()) -> list[str]:
+        """The newest commits of one of the remote's branches, first parents only, one line each.
+
+        Args:
+            branch: Which, or `COMMIT..BRANCH` for those after a commit.
+            form: Of a line, as Git's `--format`.
+            count: How many at most.
+            grep: Only those whose messages have one of these.
+        """
         return self.git(
             f"--git-dir={self.remote}",
             "log",
             "--first-parent",
             f"--max-count={count}",
             f"--format={form}",
+            *(f"--grep={word}" for word in grep),
             branch,
             "--",
         ).splitlines()

@@ -46,13 +46,40 @@ def moved(files: Mapping[str, bytes], places: Places) -> dict[str, bytes]:
     return out
 
 
+def weights_of(text: bytes, *, service: str = "reviews", rule: str = "primary") -> dict[str, float]:
+    """The weights, by subset, in one rule of a VirtualService of a file; none if it has no such rule."""
+    return {subset: value for _, _, subset, value in _shares(text, service, rule)}
+
+
 def weigh(text: bytes, weights: Mapping[str, int], *, service: str = "reviews", rule: str = "primary") -> bytes:
     """A file with other weights, by subset, in one rule of a VirtualService.
 
     Raises:
         BugError: The file has no such rule, or the rule has no such subset.
     """
-    edits = []
+    edits = [
+        Edit(index, path, weights[subset])
+        for index, path, subset, _ in _shares(text, service, rule)
+        if subset in weights
+    ]
+    if len(edits) != len(weights):
+        raise BugError(f"the example has no weights for {', '.join(sorted(weights))} in {service}, rule {rule}")
+    return splice(text, edits)
+
+
+def succeeded_by(text: bytes, old: str, new: str) -> bytes:
+    """The file of a split with another subset in the place of one that has no traffic any more: the first that names it."""
+    return text.replace(f"subset: {old}".encode(), f"subset: {new}".encode(), 1)
+
+
+def next_version(text: bytes) -> bytes:
+    """One more instance of a service, from the shipped file of its `v1`: as `v2`, on the next ports."""
+    text = re.sub(rb"\b(9\d\d)1\b", rb"\g<1>2", text)
+    return re.sub(rb"(-|version: )v1\b", rb"\g<1>v2", text)
+
+
+def _shares(text: bytes, service: str, rule: str) -> Iterator[tuple[int, FieldPath, str, float]]:
+    """Of each destination in a rule: its document, where its weight is, its subset and its weight."""
     for index, document in enumerate(load(text)):
         if not isinstance(document, dict) or (document.get("kind"), _name(document)) != ("VirtualService", service):
             continue
@@ -60,19 +87,8 @@ def weigh(text: bytes, weights: Mapping[str, int], *, service: str = "reviews", 
             if http.get("name") != rule:
                 continue
             for place, share in enumerate(http["route"]):
-                subset = share["destination"].get("subset")
-                if subset in weights:
-                    path: FieldPath = ("spec", "http", number, "route", place, "weight")
-                    edits.append(Edit(index, path, weights[subset]))
-    if len(edits) != len(weights):
-        raise BugError(f"the example has no weights for {', '.join(sorted(weights))} in {service}, rule {rule}")
-    return splice(text, edits)
-
-
-def next_version(text: bytes) -> bytes:
-    """One more instance of a service, from the shipped file of its `v1`: as `v2`, on the next ports."""
-    text = re.sub(rb"\b(9\d\d)1\b", rb"\g<1>2", text)
-    return re.sub(rb"(-|version: )v1\b", rb"\g<1>v2", text)
+                path: FieldPath = ("spec", "http", number, "route", place, "weight")
+                yield index, path, str(share["destination"].get("subset", "")), float(share.get("weight", 0))
 
 
 def _edits(documents: tuple[Any, ...], places: Places) -> Iterator[Edit]:

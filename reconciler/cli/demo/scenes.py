@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import time
 
+from reconciler.cli.demo.canaries import BAD, RULES, Canaries
 from reconciler.cli.demo.example import next_version, weigh
 from reconciler.cli.demo.journey import FOLLOWED, shown
+from reconciler.cli.demo.receipts import RECORD
 from reconciler.cli.demo.screen import Screen
 from reconciler.cli.demo.stage import Stage
 from reconciler.cli.demo.traffic import Tally
-from reconciler.cli.demo.witness import CONFIDENCE, RECORD, Witness, claim, none_failed
+from reconciler.cli.demo.witness import CONFIDENCE, Witness, claim, none_failed
 from reconciler.settings import shipped
 
-RULES = "policies/reviews/traffic.yaml"
 GATEWAY, CALLER, CALLEE = "ingressgateway", "productpage-v1", "reviews-v1"
 WAY = (GATEWAY, CALLER, CALLER, "details-v1", CALLER, CALLEE)
 """Who logs a request for the page: whoever takes it in, and whoever sends it on to somebody else's sidecar."""
@@ -23,6 +24,9 @@ ADDED = "policies/details/v2.yaml"
 DETAILS = "outbound|9080||details.default.svc.cluster.local"
 
 _DAEMON = ("--interval", "500ms", "--drift-interval", "3s")
+_ALL = 100
+_TELLING = ("live on", "aborted:")
+"""What commits of the record branch say that tell the story; the others keep what was measured on the way."""
 _TYPO = (b"weight:", b"wieght:")
 
 
@@ -34,6 +38,8 @@ class Play:
         self._screen = screen
         self._clone = stage.clone
         self._witness = Witness(stage, screen)
+        self._canaries = Canaries(stage, screen, self._witness)
+        self._ordered = 0
         self._daemon = f"reconcile daemon {' '.join(('--ads', stage.ads, *_DAEMON))}"
 
     def run(self, *, keep: bool) -> None:
@@ -52,7 +58,9 @@ class Play:
             self._sabotage()
             self._mistake()
             self._crash()
-            self._onwards()
+            self._canaries.good()
+            self._ordered = self._canaries.bad()
+            self._canaries.recalled()
             self._newcomer()
             if keep:
                 self._memory()
@@ -97,7 +105,7 @@ class Play:
     def _split(self) -> None:
         self._screen.scene("Traffic flows")
         self._screen.say(
-            f"A split is right if it lies in the {CONFIDENCE:.2%} interval of what Git says; any failed request ends the show."
+            f"A split is right if it lies in the {CONFIDENCE:.2%} interval of what Git says; a request that fails unasked ends the show."
         )
         self._witness.measured({"v1": 100, "v2": 0})
 
@@ -178,16 +186,6 @@ class Play:
         screen.quote(done.out)
         witness.connected(done.out, commit)
 
-    def _onwards(self) -> None:
-        self._screen.scene("On to 50%, then to 100%")
-        before = 25
-        for share in (50, 100):
-            subject = f"reviews v2 {before}% -> {share}%"
-            self._screen.command(f'git commit -m "{subject}" && git push')
-            self._witness.proven(self._clone.commit(subject, {RULES: self._weighed(100 - share, share)}))
-            self._witness.measured({"v1": 100 - share, "v2": share})
-            before = share
-
     def _newcomer(self) -> None:
         screen, witness = self._screen, self._witness
         screen.scene("A new instance comes, and its callers hear of it")
@@ -209,21 +207,27 @@ class Play:
 
     def _memory(self) -> None:
         self._screen.scene("Git remembers what people asked for, and what was proven live")
-        for branch in ("main", RECORD):
-            self._screen.command(f"git log --oneline {branch}")
-            self._screen.quote("\n".join(self._clone.log(branch)))
+        for branch, words in (("main", ()), (RECORD, _TELLING)):
+            chosen = "".join(f"--grep='{word}' " for word in words)
+            self._screen.command(f"git log --oneline {chosen}{branch}")
+            self._screen.quote("\n".join(self._clone.log(branch, count=_ALL, grep=words)))
 
     def _sum_up(self) -> None:
         screen, tally = self._screen, self._witness.traffic.tally()
-        none_failed(tally)
+        none_failed(tally, ordered=self._ordered)
         counts = self._stage.counts()
         counted = sum(count for name, count in counts.items() if name.startswith("reviews-"))
         pages = tally.versions[""]
         served = tally.requests - pages + 1  # Ada's was before them
         claim(counted == served, f"{served} requests were for the applications, which counted {counted}")
         screen.scene("The sum")
-        screen.proof(f"{tally.requests:,} requests, each answered once: 0 failed, 0 lost, 0 repeated.")
-        screen.say(f"{pages:,} of them by the maintenance page of the edited gateway, all others by the applications.")
+        screen.proof(
+            f"{tally.requests:,} requests, each answered once: {self._ordered} failed by {BAD} as it was told, "
+            "0 others failed, 0 lost, 0 repeated."
+        )
+        screen.say(
+            f"{pages:,} were answered by the maintenance page of the edited gateway, all others by the applications."
+        )
         screen.say(f"Half of them took {_ms(tally, 0.5)}, 99% no more than {_ms(tally, 0.99)}.")
         screen.ending("How to go on")
         screen.command("reconcile demo --keep          # the same, and then it is yours to play with")
@@ -236,6 +240,7 @@ class Play:
         screen.ending("It is yours now, until Ctrl-C")
         screen.command(f"cd {self._clone.path}    # edit {RULES}, commit, push")
         screen.command(f"reconcile status --repo {stage.repo} --daemon {stage.control}")
+        screen.command(f"reconcile rollout show reviews --repo {stage.repo}")
         screen.command(f"reconcile --dry-run --repo {stage.repo}")
         screen.command(f"reconcile --repo {stage.repo} --daemon {stage.control}")
         screen.command(f"curl http://127.0.0.1:{stage.gateway}/productpage")

@@ -5,7 +5,7 @@ It shows what it is told and decides nothing. Texts are never read as markup: th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -83,9 +83,11 @@ class Screen:
         """A measured split as a bar, with a note."""
         self._print(Text.assemble("     ", self._bar(tally), f"   {note}"))
 
-    def proven_split(self, tally: Tally, note: str) -> None:
-        """A measured split that is what was claimed."""
-        self._print(Text.assemble("   ", (self.glyphs.tick, "bold green"), " ", self._bar(tally), f"   {note}"))
+    def proven_split(self, tally: Tally, note: str, versions: Sequence[str] = ()) -> None:
+        """A measured split that is what was claimed, between these versions."""
+        self._print(
+            Text.assemble("   ", (self.glyphs.tick, "bold green"), " ", self._bar(tally, versions), f"   {note}")
+        )
 
     def ending(self, text: str) -> None:
         """A last part, which is no scene."""
@@ -114,16 +116,17 @@ class Screen:
         with Live(get_renderable=line, console=self._console, refresh_per_second=8, transient=True):
             yield
 
-    def _bar(self, tally: Tally) -> Text:
+    def _bar(self, tally: Tally, versions: Sequence[str] = ()) -> Text:
         """Shares in the versions' colours and signs, with their percentages; what none of them served stays empty."""
-        versions = [name for name in _COLOURS if name != "v3" or tally.versions[name]]
+        signs = dict(zip(_COLOURS, self.glyphs.bars, strict=True))
+        versions = versions or [name for name in _COLOURS if name != "v3" or tally.versions[name]]
         out = Text()
         left = _BAR
-        for name, sign in zip(versions, self.glyphs.bars, strict=False):
+        for name in versions:
             whole = name == versions[-1] and not tally.versions[""]
             width = left if whole else min(left, round(_BAR * tally.share(name)))
             left -= width
-            out.append(sign * width, style=_COLOURS[name] if tally.versions.total() else "dim")
+            out.append(signs[name] * width, style=_COLOURS[name] if tally.versions.total() else "dim")
         out.append(" " * left)
         for name in versions:
             out.append("  ")

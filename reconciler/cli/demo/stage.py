@@ -127,6 +127,24 @@ class Stage:
         """
         return sum((backends.counts() for backends in self._backends), Counter())
 
+    def failures(self) -> Counter[str]:
+        """How many of them were failed because of `fail`, in the same form.
+
+        Raises:
+            BackendsExitedError: Some of them have ended.
+        """
+        return sum((backends.failures() for backends in self._backends), Counter())
+
+    def fail(self, name: str, share: float) -> None:
+        """Have an application, `app-version`, answer this share of its requests, 0 to 1, with 500 from now on.
+
+        Raises:
+            KeyError: There is no such application.
+            BackendsExitedError: It has ended.
+        """
+        serving = {served: backends for backends in self._backends for served in backends.names}
+        serving[name].fail(name, share)
+
     def enlist(self, file: str, text: bytes) -> None:
         """Write one more file of policies into the clone, and start the applications and the Envoys that are new in it.
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Any, Self
 
+from reconciler.cli.demo.bookinfo import BY_ORDER
 from reconciler.cli.demo.wire import Caller, WireError
 
 
@@ -44,13 +45,17 @@ class Tally:
     Attributes:
         outcomes: Requests by outcome.
         versions: Successful requests by version of the watched application.
-        failures: The first few failed ones, as text.
+        failures: The first few failed ones, as text; rather those that nobody ordered.
+        ordered: Failed requests whose answer says that an application failed because it was told to.
+        failing: When the failed ones were sent, by `time.monotonic`, ascending.
         latencies: Seconds, ascending.
     """
 
     outcomes: Counter[str]
     versions: Counter[str]
     failures: tuple[str, ...]
+    ordered: int
+    failing: tuple[float, ...]
     latencies: tuple[float, ...]
 
     @classmethod
@@ -58,10 +63,13 @@ class Tally:
         """Count these."""
         kept = list(samples)
         bad = [sample for sample in kept if sample.outcome != "200"]
+        astray = [sample for sample in bad if BY_ORDER not in sample.detail]
         return cls(
             outcomes=Counter(sample.outcome for sample in kept),
             versions=Counter(sample.version for sample in kept if sample.outcome == "200"),
-            failures=tuple(f"{sample.outcome} {sample.detail}".strip() for sample in bad[:5]),
+            failures=tuple(f"{sample.outcome} {sample.detail}".strip() for sample in (astray or bad)[:5]),
+            ordered=len(bad) - len(astray),
+            failing=tuple(sorted(sample.start for sample in bad)),
             latencies=tuple(sorted(sample.seconds for sample in kept)),
         )
 

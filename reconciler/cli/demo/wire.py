@@ -13,7 +13,7 @@ from types import MappingProxyType
 _HEAD_END = b"\r\n\r\n"
 _OK = 200
 _AGENT = MappingProxyType({"user-agent": "demo"})
-_REASONS = {200: "OK", 404: "Not Found", 501: "Not Implemented", 502: "Bad Gateway"}
+_REASONS = {200: "OK", 404: "Not Found", 500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway"}
 
 
 class WireError(Exception):

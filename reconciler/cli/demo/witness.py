@@ -13,6 +13,7 @@ from reconciler.cli.demo.commands import Daemon, Finished
 from reconciler.cli.demo.counters import Counts, answered, updated
 from reconciler.cli.demo.drift import BY_HAND, RouteFile
 from reconciler.cli.demo.journey import FOLLOWED, Journey, journeys
+from reconciler.cli.demo.receipts import NOTHING, Said, said
 from reconciler.cli.demo.screen import Screen
 from reconciler.cli.demo.split import bounds
 from reconciler.cli.demo.stage import Stage
@@ -22,8 +23,6 @@ from reconciler.envoy import Admin
 from reconciler.errors import PermanentError
 from reconciler.model.resource import ResourceType
 from reconciler.settings import AdminSettings
-
-RECORD = "reconciler/record"
 
 CONFIDENCE = 0.9999
 """Of each of the demo's splits: they are many, and a show that ends by chance alone is one too many."""
@@ -90,28 +89,28 @@ class Witness:
             gathering: Whether proxies may be on their way to a new daemon: the receipt that counts is then the one with all of them.
         """
         begin = time.monotonic()
-        self.until(lambda: self._receipt()[0] == commit, "the receipt")
+        self.until(lambda: self._receipt().policy == commit, "the receipt")
         if gathering:
-            self.until(lambda: self._receipt()[:2] == (commit, "applied"), "the receipt that has all proxies")
-        _, outcome, subject = self._receipt()
-        claim(outcome == "applied", f"the receipt says {outcome}: {subject}")
-        self._screen.proof(f"{subject}  ({time.monotonic() - begin:.1f} s after {since})")
+            self.until(
+                lambda: (found := self._receipt()).policy == commit and found.everywhere,
+                "the receipt that has all proxies",
+            )
+        receipt = self._receipt()
+        claim(receipt.everywhere, f"the receipt says {receipt.outcome}: {receipt.subject}")
+        self._screen.proof(f"{receipt.subject}  ({time.monotonic() - begin:.1f} s after {since})")
 
-    def measured(self, weights: Mapping[str, int]) -> None:
+    def measured(self, weights: Mapping[str, float]) -> None:
         """Wait for some hundred answers, and hold what the applications served against the weights, in percent."""
         begin = time.monotonic()
         self.until(lambda: self.traffic.tally(begin).requests >= _REQUESTS, f"{_REQUESTS} answers")
-        tally = self.traffic.tally(begin)
+        self.shown_split(self.traffic.tally(begin), weights)
+
+    def shown_split(self, tally: Tally, weights: Mapping[str, float]) -> None:
+        """Hold requests of a time in which one split was in force against its weights, in percent, and show them."""
         none_failed(tally)
-        for version, weight in weights.items():
-            low, high = bounds(tally.requests, weight / 100, confidence=CONFIDENCE)
-            count = tally.versions[version]
-            claim(
-                low <= count <= high,
-                f"reviews {version} served {count} of {tally.requests} requests; {weight}% means {low} to {high} of them",
-            )
-        asked = " / ".join(str(weight) for weight in weights.values())
-        self._screen.proven_split(tally, f"Git says {asked}; {tally.requests} requests, 0 failed")
+        split_as(tally, weights)
+        asked = " / ".join(f"{weight:g}" for weight in weights.values())
+        self._screen.proven_split(tally, f"Git says {asked}; {tally.requests} requests, 0 failed", tuple(weights))
 
     def followed(self, way: Sequence[str]) -> Journey:
         """Send one request, before there is any other, and follow it through the logs and the counters of all Envoys.
@@ -218,16 +217,16 @@ class Witness:
                     return last - begin, tally
         raise ClaimError(f"{_SABOTAGES} times the daemon repaired the drift before {_WATCHED} requests could show it")
 
-    def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for something, as long as the daemon runs and patience lasts."""
+    def until(self, condition: Callable[[], bool], what: str, *, patience: float = _PATIENCE) -> None:
+        """Wait for something, as long as the daemon runs and patience (in seconds) lasts."""
         begin = time.monotonic()
         while not condition():
-            self._pause(begin, what)
+            self._pause(begin, what, patience)
 
-    def _pause(self, begin: float, what: str) -> None:
+    def _pause(self, begin: float, what: str, patience: float = _PATIENCE) -> None:
         if self.daemon is not None:
             self.daemon.check()
-        claim(time.monotonic() - begin < _PATIENCE, f"waited {_PATIENCE:.0f} s for {what}")
+        claim(time.monotonic() - begin < patience, f"waited {patience:.0f} s for {what}")
         time.sleep(_POLL)
 
     def _touchable(self) -> tuple[str, Mapping[str, bytes]]:
@@ -235,13 +234,9 @@ class Witness:
         files = (file for file in (self._stage.root / "envoy").glob("*/xds/**/*") if file.is_file())
         return refs, {str(file): file.read_bytes() for file in files}
 
-    def _receipt(self) -> tuple[str, str, str]:
-        """Policy commit, outcome and subject of the newest receipt; empty if there is none."""
-        if not self._stage.clone.tip(RECORD):
-            return "", "", ""
-        keys = "".join(f"%(trailers:key={key},valueonly,separator=%x2C)%x00" for key in ("Policy-Commit", "Outcome"))
-        commit, outcome, subject = self._stage.clone.log(RECORD, form=f"{keys}%s", count=1)[0].split("\0")
-        return commit, outcome, subject
+    def _receipt(self) -> Said:
+        """The newest receipt; an empty one if there is none."""
+        return next(iter(said(self._stage.clone)), NOTHING)
 
 
 def _whole(journey: Journey, way: Sequence[str]) -> None:
@@ -257,6 +252,27 @@ def _whole(journey: Journey, way: Sequence[str]) -> None:
             claim(arrival.size == hop.size, f"{arrival.proxy} answered {arrival.size} bytes, {hop.proxy} {hop.size}")
 
 
-def none_failed(tally: Tally) -> None:
-    """Go on only if every request ended in a 200."""
-    claim(not tally.failed, f"{tally.failed} of {tally.requests} requests failed: {'; '.join(tally.failures)}")
+def none_failed(tally: Tally, *, ordered: int = 0) -> None:
+    """Go on only if every request ended in a 200, but for exactly so many that an application failed because it was told to."""
+    told = f" ({tally.ordered} by order, which {ordered} should have)" if ordered or tally.ordered else ""
+    claim(
+        tally.failed == tally.ordered == ordered,
+        f"{tally.failed} of {tally.requests} requests failed{told}: {'; '.join(tally.failures)}",
+    )
+
+
+def split_as(tally: Tally, weights: Mapping[str, float], *, failing: str = "") -> None:
+    """Go on only if requests were split as these weights, in percent, say.
+
+    Args:
+        tally: The requests.
+        weights: By version.
+        failing: The version that fails by order: what failed so was its share too.
+    """
+    for version, weight in weights.items():
+        low, high = bounds(tally.requests, weight / 100, confidence=CONFIDENCE)
+        count = tally.versions[version] + (tally.ordered if version == failing else 0)
+        claim(
+            low <= count <= high,
+            f"reviews {version} served {count} of {tally.requests} requests; {weight:g}% means {low} to {high} of them",
+        )

@@ -58,6 +58,35 @@ def test_a_failure_below_reaches_the_top_with_its_reason(ports: Ports, tmp_path:
     assert "ConnectionRefusedError" in tally.failures[0]
 
 
+def test_an_application_fails_the_share_that_it_is_told_to(ports: Ports, tmp_path: Path) -> None:
+    """Exactly that share, from then on and no longer; whoever asked at the top learns that it was by order, and all is counted."""
+    reviews, page = ports.reserve(), ports.reserve()
+    apps = [
+        App(app="reviews", version="v1", listener=ports.listen(reviews)),
+        App(app="productpage", version="v1", listener=ports.listen(page), egress=reviews),
+    ]
+    with Backends(apps, log=tmp_path / "log") as backends:
+        assert send(page, 10).failed == 0
+        backends.fail("reviews-v1", 0.25)
+        told = send(page, 20)  # the page asks twice, for details and for reviews, and stops at the first failure
+        failures = backends.failures()
+        backends.fail("reviews-v1", 0.0)
+        assert send(page, 10).failed == 0
+        assert backends.failures() == failures
+        assert backends.counts()["reviews-v1"] >= 40
+    assert told.outcomes.keys() == {"200", "502"}
+    assert told.failed == told.ordered == failures["reviews-v1"] >= 7
+    assert failures.keys() == {"reviews-v1"}
+
+
+def test_an_order_for_nobody_is_no_order(ports: Ports, tmp_path: Path) -> None:
+    """Whoever names an application that is not there hears of it, and is not left to wait for failures."""
+    port = ports.reserve()
+    apps = [App(app="details", version="v1", listener=ports.listen(port))]
+    with Backends(apps, log=tmp_path / "log") as backends, pytest.raises(BackendsExitedError, match="reviews-v9"):
+        backends.fail("reviews-v9", 0.5)
+
+
 def test_a_request_that_is_not_a_plain_get_is_refused(ports: Ports, tmp_path: Path) -> None:
     """Bodies and other methods get 501 and a closed connection, so a wrong client is noticed."""
     port = ports.reserve()

@@ -42,6 +42,25 @@ def test_a_mistake_can_be_taken_back(clone: Clone) -> None:
     assert len(clone.log("main")) == 3
 
 
+def test_what_others_pushed_is_pulled(clone: Clone) -> None:
+    """The reconciler commits to `main` too; a person goes on from there."""
+    before = clone.tip("main")
+    commit = clone.commit("Step", {"policies/a.yaml": b"a: 2\n"})
+    clone.git("reset", "--quiet", "--hard", before)
+    assert clone.read("policies/a.yaml") == b"a: 1\n"
+    assert clone.pull() == commit
+    assert clone.read("policies/a.yaml") == b"a: 2\n"
+
+
+def test_a_part_of_the_log_can_be_asked_for(clone: Clone) -> None:
+    """What came after a commit, and what says one of some words."""
+    first = clone.tip("main")
+    for number, message in enumerate(("Step one", "Abort", "Step two"), start=2):
+        clone.commit(message, {"policies/a.yaml": f"a: {number}\n".encode()})
+    assert clone.log(f"{first}..main", form="%s") == ["Step two", "Abort", "Step one"]
+    assert clone.log("main", form="%s", grep=("one", "Abort")) == ["Abort", "Step one"]
+
+
 def test_a_branch_that_is_not_there_has_no_tip(clone: Clone) -> None:
     """Asking for the record branch before the first receipt is no error."""
     assert not clone.tip("reconciler/record")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from reconciler.cli.demo.example import Places, moved, next_version, weigh
+from reconciler.cli.demo.canaries import ROLLOUT, onward
+from reconciler.cli.demo.example import Places, moved, next_version, succeeded_by, weigh, weights_of
 from reconciler.errors import BugError
 from reconciler.model.services import declared
 from reconciler.policy import load as load_mesh
@@ -119,3 +121,43 @@ def test_one_more_instance_fits_beside_the_others() -> None:
     assert len(ports) == len(set(ports))
     admins = [proxy.spec.admin for proxy in loaded.mesh.proxies]
     assert len(admins) == len(set(admins)) == 8
+
+
+def test_weights_are_read_where_they_are_written() -> None:
+    """What an edit wrote is what is found; a file without such a rule has none."""
+    text = example()[TRAFFIC]
+    assert weights_of(text) == {"v1": 100.0, "v2": 0.0}
+    assert weights_of(weigh(text, {"v1": 90, "v2": 10})) == {"v1": 90.0, "v2": 10.0}
+    assert weights_of(text, service="ratings") == {}
+
+
+def test_a_version_takes_the_place_of_one_without_traffic() -> None:
+    """Only the split names another subset; what the subsets mean stays."""
+    text = weigh(example()[TRAFFIC], {"v1": 0, "v2": 100})
+    changed = succeeded_by(text, "v1", "v3")
+    assert weights_of(changed) == {"v3": 0.0, "v2": 100.0}
+    assert load(changed)[1] == load(text)[1]
+
+
+def walks(rollout: str, files: Mapping[str, bytes]) -> list[str]:
+    """What is wrong with the example once it has this rollout."""
+    texts = {f"policies/{name}": text.decode() for name, text in files.items() if name.endswith(".yaml")}
+    loaded = load_mesh(MemoryTree({**texts, "policies/reviews/rollout.yaml": rollout}))
+    if loaded.mesh is not None:
+        assert [str(item.key) for item in loaded.mesh.rollouts] == ["default/reviews"]
+    return [str(item) for item in loaded.diagnostics]
+
+
+def test_the_rollouts_of_the_demo_fit_the_example() -> None:
+    """Nothing is wrong with them, not even a warning; nor with the second one, where each version takes another's place."""
+    files = example()
+    assert walks(ROLLOUT.decode(), files) == []
+    further = {**files, TRAFFIC: succeeded_by(weigh(files[TRAFFIC], {"v1": 0, "v2": 100}), "v1", "v3")}
+    assert walks(onward(ROLLOUT).decode(), further) == []
+    assert walks(onward(ROLLOUT).decode(), files) != []
+
+
+def test_the_rollout_in_the_readme_can_be_pasted() -> None:
+    """Whoever puts it beside the example's policies has a canary that walks, and nothing to correct."""
+    (rollout,) = re.findall(r"^```yaml\n(.*?)^```$", example()["README.md"].decode(), flags=re.MULTILINE | re.DOTALL)
+    assert walks(rollout, example()) == []

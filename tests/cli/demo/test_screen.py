@@ -61,6 +61,13 @@ def test_a_split_is_a_bar_and_its_numbers(v1: int, v2: int, text: str) -> None:
     assert stream.getvalue() == f"     {text}   a note\n   ✓ {text}   a note\n"
 
 
+def test_a_split_is_shown_between_the_versions_that_it_is_between() -> None:
+    """What it says in the note, in the same order; each version keeps its sign."""
+    screen, stream = shown(terminal=False)
+    screen.proven_split(tally(v2=90, v3=10), "Git says 90 / 10", ("v2", "v3"))
+    assert "░░░░░░░░░░░░░░░░░░░░░░░░░▒▒▒  v2  90.0%  v3  10.0%   Git says 90 / 10\n" in stream.getvalue()
+
+
 def test_a_third_version_is_shown_once_it_serves() -> None:
     """Nobody has to wonder where the rest went."""
     screen, stream = shown(terminal=False)

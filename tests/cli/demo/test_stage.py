@@ -102,6 +102,26 @@ def test_one_more_instance_is_run_before_git_has_it(private: Path) -> None:
     wait_until_gone(private)
 
 
+def test_an_application_of_the_stage_fails_when_it_is_told_to(private: Path) -> None:
+    """That one, and no other; a name that nobody has is a mistake of whoever says it."""
+    with Stage(envoys=False) as stage:
+        stage.fail("details-v1", 1.0)
+        with pytest.raises(KeyError, match="details-v9"):
+            stage.fail("details-v9", 1.0)
+        ports = {}
+        for name in ("details-v1", "reviews-v1"):
+            (car,) = (item.spec for item in stage.mesh.sidecars if item.key.name == name)
+            ports[name] = int(car.ingress[0].default_endpoint.rpartition(":")[2])
+        failed = {}
+        for name, port in ports.items():
+            with Traffic(port=port, authority="x", rate=0, limit=4) as traffic:
+                traffic.join()
+            failed[name] = traffic.tally().ordered
+        assert failed == {"details-v1": 4, "reviews-v1": 0}
+        assert stage.failures() == {"details-v1": 4}
+    wait_until_gone(private)
+
+
 def test_nothing_is_left_after_an_exception(private: Path) -> None:
     """Processes, files, ports and signal handlers are as before, whatever happened inside."""
     before = signal.getsignal(signal.SIGTERM)

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 from reconciler.cli.demo.backends import App, Backends
+from reconciler.cli.demo.bookinfo import BY_ORDER
 from reconciler.cli.demo.ports import Ports
 from reconciler.cli.demo.traffic import Sample, Tally, Traffic, version_of
 
@@ -96,6 +97,15 @@ def test_a_window_holds_what_was_sent_since_its_beginning() -> None:
     assert tally.failures == ("503 down",)
     assert traffic.tally(until=5.9).outcomes == {"200": 1, "503": 1}
     assert (tally.percentile(0.5), Tally.of([]).percentile(0.5), Tally.of([]).share("v1")) == (0.1, 0.0, 0.0)
+
+
+def test_what_failed_by_order_is_told_from_what_failed_by_itself() -> None:
+    """Both are failures; the words that are shown are rather those of the ones that nobody asked for."""
+    told = Sample(2.0, 0.1, "502", "", f'{{"reason": "500 {BY_ORDER}"}}')
+    tally = Tally.of([told, Sample(1.0, 0.1, "200", "v1"), Sample(3.0, 0.1, "503", "", "down")])
+    assert (tally.failed, tally.ordered, tally.failing) == (2, 1, (2.0, 3.0))
+    assert tally.failures == ("503 down",)
+    assert BY_ORDER in Tally.of([told]).failures[0]
 
 
 def test_the_version_is_found_at_any_depth() -> None:

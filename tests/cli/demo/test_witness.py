@@ -6,12 +6,13 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
+from reconciler.cli.demo.bookinfo import BY_ORDER
 from reconciler.cli.demo.commands import DaemonExitedError
 from reconciler.cli.demo.drift import BY_HAND, RouteFile
 from reconciler.cli.demo.screen import Screen
 from reconciler.cli.demo.stage import Stage
 from reconciler.cli.demo.traffic import Sample, Tally
-from reconciler.cli.demo.witness import ClaimError, Witness, none_failed
+from reconciler.cli.demo.witness import ClaimError, Witness, none_failed, split_as
 from reconciler.envoy import Admin
 from reconciler.model.resource import ResourceType
 from reconciler.settings import AdminSettings
@@ -103,6 +104,28 @@ def test_one_failed_request_fails_the_demo() -> None:
     none_failed(Tally.of(fine))
     with pytest.raises(ClaimError, match="1 of 1000 requests failed: 503 no healthy upstream"):
         none_failed(Tally.of([*fine, Sample(0.0, 0.1, "503", "", "no healthy upstream")]))
+
+
+def test_what_failed_by_order_is_accounted_for_to_the_request() -> None:
+    """One failure more or less than was ordered, or one that was not ordered, and the demo fails."""
+    told = Sample(0.0, 0.1, "502", "", BY_ORDER)
+    tally = Tally.of([*[Sample(0.0, 0.1, "200", "v3")] * 8, *[told] * 2])
+    none_failed(tally, ordered=2)
+    for ordered in (0, 1, 3):
+        with pytest.raises(ClaimError, match=rf"2 of 10 requests failed \(2 by order, which {ordered} should have\)"):
+            none_failed(tally, ordered=ordered)
+    swapped = Tally.of([*[Sample(0.0, 0.1, "200", "v3")] * 8, told, Sample(0.0, 0.1, "503", "", "down")])
+    with pytest.raises(ClaimError, match=r"\(1 by order, which 2 should have\): 503 down"):
+        none_failed(swapped, ordered=2)
+
+
+def test_what_a_version_failed_is_its_share_too() -> None:
+    """A canary that answers with errors has still been given its weight."""
+    fine, told = Sample(0.0, 0.1, "200", "v2"), Sample(0.0, 0.1, "502", "", BY_ORDER)
+    tally = Tally.of([*[fine] * 900, *[told] * 100])
+    split_as(tally, {"v2": 90.0, "v3": 10.0}, failing="v3")
+    with pytest.raises(ClaimError, match="reviews v3 served 0 of 1000 requests; 10% means"):
+        split_as(tally, {"v2": 90.0, "v3": 10.0})
 
 
 def test_a_daemon_that_died_ends_the_waiting_at_once(witness: Witness) -> None:
