@@ -23,13 +23,18 @@ def message(decision: Decision, course: Course) -> str:
     at = f"{position(decision.status.step, course)}/{len(course.steps)}"
     lines = [f"canary({visible(course.key.short(), _NAME)}): {_subject(decision, course, at)}"]
     if reason := visible(decision.reason, _LINE):
-        lines += ["", f"{reason[0].upper()}{reason[1:]}."]
+        lines += ["", f"{_sentence(reason)}."]
     if decision.measured:
         lines += ["", *(f"    {visible(line, _LINE)}" for line in decision.measured[:_SHOWN])]
         more = len(decision.measured) - _SHOWN
         lines += [f"    and {more} more"] if more > 0 else []
     lines += ["", f"{ROLLOUT}: {visible(str(course.key), _LINE)}", f"{STEP}: {at}", f"{DECISION}: {decision.move}", ""]
     return "\n".join(lines)
+
+
+def _sentence(reason: str) -> str:
+    """With a capital letter, unless it begins with a name, such as a metric's or a field's."""
+    return reason[0].upper() + reason[1:] if reason.partition(" ")[0].isalpha() else reason
 
 
 def position(step: int, course: Course) -> int:
