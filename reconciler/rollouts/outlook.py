@@ -41,9 +41,18 @@ def outlook(course: Course, evidence: Evidence | None) -> Outlook:
     run = course.status.run or course.spec.run_name
     known = evidence if evidence is not None and evidence.run == run else None
     if course.starts and not course.spec.abort:
-        begins = f"the run {course.spec.run_name} begins, with {course.spec.canary} at {number(course.weight_at(0))}%"
-        return Outlook(words=begins)
+        return Outlook(words=_beginning(course))
     return _standing(course, known) or _walking(course, known)
+
+
+def _beginning(course: Course) -> str:
+    """Of a run that the spec asks for."""
+    spec = course.spec
+    if spec.paused:
+        return f"the run {spec.run_name} does not begin while spec.paused is set"
+    if course.status.run and spec.step:
+        return f"the run {spec.run_name} begins when spec.step is 0 or gone: it is {spec.step}, which was meant for another run"
+    return f"the run {spec.run_name} begins, with {spec.canary} at {number(course.weight_at(0))}%"
 
 
 def _standing(course: Course, evidence: Evidence | None) -> Outlook | None:

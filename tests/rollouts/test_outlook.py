@@ -71,6 +71,11 @@ def measuring(identity: str, **fields: Any) -> dict[str, Any]:
     ("walked", "known", "words", "seconds", "verb"),
     [
         (course(run="again"), None, "the run v1->v2#again begins, with v2 at 5%", None, ""),
+        (course(run="again", paused=True), None, "the run v1->v2#again does not begin while spec.paused is set", None, ""),
+        (
+            course(5, Phase.SUCCEEDED, run="again", step=4), None,
+            "the run v1->v2#again begins when spec.step is 0 or gone: it is 4, which was meant for another run", None, "",
+        ),
         (course(5, Phase.SUCCEEDED), None, "nothing: the run has ended", None, ""),
         (course(1, Phase.ABORTED), evidence(1), "nothing: the run has ended", None, "retry"),
         (course(1, abort=True), evidence(1), "the run is aborted: v1 gets all traffic", None, ""),
