@@ -16,6 +16,7 @@ from reconciler.settings import shipped
 from reconciler.yamldoc import dump
 from tests.policy.cases import OWN, doc, split, vs
 from tests.policy.memory import BASE, MemoryTree, found
+from tests.policy.rules.rollouts import query
 
 BROKEN_ENTRY = """\
 apiVersion: networking.istio.io/v1
@@ -294,3 +295,14 @@ def test_a_slip_is_recognised_among_very_many_names_too() -> None:
             close(f"{slip}.default.svc.cluster.local", names) == "did you mean service-0042.default.svc.cluster.local?"
         )
     assert close("reviews.default.svc.cluster.local", names) == ""
+
+
+def test_a_query_may_have_lines_and_comments() -> None:
+    """PromQL is written so, and it stays as it was written: a comment ends with its line."""
+    text = query(r'"up # of all\n> 0"')
+    loaded = load(MemoryTree({"policies/a.yaml": text}))
+    assert loaded.mesh is not None, loaded.errors
+    (template,) = loaded.mesh.analysis_templates
+    (metric,) = template.spec.metrics
+    assert metric.provider.prometheus is not None
+    assert metric.provider.prometheus.query == "up # of all\n> 0"

@@ -168,6 +168,7 @@ CASES: list[tuple[str, str]] = [
     ("no-effect", template("{name: request-duration, interval: 1m, count: 3, ^failureLimit: 3, thresholdRange: {max: 5}}")),
     ("missing-field", template("{name: request-duration, ^count: 3, thresholdRange: {max: 5}}")),
     ("duration", template("{name: request-duration, interval: ^0s, thresholdRange: {max: 5}}")),
+    ("control-character", query('^"up\\t"')),
     ("query-placeholder", query("^'up{{arg.a}}'")),
     ("query-placeholder", query("^'up{{args.a}}'")),
     ("query-placeholder", query("^'up{{ target'")),
