@@ -5,7 +5,7 @@ The order is the law: an abort before everything, people before evidence, gates 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.model.rollout import Phase, RolloutStatus
@@ -14,6 +14,7 @@ from reconciler.rollouts.course import WEIGHT_TOLERANCE, Course, same_weight
 from reconciler.rollouts.decision import Decision, Move
 from reconciler.rollouts.evidence import Evidence
 from reconciler.rollouts.facts import Facts
+from reconciler.rollouts.following import taken_back
 from reconciler.rollouts.gates import moves, not_live, unhealthy
 from reconciler.rollouts.judgement import RETRY
 from reconciler.rollouts.pausing import why_pause
@@ -45,6 +46,8 @@ class Situation:
 def decide(at: Situation) -> Decision:
     """What happens now."""
     phase, aborted = at.course.status.phase, at.evidence.aborted
+    if taken_back(at.course, at.evidence):
+        return _taken_back(at)
     if aborted is not None and phase is not Phase.ABORTED:
         status = at.course.status.model_copy(update={"phase": Phase.ABORTED, "reason": aborted.reason})
         return _moves(at, Move.ABORT, status, weight=0.0, reason=aborted.reason, measured=aborted.measured)
@@ -57,6 +60,19 @@ def decide(at: Situation) -> Decision:
             return _progressing(at)
         case _:
             return _hold(at, at.course.status.reason)
+
+
+def _taken_back(at: Situation) -> Decision:
+    """A run that had begun waits for a person where `main` no longer says so; one that was aborted stays aborted."""
+    course, evidence = at.course, at.evidence
+    if not at.facts.applied:
+        return _hold(at, "the head of main can't be applied", due=_soon(at))
+    status = RolloutStatus(phase=Phase.PAUSED, run=evidence.run, steps=course.digest, reason=evidence.pausing)
+    if evidence.aborted is None:
+        return _moves(at, Move.PAUSE, status, reason=evidence.pausing)
+    reason, measured = evidence.aborted.reason, evidence.aborted.measured
+    status = status.model_copy(update={"phase": Phase.ABORTED, "reason": reason})
+    return _moves(at, Move.ABORT, status, weight=0.0, reason=reason, measured=measured)
 
 
 def _start(at: Situation) -> Decision:
@@ -79,7 +95,7 @@ def _start(at: Situation) -> Decision:
             at, Move.PAUSE, status.model_copy(update={"phase": Phase.PAUSED, "reason": reason}), reason=reason
         )
     if held := _held(at, 0):
-        return _hold(at, held, due=_soon(at))
+        return _gated(at, held)
     return _moves(at, Move.START, status, weight=weight, reason=f"run {spec.run_name} begins")
 
 
@@ -91,7 +107,7 @@ def _paused(at: Situation) -> Decision:
         return _hold(at, "spec.paused is gone", due=_soon(at) if not at.noticed else facts.now)
     status, weight = resumption(course, facts.weight)
     if held := _held(at, status.step):
-        return _hold(at, held, due=_soon(at))
+        return _gated(at, held)
     return _moves(at, Move.RESUME, status, weight=weight, reason="spec.paused is gone")
 
 
@@ -106,7 +122,7 @@ def _progressing(at: Situation) -> Decision:
     step = course.status.step + 1
     weight = course.weight_at(step)
     if held := _held(at, step):
-        return _hold(at, held, due=_soon(at))
+        return _gated(at, held)
     reason, measured = why_done(course), said(course, evidence)
     if last(course):
         status = course.status.model_copy(update={"phase": Phase.SUCCEEDED, "step": len(course.steps)})
@@ -150,6 +166,10 @@ def _held(at: Situation, step: int) -> str:
     if not moves(at.course, at.facts, step):
         return ""
     return not_live(at.course, at.facts) or unhealthy(at.course, at.facts, step)
+
+
+def _gated(at: Situation, reason: str) -> Decision:
+    return replace(_hold(at, reason, due=_soon(at)), unhealthy=not not_live(at.course, at.facts))
 
 
 def _next(at: Situation) -> datetime | None:

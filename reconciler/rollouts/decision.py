@@ -39,6 +39,7 @@ class Decision:
         reason: Why, as one sentence for people without a full stop.
         measured: Measured values behind it, a line each, for the commit's body.
         due: When to look again, UTC; None if only people, Git or proxies can change anything.
+        unhealthy: Whether what is due is not done for want of healthy endpoints, which nobody else tells people.
     """
 
     rollout: Key
@@ -49,6 +50,7 @@ class Decision:
     reason: str = ""
     measured: tuple[str, ...] = ()
     due: datetime | None = None
+    unhealthy: bool = False
 
     @property
     def commits(self) -> bool:

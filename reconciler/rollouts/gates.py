@@ -48,7 +48,7 @@ def unhealthy(course: Course, facts: Facts, step: int) -> str:
     if facts.reading is None or not (facts.reading.proxies or facts.reading.unread):
         return f"no caller was asked for healthy endpoints of {subset}"
     without = {
-        key: "" if seen is not None else "no such cluster"
+        key: "" if seen is not None else "it knows of none"
         for key, proxy in facts.reading.proxies.items()
         if key not in facts.verified.laggards
         and ((seen := proxy.canary if side == "canary" else proxy.stable) is None or seen.healthy < 1)

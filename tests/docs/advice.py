@@ -342,7 +342,8 @@ GUARDS: Group = {
     ),
     "rollout-waiting": Entry(
         "Do what the message says; it is tried again in each pass. An abort is in force meanwhile, unless it says that it waits.",
-        "What was decided for a rollout can't be written to the policy branch, or an abort not to the record.",
+        "What was decided for a rollout can't be written to the policy branch, or an abort not to the record; or no weight is moved "
+        "because a proxy sees no healthy endpoint of the subset that would get it.",
         "warning",
     ),
     "reverted": Entry(

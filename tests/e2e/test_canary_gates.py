@@ -120,3 +120,39 @@ def test_a_restart_of_a_caller_loses_counts_and_gives_no_verdict(canary: Canary)
     body = git("-C", str(canary.repo), "log", "-1", "--format=%B", "--fixed-strings", f"--grep={said}", "main")
     counted = int(re.findall(r"\((\d+) requests\)", body)[0])
     assert 200 <= counted <= served
+
+
+def test_no_weight_goes_to_a_subset_without_a_healthy_endpoint(canary: Canary) -> None:
+    """It is held before anything is committed, and told why; the endpoints come, and it goes on."""
+    files = canary.files()
+    service = files["policies/details.yaml"]
+    v2 = next(line for line in service.splitlines(keepends=True) if "address" in line and "version: v2" in line)
+    begun = canary.commit(
+        {"policies/details.yaml": service.replace(v2, ""), **canary.rollout("setWeight: 50", "pause: {}")},
+        "Roll v2 out",
+    )
+    with canary.daemon(), canary.load() as load:
+        canary.wait(lambda: load.all()[200, "v1"] > 50, "v1 serves")
+        canary.wait(lambda: "no weight is moved: no healthy endpoint of v2 at edge" in canary.log(), "people are told")
+        time.sleep(2)
+        assert git("-C", str(canary.repo), "rev-parse", "main").strip() == begun
+        canary.commit({"policies/details.yaml": service}, "v2 is there")
+        canary.wait(lambda: canary.weights() == (50, 50), "its weight")
+        canary.wait(lambda: load.last(100)[200, "v2"] > 20, "its traffic")
+    assert {status for status, _ in load.all()} == {200}
+
+
+def test_a_weight_below_one_percent_is_written_without_a_scratch(canary: Canary) -> None:
+    """0.5% makes 995 and 5; comments, quotes and everything else stay as they were."""
+    before = canary.files()["policies/routes.yaml"]
+    before = before.replace("weight: 100", "weight: 100  # all of it").replace(
+        "      weight: 0\n", "      weight: 0   # 'none'\n"
+    )
+    canary.commit({"policies/routes.yaml": before, **canary.rollout("setWeight: 0.5", "pause: {}")}, "Roll v2 out")
+    with canary.daemon():
+        canary.wait(lambda: canary.status().get("step") == "1", "the pause")
+        canary.wait(lambda: "verified" in canary.evidence(), "it is live")
+    expected = before.replace("weight: 100 ", "weight: 995 ").replace("weight: 0 ", "weight: 5 ")
+    assert canary.main("policies/routes.yaml") == expected
+    text = canary.main()
+    assert text.startswith(canary.rollout("setWeight: 0.5", "pause: {}")["policies/rollout.yaml"])

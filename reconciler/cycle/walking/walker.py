@@ -33,6 +33,7 @@ from reconciler.rollouts.decision import Decision, Move
 from reconciler.rollouts.engine import Turn, turn
 from reconciler.rollouts.evidence import Evidence
 from reconciler.rollouts.facts import Facts
+from reconciler.rollouts.following import taken_back
 from reconciler.rollouts.queries import queries
 from reconciler.rollouts.weights import standing
 
@@ -230,6 +231,7 @@ class Walker:
                     continue
                 desired = self._overlaid(desired, watch)
             outcome = Outcome()
+            notes += _unhealthy(turned.decision)
             if turned.decision.commits:
                 outcome = self._landing.land(ask, course, turned, desired, applied=applied)
                 notes += outcome.notes
@@ -253,12 +255,13 @@ class Walker:
         now = self._steady.now()
         has = standing(course, desired.source)
         seen = evidence.seen if evidence is not None else ""
-        walks = applied and not course.starts and course.status.phase is Phase.PROGRESSING
+        walks = not course.starts and course.status.phase is Phase.PROGRESSING
+        watched = applied and (walks or (evidence is not None and taken_back(course, evidence)))
         asked = queries(course, evidence, now)
         answers = self._asker.answers(course.key, asked)
         if len(answers) < len(asked):  # on its way, and worth another pass as soon as it may be there
             self._look_again(now + timedelta(seconds=_SOON))
-        people = self._landed(course.key, since=seen, head=desired.commit) if walks else Landed()
+        people = self._landed(course.key, since=seen, head=desired.commit) if watched else Landed()
         receipts = _receipts(record, last, deep=evidence is None or evidence.verified is None)
         facts = Facts(
             now=now,
@@ -326,6 +329,20 @@ def _subject(course: Course, turned: Turn) -> str:
     live = "verified" if evidence.verified is not None else "not live everywhere yet"
     told = "" if turned.decision.move is not Move.HOLD else f", {turned.decision.reason}"
     return f"{course.key.short()} at step {step}/{steps}, {live}{told}"
+
+
+def _unhealthy(decision: Decision) -> tuple[Diagnostic, ...]:
+    """What nobody else tells people: proxies that are late are named by the pass."""
+    if not decision.unhealthy:
+        return ()
+    return (
+        Diagnostic(
+            code="rollout-waiting",
+            message=f"{decision.rollout.short()}: no weight is moved: {decision.reason}",
+            severity=Severity.WARNING,
+            hint="look at the subset's endpoints; it goes on when every proxy sees a healthy one",
+        ),
+    )
 
 
 def _unsecured(decision: Decision, error: ReconcilerError) -> tuple[Diagnostic, ...]:
