@@ -74,3 +74,52 @@ def test_an_abort_waits_for_no_proxy_that_is_down(canary: Canary) -> None:
             canary.wait(lambda: all_on_stable(other), "the other follows")
         canary.wait(lambda: "outcome: applied" in canary.recorded("edge-2"), "the record says so")
     assert canary.phase() == "Aborted"
+
+
+def faster(canary: Canary, path: str, old: str, new: str, message: str) -> None:
+    """A person's commit that lands just before the next push to main: the server learns of it while it looks at that push."""
+    canary.pull()
+    text = (canary.clone / path).read_text()
+    assert old in text, text
+    commit = canary.commit({path: text.replace(old, new)}, message, branch="side")
+    (canary.repo / "first").write_text(commit)
+    hook = canary.repo / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(FASTER)
+    hook.chmod(0o755)
+
+
+FASTER = """\
+#!/bin/sh
+unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
+while read -r old new ref; do
+  if [ "$ref" = refs/heads/main ] && [ -e first ]; then
+    git update-ref refs/heads/main "$(cat first)" "$old" && mv first done
+  fi
+done
+"""
+
+
+@pytest.mark.parametrize("what", ["a-timeout", "the-weight"])
+def test_a_person_who_is_faster_is_heard(canary: Canary, what: str) -> None:
+    """A step whose push came too late is decided again on top of what they wrote: kept, merged by nobody, or a reason to pause."""
+    remote = ("--repo", canary.repo.as_uri(), "--cache", str(canary.folder / "cache"))
+    steps = ("setWeight: 20", "pause: {duration: 3s}", "setWeight: 60", "pause: {}")
+    canary.commit(canary.rollout(*steps), "Roll v2 out")
+    with canary.daemon(*remote):
+        canary.wait(lambda: canary.status().get("step") == "1", "the pause")
+        if what == "a-timeout":
+            faster(canary, "policies/routes.yaml", "    route:\n", "    timeout: 3s\n    route:\n", "A timeout")
+            canary.wait(lambda: canary.weights() == (40, 60), "the second weight")
+            assert canary.phase() == "Progressing"
+            assert "timeout: 3s" in canary.main("policies/routes.yaml")
+        else:
+            faster(canary, "policies/routes.yaml", "weight: 20", "weight: 30", "More")
+            canary.until("Paused")
+            assert "Pat moved the weight" in canary.status()["reason"], canary.status()
+            assert canary.weights() == (80, 30)
+    assert (canary.repo / "done").exists()
+    walked = canary.walked()
+    assert walked[3] == ("A timeout" if what == "a-timeout" else "More"), walked
+    assert len(walked) in {5, 6}, walked
+    assert git("-C", str(canary.repo), "log", "--merges", "--format=%s", "main") == ""
