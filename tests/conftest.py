@@ -32,6 +32,16 @@ def pytest_configure(config: pytest.Config) -> None:
     _hear_signals()
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked `long` belongs to a full run; a normal one has shorter tests of the same rules."""
+    if config.getoption("--full"):
+        return
+    long = [item for item in items if item.get_closest_marker("long") is not None]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 def _hear_signals() -> None:
     """As in a terminal. A shell ignores them for what it starts with `&`, some supervisors block them, and children inherit both.
 

@@ -58,6 +58,7 @@ def test_a_canary_that_is_worse_than_stable_is_aborted_without_any_threshold(can
     assert "stable 9" in last_message(canary), last_message(canary)
 
 
+@pytest.mark.long
 def test_a_canary_that_fails_as_stable_does_is_no_worse(canary: Canary) -> None:
     """A bad day of both is no fault of the canary; and it gets the rest only when it was compared, not before."""
     canary.upstreams["v1"].fail = canary.upstreams["v2"].fail = 0.1

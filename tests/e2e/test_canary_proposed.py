@@ -94,6 +94,7 @@ def test_a_proposal_that_a_person_closes_holds_the_step_until_it_is_reopened(can
     assert canary.phase() == "Progressing"
 
 
+@pytest.mark.long
 def test_a_forge_that_is_away_delays_proposals_and_nothing_else(canary: Protected) -> None:
     """People's commits go live, passes are recorded; the step waits, says why, and is proposed when the forge is back."""
     canary.forge.down()
@@ -121,6 +122,7 @@ def test_a_forge_that_hangs_keeps_no_commit_from_proxies(canary: Protected) -> N
         assert canary.forge.calls == []
 
 
+@pytest.mark.long
 def test_nothing_stays_proposed_for_a_rollout_that_is_taken_away(canary: Protected) -> None:
     """Its document goes while a step is proposed: nobody could merge that any more, so it is closed and its branch removed."""
     canary.commit(canary.rollout(*STEPS), "Roll v2 out")
@@ -133,6 +135,7 @@ def test_nothing_stays_proposed_for_a_rollout_that_is_taken_away(canary: Protect
         canary.wait(lambda: canary.open() == [] and BRANCH not in canary.refs(), "it is taken back")
 
 
+@pytest.mark.long
 def test_a_step_that_becomes_a_commit_is_not_proposed_any_more(canary: Protected) -> None:
     """Somebody lifts the protection and changes the mode: the run goes on by commits, and its open proposal is closed."""
     canary.commit(canary.rollout(*STEPS), "Roll v2 out")

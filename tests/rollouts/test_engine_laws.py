@@ -226,7 +226,7 @@ def new() -> Law:
     return found
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.tuples(acts, st.integers(1, 4)), max_size=40))
 def test_no_sequence_of_events_breaks_the_walk(events: list[tuple[Act, int]]) -> None:
     """Weights are those of steps and rise only through a gate; steps are taken once, one by one, recorded first; aborts end at 0.
@@ -264,7 +264,7 @@ def _ends(world: Law) -> None:
     assert world.weight == ends[world.phase()]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from([1, 10, 30, 60]), st.integers(0, 3)), min_size=30, max_size=60))
 def test_killed_or_not_the_steps_are_the_same(events: list[tuple[int, int]]) -> None:
     """A run through restarts, kills and kills right after a commit takes the steps that a run without them takes."""
