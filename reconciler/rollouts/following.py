@@ -34,6 +34,8 @@ class Followed:
 def follow(course: Course, evidence: Evidence | None, facts: Facts) -> Followed:
     """Take in where `main` is, who else wrote there, and how far it is live."""
     status = course.status
+    if evidence is not None and taken_back(course, evidence):
+        return Followed(evidence=_taken_back(evidence, facts), noticed=False)
     if evidence is None or evidence.run != status.run:
         found = _fresh(status, evidence, facts.now)
         return Followed(evidence=_live(course, found, facts), noticed=bool(status.run))
@@ -41,6 +43,23 @@ def follow(course: Course, evidence: Evidence | None, facts: Facts) -> Followed:
     moved = _moved(course, known, facts)
     noticed = (moved.phase, moved.step) != (known.phase, known.step) or facts.resumed
     return Followed(evidence=_live(course, moved, facts), noticed=noticed)
+
+
+def taken_back(course: Course, evidence: Evidence) -> bool:
+    """Whether `main` asks for a run that is known to have begun: somebody took its beginning back, by `git revert` for instance.
+
+    It does not begin by itself a second time, and whether it had been aborted is not forgotten.
+    """
+    return course.starts and evidence.run == course.spec.run_name
+
+
+def _taken_back(evidence: Evidence, facts: Facts) -> Evidence:
+    known = present(evidence, facts.now)
+    if not facts.applied:
+        return known  # the commit that proxies are held at meanwhile may be older than the run
+    phase = known.phase if known.phase.ended else Phase.PAUSED
+    pausing = known.pausing or (_who(facts.touched) if facts.touched else "main was taken back to before the run began")
+    return replace(known, phase=phase, verified=None, pausing=pausing)
 
 
 def _fresh(status: RolloutStatus, before: Evidence | None, now: datetime) -> Evidence:

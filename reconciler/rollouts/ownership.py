@@ -87,10 +87,8 @@ def touched(before: Stand | None, after: Stand | None) -> str:
     if before is None or after is None:
         return ""  # begun by a person, or taken away: there is nothing to walk
     old, new = before.course, after.course
-    if old.status.run == new.status.run and new.status.step < old.status.step:
-        return "took a step back"
     if old.status != new.status:
-        return "changed the status"
+        return _restated(old.status, new)
     was, now = shares(old, before.mesh), shares(new, after.mesh)
     name = old.spec.target.virtual_service.name
     if old.spec.target != new.spec.target or was.keys() != now.keys():
@@ -98,6 +96,13 @@ def touched(before: Stand | None, after: Stand | None) -> str:
     if was != now:
         return f"moved the weight of {name}"
     return "edited the steps" if old.digest != new.digest else ""
+
+
+def _restated(old: RolloutStatus, new: Course) -> str:
+    """What somebody did who wrote another status."""
+    if new.starts and old.run == new.spec.run_name:
+        return "took the beginning of the run back"
+    return "took a step back" if old.run == new.status.run and new.status.step < old.step else "changed the status"
 
 
 def _status(parent: Stand, child: Mapping[str, bytes | None]) -> RolloutStatus | None:

@@ -99,6 +99,21 @@ def test_a_step_that_a_person_reverts_pauses_the_run_and_names_them(canary: Cana
     assert "Pat" in canary.status()["reason"], canary.status()
 
 
+def test_a_run_that_a_person_reverts_altogether_does_not_begin_again(canary: Canary) -> None:
+    """The spec asks for it still, and the person who took it back has the last word, until they resume it."""
+    canary.commit(canary.rollout("setWeight: 20", "pause: {}"), "Roll v2 out")
+    with canary.daemon():
+        canary.wait(lambda: canary.status().get("step") == "1", "it waits")
+        canary.pull()
+        git("-C", str(canary.clone), "revert", "--no-edit", "HEAD", "HEAD~1", quiet=True)
+        git("-C", str(canary.clone), "push", "-q", "origin", "main", quiet=True)
+        canary.until("Paused")
+        assert canary.weights() == (100, 0)
+        assert canary.status()["reason"].startswith("Pat took a step back"), canary.status()
+        assert canary.command("rollout", "resume", "details").code == 0
+        canary.wait(lambda: canary.weights() == (80, 20), "it goes on from its first step")
+
+
 def test_an_edit_of_a_timeout_on_the_way_changes_nothing(canary: Canary) -> None:
     """What a rollout does not own may be edited while it runs, in the very file that it writes."""
     canary.commit(canary.rollout("setWeight: 20", "pause: {duration: 2s}", "setWeight: 60", "pause: {}"), "Roll v2 out")

@@ -269,3 +269,58 @@ def test_who_touches_a_run_again_after_resuming_it_pauses_it_again(world: World)
     world.settle()
     assert world.phase() is Phase.PAUSED
     assert world.reason.startswith("Ann edited the steps")
+
+
+def test_a_run_whose_beginning_is_taken_back_does_not_begin_again(world: World) -> None:
+    """A `git revert` of all its commits leaves a spec that asks for the run; a person asks again, if they want it."""
+    world.status, world.weight = None, 0
+    world.touched = (touched("took the beginning of the run back"),)
+    world.carry_out = False
+    assert world.turn().move is Move.PAUSE
+    world.crash()
+    world.carry_out = True
+    world.settle()
+    assert (world.phase(), world.step, world.weight) == (Phase.PAUSED, 0, 0)
+    assert world.course.status.run == "v1->v2"
+    assert world.reason.startswith("Ann took the beginning of the run back")
+    world.pass_time(hours=9)
+    assert world.settle().move is Move.HOLD
+    world.resume()
+    world.settle()
+    assert (world.phase(), world.step, world.weight) == (Phase.PROGRESSING, 1, 5)
+
+
+def test_a_branch_that_is_pushed_back_to_before_a_run_begins_nothing(world: World) -> None:
+    """Nobody's commit did it, so the reason says what is seen; another `spec.run` begins."""
+    world.status, world.weight = None, 0
+    world.turn()
+    assert world.phase() is Phase.PAUSED
+    assert world.reason == "main was taken back to before the run began"
+    world.edit(run="2")
+    world.settle()
+    assert (world.phase(), world.weight) == (Phase.PROGRESSING, 5)
+
+
+def test_a_run_that_is_aborted_and_taken_back_is_aborted(world: World) -> None:
+    """What was found out about the canary is not taken back with the commits."""
+    world.carry_out = False
+    world.edit(abort=True)
+    world.turn()
+    world.status, world.weight = None, 0
+    world.edit(abort=False)
+    world.carry_out = True
+    world.settle()
+    assert (world.phase(), world.weight, world.course.status.run) == (Phase.ABORTED, 0, "v1->v2")
+
+
+def test_a_commit_from_before_a_run_that_proxies_are_held_at_takes_nothing_back(world: World) -> None:
+    """While the head can't be applied, what was known stays known."""
+    newest, evidence = world.status, world.evidence
+    world.applied, world.status = False, None
+    assert world.turn().move is Move.HOLD
+    assert not world.turns[-1].keep
+    world.applied, world.status = True, newest
+    assert world.settle().move is Move.HOLD
+    assert world.evidence is not None
+    assert evidence is not None
+    assert (world.evidence.verified, world.phase()) == (evidence.verified, Phase.PROGRESSING)

@@ -231,7 +231,7 @@ def test_reverting_the_start_is_a_persons(main: Main) -> None:
     main.git("revert", "--no-edit", "HEAD")
 
     assert main.explained() is None
-    assert main.touched() == "changed the status"
+    assert main.touched() == "took the beginning of the run back"
 
 
 def test_trailers_alone_make_nothing_ours(main: Main) -> None:
