@@ -86,3 +86,27 @@ def test_the_only_rule_needs_no_name(tmp_path: Path) -> None:
     after = desired(tmp_path / "1", policies(routes=full, legacy="", rollout=status))
     assert refused(before, after) == []
     assert len(refused(before, start)) > 0
+
+
+def test_a_step_of_a_delegate_passes_where_it_is_carried_out(tmp_path: Path) -> None:
+    """Its routes are those of the VirtualService that delegates to it, whose own moves are a person's as ever."""
+    root = (
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: front, namespace: web}\n"
+        'spec:\n  hosts: ["details.example.com"]\n  gateways: [default/edge]\n  http:\n'
+        "  - name: part\n    match: [{uri: {prefix: /part}}]\n    delegate: {name: details, namespace: default}\n"
+        "  - name: whole\n    route:\n"
+    )
+    share = "    - {destination: {host: details.default.svc.cluster.local, subset: %s}, weight: %d}\n"
+
+    def folder(name: str, canary: int, whole: int, rollout: str) -> Desired:
+        files = policies(canary=canary, rollout=rollout, legacy="")
+        files["routes"] = files["routes"].replace('  hosts: ["details.example.com"]\n  gateways: [edge]\n', "")
+        files["root"] = root + share % ("v1", 100 - whole) + share % ("v2", whole)
+        return desired(tmp_path / name, files)
+
+    status = [at_step(number, folder=tmp_path) for number in (0, 1)]
+    before = folder("0", 20, 0, status[0])
+    assert refused(before, folder("1", 100, 0, status[1])) == []
+    said = refused(before, folder("2", 100, 100, status[1]))
+    assert len(said) == 1, said
+    assert "route whole" in said[0]

@@ -11,7 +11,7 @@ from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.rollout import Phase
 from reconciler.model.splits import targeted
-from reconciler.model.virtualservice import VirtualService
+from reconciler.model.virtualservice import Delegate, VirtualService
 from reconciler.plan import Split, splits
 from reconciler.rollouts.course import Course, course_of, same_weight
 from reconciler.rollouts.weights import service_of, standing
@@ -36,7 +36,7 @@ def _stepping(desired: Desired, aborted: Mapping[Key, str]) -> Iterator[Split]:
         service = service_of(course, desired.source)
         if service is None:
             continue
-        rules = _Rules.of(course, service)
+        places = tuple(_places(course, service, desired.source))
         for key, clusters in scope(desired, course).items():
             mapped = proxies[key].spec.push.runtime
             if mapped is not None:
@@ -46,7 +46,7 @@ def _stepping(desired: Desired, aborted: Mapping[Key, str]) -> Iterator[Split]:
             else:
                 ours = clusters.canary | clusters.stable
                 for split in splits(desired.views[key]):
-                    if rules.moves(split) and any(name in ours for name, _ in split.shares):
+                    if any(rules.moves(split) for rules in places) and any(name in ours for name, _ in split.shares):
                         yield split
 
 
@@ -61,11 +61,12 @@ def _as_asked(mesh: Mesh, course: Course) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The rules of one VirtualService.
+    """The rules of one VirtualService that has hosts.
 
     Attributes:
         service: Its name.
-        moved: Names of those that a rollout moves; "" of one without a name, which then is the only one.
+        moved: Names of those that a rollout moves, a delegate's with the name of the rule that delegates before its own; "" of one
+            without a name, which then is the only one.
         others: Names of the others.
     """
 
@@ -73,15 +74,35 @@ class _Rules:
     moved: frozenset[str]
     others: frozenset[str]
 
-    @classmethod
-    def of(cls, course: Course, service: Policy[VirtualService]) -> _Rules:
-        """The rules of a rollout's target."""
-        moved = frozenset(service.spec.http[number].name for number in targeted(course.spec, service.spec))
-        return cls(service.key.name, moved, frozenset(rule.name for rule in service.spec.http) - moved)
-
     def moves(self, split: Split) -> bool:
         """Whether an Envoy route is of a rule that is moved: where a rule has several matches, or header routes, their names follow its own."""
         if split.service != self.service:
             return False
         names = [name for name in self.moved | self.others if not name or f"{split.route}.".startswith(f"{name}.")]
         return bool(names) and max(names, key=len) in self.moved
+
+
+def _places(course: Course, service: Policy[VirtualService], mesh: Mesh) -> Iterator[_Rules]:
+    """Where the rules that a rollout moves are carried out: in its target, and in those that delegate to it."""
+    numbers = targeted(course.spec, service.spec)
+    moved = {rule.name: number in numbers for number, rule in enumerate(service.spec.http)}
+    yield _sorted(service, moved)
+    for root in mesh.virtual_services:
+        names: dict[str, bool] = {}
+        for rule in root.spec.http:
+            if rule.delegate is None or _delegate(root, rule.delegate) != service.key:
+                names.setdefault(rule.name, False)
+                continue
+            for name, moves in moved.items():
+                names["-".join(part for part in (rule.name, name) if part)] = moves
+        if any(names.values()):
+            yield _sorted(root, names)
+
+
+def _sorted(service: Policy[VirtualService], names: Mapping[str, bool]) -> _Rules:
+    moved = frozenset(name for name, moves in names.items() if moves)
+    return _Rules(service.key.name, moved, frozenset(names) - moved)
+
+
+def _delegate(root: Policy[VirtualService], delegate: Delegate) -> Key:
+    return Key(delegate.namespace or root.key.namespace, delegate.name)
