@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import pytest
 
 from tests.e2e.canary import SUCCESS_RATE, Canary
 from tests.e2e.rig import git
+from tests.e2e.test_passes import route_file
 
 ANALYSIS = "analysis: {templates: [{templateName: golden-signals}]}"
 
@@ -156,3 +158,59 @@ def test_a_weight_below_one_percent_is_written_without_a_scratch(canary: Canary)
     assert canary.main("policies/routes.yaml") == expected
     text = canary.main()
     assert text.startswith(canary.rollout("setWeight: 0.5", "pause: {}")["policies/rollout.yaml"])
+
+
+HEADER = """setHeaderRoute: {name: testers, match: [{headerName: x-tester, headerValue: {exact: "yes"}}]}"""
+MIRROR = "setMirrorRoute: {name: copies, percentage: 100}"
+
+
+def updates(canary: Canary) -> int:
+    """How many versions of its routes an Envoy has taken."""
+    return sum(canary.counters("edge", r"rds\..*\.update_success$").values())
+
+
+@pytest.mark.parametrize("end", ["succeeds", "aborted"])
+def test_header_and_mirror_routes_hold_for_as_long_as_their_steps_say(canary: Canary, end: str) -> None:
+    """In force while the weight is 0, still there in a later pause, put back when somebody changes them by hand, and gone at the end."""
+    v2 = canary.upstreams["v2"]
+    canary.commit(canary.rollout(HEADER, MIRROR, "pause: {duration: 1s}", "pause: {}", "setWeight: 100"), "Roll v2 out")
+    with canary.daemon(), canary.load() as load, canary.load(rate=50, headers={"x-tester": "yes"}) as testers:
+        canary.wait(lambda: canary.status().get("step") == "3", "the second pause")
+        assert canary.weights() == (100, 0)
+        canary.wait(lambda: testers.last(30).keys() == {(200, "v2")}, "testers reach v2")
+        served, told = v2.served[200], testers.all()[200, "v2"]
+        canary.wait(lambda: v2.served[200] - served > testers.all()[200, "v2"] - told + 50, "copies reach v2")
+        taken = updates(canary)
+        canary.overwrite("edge", route_file(canary), lambda body: body.replace(b"x-tester", b"x-nobody"))
+        canary.wait(lambda: updates(canary) >= taken + 2, "the hand-made change was live, and is put right")
+        canary.wait(lambda: testers.last(30).keys() == {(200, "v2")}, "testers reach v2 again")
+        assert load.last(30).keys() == {(200, "v1")}
+        if end == "succeeds":
+            canary.edit("policies/rollout.yaml", "  canary: v2\n", "  canary: v2\n  step: 4\n", "Go on")
+            canary.until("Succeeded")
+        else:
+            canary.edit("policies/rollout.yaml", "  canary: v2\n", "  canary: v2\n  abort: true\n", "Stop it")
+            canary.until("Aborted")
+        last = "v2" if end == "succeeds" else "v1"
+        canary.wait(lambda: testers.last(50).keys() == load.last(100).keys() == {(200, last)}, "one version for all")
+        config = str(canary.config("edge"))
+        assert "x-tester" not in config
+        assert "mirror" not in config
+    assert {status for status, _ in load.all() + testers.all()} == {200}
+
+
+def test_steps_are_signed_where_a_key_is_configured(canary: Canary) -> None:
+    """`git verify-commit` holds for each of them, and for evidence."""
+    key = canary.folder / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    signers = canary.folder / "signers"
+    signers.write_text(f"* {key.with_suffix('.pub').read_text()}")
+    begun = canary.commit(canary.rollout("setWeight: 100"), "Roll v2 out")
+    with canary.daemon("--signing-key", str(key)):
+        canary.until("Succeeded")
+        canary.wait(lambda: "Succeeded" in canary.evidence(), "it is recorded")
+    steps = git("-C", str(canary.repo), "rev-list", f"{begun}..main").split()
+    evidence = git("-C", str(canary.repo), "rev-list", "reconciler/record").split()
+    assert len(steps) == 2
+    for commit in (*steps, *evidence):
+        git("-C", str(canary.repo), "-c", f"gpg.ssh.allowedSignersFile={signers}", "verify-commit", commit, quiet=True)
