@@ -90,12 +90,12 @@ def test_who_is_not_proven_to_have_it_lags_and_why(tmp_path: Path) -> None:
 
 
 def test_it_is_live_since_the_first_receipt_that_shows_it_without_a_gap(tmp_path: Path) -> None:
-    """A laggard in between begins the time anew; one that is allowed does not."""
+    """A laggard in between begins the time anew; one that is allowed does not. A commit's time is rounded down, so a second is added: no pause may be short."""
     found = desired(tmp_path, policies())
     keys, edge, legacy = [EDGE, LEGACY], found.views[EDGE].version, found.views[LEGACY].version
     both = {"edge": (edge, OutcomeKind.APPLIED, ""), "legacy": (legacy, OutcomeKind.APPLIED, "")}
     one = both | {"legacy": (legacy, OutcomeKind.UNREACHABLE, "")}
     history = [receipt(9, **both), receipt(7, **both), receipt(5, **one), receipt(3, **both), receipt(1)]
-    assert verified(found, course(found), keys, history).since == START + timedelta(minutes=7)
+    assert verified(found, course(found), keys, history).since == START + timedelta(minutes=7, seconds=1)
     lenient = desired(tmp_path, policies(rollout=ROLLOUT.replace("  canary: v2\n", "  canary: v2\n  maxLaggards: 1\n")))
-    assert verified(lenient, course(lenient), keys, history).since == START + timedelta(minutes=3)
+    assert verified(lenient, course(lenient), keys, history).since == START + timedelta(minutes=3, seconds=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import islice
 
 from reconciler.cycle.desired import Desired
@@ -20,6 +21,8 @@ from reconciler.rollouts.facts import Verified
 from reconciler.rollouts.weights import service_of
 
 _BACK = 50
+_WHOLE = timedelta(seconds=1)
+"""A commit's time is in whole seconds, rounded down; a step that counted from there would be that much too short."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +71,11 @@ def verified(desired: Desired, course: Course, proxies: Iterable[Key], receipts:
     laggards = _laggards(desired, scoped, last)
     since = None
     if last is not None and len(laggards) <= course.spec.max_laggards:
-        since = last.at
+        since = last.at + _WHOLE
         for receipt in islice(rest, _BACK):
             if len(_laggards(desired, scoped, receipt)) > course.spec.max_laggards:
                 break
-            since = receipt.at
+            since = receipt.at + _WHOLE
     return Verified(scope=scoped, laggards=laggards, since=since)
 
 

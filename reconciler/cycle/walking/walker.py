@@ -325,10 +325,18 @@ class Walker:
 def _subject(course: Course, turned: Turn) -> str:
     """What a commit of evidence says first: where the run is, and what has been found out about it."""
     evidence, steps = turned.evidence, len(course.steps)
-    step = min(evidence.step + 1, steps)
-    live = "verified" if evidence.verified is not None else "not live everywhere yet"
-    told = "" if turned.decision.move is not Move.HOLD else f", {turned.decision.reason}"
-    return f"{course.key.short()} at step {step}/{steps}, {live}{told}"
+    at = f"step {min(evidence.step + 1, steps)}/{steps}"
+    told = f", {turned.decision.reason}" if turned.decision.move is Move.HOLD and turned.decision.reason else ""
+    match evidence.phase:
+        case Phase.SUCCEEDED:
+            return f"{course.key.short()} has succeeded"
+        case Phase.ABORTED:
+            return f"{course.key.short()} was aborted at {at}"
+        case Phase.PAUSED:
+            return f"{course.key.short()} is paused at {at}"
+        case _:
+            live = "verified" if evidence.verified is not None else "not live everywhere yet"
+            return f"{course.key.short()} at {at}, {live}{told}"
 
 
 def _unhealthy(decision: Decision) -> tuple[Diagnostic, ...]:

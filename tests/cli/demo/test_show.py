@@ -117,6 +117,7 @@ def test_on_a_terminal_ctrl_c_leaves_the_cursor_as_it_was(folder: Path) -> None:
     wait_until_gone(folder)
 
 
+@pytest.mark.long
 def test_kept_it_stays_until_ctrl_c(folder: Path) -> None:
     """With --keep the last part lists commands that work as they are printed, and Ctrl-C is a good end."""
     with running(folder, "--keep", stdout=subprocess.PIPE) as process:
