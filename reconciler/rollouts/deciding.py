@@ -152,9 +152,10 @@ def _waits(at: Situation) -> Wait | None:
     """What the step waits for; at the latest it is looked at again when a measurement or a deadline is due."""
     if reason := not_live(at.course, at.facts):
         return Wait(reason=reason, until=_soon(at))
-    if at.noticed or at.evidence.verified is None:
-        return Wait(reason=f"step {at.course.status.step + 1} was reached", until=at.facts.now)
     wait = waits_for(at.course, at.evidence, at.facts)
+    if at.noticed or at.evidence.verified is None:
+        reason = wait.reason if wait is not None else f"step {at.course.status.step + 1} was reached"
+        return Wait(reason=reason, until=at.facts.now)
     if wait is None:
         return None
     times = [time for time in (wait.until, _next(at)) if time is not None]

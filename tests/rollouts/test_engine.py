@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -55,6 +56,16 @@ def test_a_step_is_recorded_before_the_next_is_taken(world: World) -> None:
     assert not world.turns[-2].keep
     assert world.turn().move is Move.ADVANCE
     assert not world.turns[-1].keep
+
+
+def test_what_is_recorded_of_a_step_says_what_it_waits_for(world: World) -> None:
+    """The turn that first sees a step is often the last one that is recorded for a long time."""
+    world.settle()
+    assert world.kept is not None
+    assert json.loads(world.kept)["note"] == "hold: pauses for 10m"
+    world.pass_time(minutes=10)
+    world.settle()
+    assert json.loads(world.kept)["note"] == "hold: waits for a person; spec.step: 4 promotes it"
 
 
 def test_another_run_starts_when_the_spec_asks_for_one(world: World) -> None:

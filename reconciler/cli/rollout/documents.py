@@ -16,7 +16,7 @@ from reconciler.rollouts.course import Course, Planned
 from reconciler.rollouts.decision import Move
 from reconciler.rollouts.evidence import Evidence, Measured
 from reconciler.rollouts.metric import Metric
-from reconciler.rollouts.outlook import outlook
+from reconciler.rollouts.outlook import Outlook, outlook
 
 SCHEMA = 1
 _HOLD = f"{Move.HOLD}: "
@@ -24,7 +24,7 @@ _HOLD = f"{Move.HOLD}: "
 
 def listed(point: Standpoint, rollouts: Iterable[Seen], *, now: datetime) -> dict[str, Any]:
     """All rollouts, a row each."""
-    return _head(point) | {"rollouts": [_row(seen, now) for seen in rollouts], "errors": _errors(point)}
+    return _head(point) | {"rollouts": [_row(point, seen, now) for seen in rollouts], "errors": _errors(point)}
 
 
 def shown(point: Standpoint, seen: Seen, found: Sequence[Event], *, now: datetime) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def shown(point: Standpoint, seen: Seen, found: Sequence[Event], *, now: datetim
             for event in of_run(found, run)
         ],
     }
-    return _head(point) | {"rollout": _row(seen, now) | detail, "errors": _errors(point)}
+    return _head(point) | {"rollout": _row(point, seen, now) | detail, "errors": _errors(point)}
 
 
 def told(point: Standpoint, seen: Seen, found: Iterable[Event]) -> dict[str, Any]:
@@ -79,12 +79,15 @@ def _errors(point: Standpoint) -> list[dict[str, Any]]:
     return [item.as_json() for item in point.errors]
 
 
-def _row(seen: Seen, now: datetime) -> dict[str, Any]:
+def _row(point: Standpoint, seen: Seen, now: datetime) -> dict[str, Any]:
     course, evidence = seen.course, seen.evidence
     status = course.status
-    ahead = outlook(course, evidence)
-    left = (ahead.due - now).total_seconds() if ahead.due is not None else None
     aborted = evidence.aborted if evidence is not None else None
+    ahead, waiting = outlook(course, evidence), _waiting(seen)
+    if point.commit != point.head and aborted is None and not (status.phase.ended or course.spec.abort):
+        waiting = "the head of the branch can't be used"
+        ahead = Outlook(words="nothing moves until somebody mends the branch; a failed analysis aborts all the same")
+    left = (ahead.due - now).total_seconds() if ahead.due is not None else None
     return {
         "name": course.key.name,
         "namespace": course.key.namespace,
@@ -96,7 +99,7 @@ def _row(seen: Seen, now: datetime) -> dict[str, Any]:
         "verified": seen.verified,
         "verified_at": _time(evidence.verified) if evidence is not None and seen.verified else None,
         "reason": status.reason or (f"aborted: {aborted.reason}" if aborted is not None else ""),
-        "waiting": _waiting(seen),
+        "waiting": waiting,
         "next": {
             "words": ahead.words,
             "due": _time(ahead.due),

@@ -28,7 +28,8 @@ def list_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("ROLLOUT", "PHASE", "STEP", "WEIGHT", "VERIFIED", "WHY / NEXT")]
     for item in document["rollouts"]:
         verified = "yes" if item["verified"] else "-" if item["phase"] in {"Pending", "Succeeded", "Aborted"} else "no"
-        why = item["reason"] or item["waiting"] or _next(item["next"])
+        ahead = _next(item["next"])
+        why = item["reason"] or (ahead if item["next"]["verb"] else item["waiting"] or ahead)
         rows.append((_name(item), item["phase"], _step(item), _percent(item["weight"]), verified, why))
     return rows
 

@@ -162,7 +162,18 @@ def test_an_unusable_head_hides_nothing(walk: Walk, capsys: pytest.CaptureFixtur
     assert found["errors"][0]["file"] == "policies/rollout.yaml"
     assert found["rollout"]["step"] == 3
     assert run(["rollout", "list", "--repo", str(walk.path)]) == 0
-    assert "policies/rollout.yaml:" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert "policies/rollout.yaml:" in captured.err
+    assert captured.out.endswith("the head of the branch can't be used\n")
+    assert found["rollout"]["next"]["words"].startswith("nothing moves until somebody mends the branch")
+
+
+def test_a_list_says_what_a_person_has_to_do(walk: Walk, said: Callable[..., str]) -> None:
+    """The verb that ends a pause, rather than why the last pass did nothing."""
+    first_steps(walk)
+    walk.after(minutes=1).step("phase: Progressing, step: 4", 25)
+    walk.record(walk.evidence(4, verified=walk.now, note="hold: waits for a person; spec.step: 5 promotes it"))
+    assert said("list").endswith("a person has to promote it (reconcile rollout promote)\n")
 
 
 def test_without_any_usable_commit_the_errors_are_the_answer(walk: Walk, capsys: pytest.CaptureFixture[str]) -> None:
