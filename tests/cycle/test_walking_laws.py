@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import Phase as Phase_
 from hypothesis import strategies as st
 
@@ -167,24 +167,57 @@ EDITS: list[Act] = [
     _harmless,
     lambda law: law.edit("policies/routes.yaml", "timeout: [0-9]+s", f"timeout: {int(law.clock.passed) % 50 + 11}s"),
     lambda law: law.edit(ROLLOUT, "setWeight: [34]0", f"setWeight: {30 + int(law.clock.passed) % 2 * 10}"),
-    lambda law: law.land({BROKEN: b"kind: [\n"}, "Break it"),
     Law.mend,
     Law.undo,
     *(partial(lambda weight, law: law.person(weight), weight) for weight in (0, 20, 70)),
 ]
+
+
+def _wait(seconds: float) -> Act:
+    return partial(lambda given, law: law.tick(given), seconds)
+
+
+def _break(law: Law) -> None:
+    law.land({BROKEN: b"kind: [\n"}, "Break it")
+
+
 acts: st.SearchStrategy[Act] = st.one_of(
-    st.sampled_from([partial(lambda seconds, law: law.tick(seconds), seconds) for seconds in (1.0, 30.0, 60.0, 900.0)]),
-    st.sampled_from([partial(lambda seconds, law: law.tick(seconds), seconds) for seconds in (30.0, 60.0)]),
+    st.sampled_from([1.0, 30.0, 60.0, 900.0]).map(_wait),
+    st.sampled_from([30.0, 60.0]).map(_wait),
     st.sampled_from(COMMANDS),
-    st.sampled_from(EDITS),
-    st.sampled_from(COMMANDS + EDITS[:4] + EDITS[6:]).map(
-        lambda act: partial(lambda given, law: _race(law, given), act)
-    ),
+    st.sampled_from([*EDITS, _break]),
+    st.sampled_from(COMMANDS + EDITS).map(lambda act: partial(lambda given, law: _race(law, given), act)),
     st.integers(0, 5).map(lambda which: partial(lambda given, law: _trouble(law, given), which)),
     st.just(_sick),
     st.just(World.restart),
     st.sampled_from([-3600.0, 3600.0]).map(lambda seconds: partial(lambda given, law: _set_wall(law, given), seconds)),
 )
+_PROMOTE_FULL, _ABORT = COMMANDS[3], COMMANDS[4]
+_HIDE, _UNHEALTHY = (partial(lambda given, law: _trouble(law, given), which) for which in (2, 4))
+UNHEALTHY: list[tuple[Act, int]] = [
+    (_wait(60), 3),
+    (_UNHEALTHY, 1),
+    (_PROMOTE_FULL, 3),
+    (_wait(60), 3),
+    (_UNHEALTHY, 2),
+]
+LAGGING: list[tuple[Act, int]] = [(_HIDE, 1), (_PROMOTE_FULL, 3), (_wait(60), 3), (World.restart, 3), (_HIDE, 3)]
+EVIDENT: list[tuple[Act, int]] = [
+    (_wait(60), 3),
+    (_wait(60), 3),
+    (_sick, 0),
+    (_break, 1),
+    (_wait(60), 3),
+    (World.restart, 2),
+]
+ASKED: list[tuple[Act, int]] = [
+    (_wait(60), 3),
+    (_break, 0),
+    (World.restart, 1),
+    (Law.mend, 0),
+    (_ABORT, 2),
+    (_wait(60), 2),
+]
 
 
 def test_no_sequence_of_events_breaks_the_walk(request: pytest.FixtureRequest) -> None:
@@ -199,6 +232,10 @@ def test_no_sequence_of_events_breaks_the_walk(request: pytest.FixtureRequest) -
         suppress_health_check=list(HealthCheck),
         phases=[Phase_.explicit, Phase_.generate],
     )
+    @example(UNHEALTHY)
+    @example(LAGGING)
+    @example(EVIDENT)
+    @example(ASKED)
     @given(st.lists(st.tuples(acts, st.integers(1, 3)), max_size=14))
     def law(events: list[tuple[Act, int]]) -> None:
         with Law(Path(tempfile.mkdtemp(prefix="walk-"))) as world:
