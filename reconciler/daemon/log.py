@@ -63,7 +63,7 @@ class PassLog:
         plan = report.plan
         for item in report.taken:
             self._logger.info("%s: %s", item.commit[:10], visible(item.subject))
-        if plan is not None and not plan.empty and report.outcomes:
+        if plan is not None and not plan.empty and not plan.refused and report.outcomes:
             done = f"{report.applied[:10]}: {subject_of(plan)}"
             arrived = all(outcome.kind is OutcomeKind.APPLIED for outcome in report.outcomes.values())
             if arrived or done != self._tried:  # what is refused is tried again and again, which is no news

@@ -55,6 +55,21 @@ def test_what_must_be_kept_is_owed_at_once_and_until_it_is_recorded() -> None:
     assert found.plain() == {A: to_plain(replace(FOUND, note="later"))}
 
 
+def test_a_receipt_that_was_looked_at_undoes_nothing_that_was_written_since() -> None:
+    """In one pass an abort is recorded and the branch moves; the receipt that the pass began with is the older word."""
+    found = Memory(Hands())
+    before = receipt({A: to_plain(FOUND)})
+    found.load(before, [A])
+    newer = replace(FOUND, note="aborted")
+    found.put(A, newer, keep=True, subject="a: aborted")
+    found.recorded(found.plain())
+    assert found.load(before, [A, B]) == ()
+    assert found[A] == newer
+    assert found[B] is None
+    found.load(replace(before, commit="d"), [A, B])
+    assert found[A] == FOUND
+
+
 def test_counts_alone_are_recorded_once_a_minute_at_most() -> None:
     """By the clock that only grows: somebody who sets the wall clock makes no difference."""
     found, clock = memory(A)

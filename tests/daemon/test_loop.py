@@ -200,6 +200,22 @@ def test_what_is_refused_again_is_no_news_and_a_revert_is(caplog: pytest.LogCapt
     assert [record.getMessage() for record in caplog.records].count("cccccccccc: 1 updated") == 3
 
 
+def test_a_plan_that_a_guard_refused_is_not_said_to_be_done(caplog: pytest.LogCaptureFixture) -> None:
+    """Proxies were looked at for the last good commit meanwhile, and have it; that is no word on the refused one."""
+    from reconciler.daemon.log import PassLog
+
+    caplog.set_level(logging.INFO)
+    change = Change(id=ResourceId(ResourceType.ROUTE, "web"), action=Action.UPDATE, cause=Cause.CHANGE)
+    refusal = Diagnostic(code="guard-delete-percent", message="too much would go")
+    plan = Plan(commit="c" * 40, proxies=(ProxyPlan(proxy=PROXY, changes=(change,)),), refused=(refusal,))
+    kept = Outcome(proxy=PROXY, kind=OutcomeKind.APPLIED, proof=Proof.EXACT)
+    log = PassLog(logging.getLogger("test"))
+    for _ in range(2):
+        log.passed(Report(head="c" * 40, applied="b" * 40, plan=plan, outcomes={PROXY: kept}), reasons=["rollout"])
+    assert "updated" not in caplog.text
+    assert caplog.text.count("error[guard-delete-percent]") == 1
+
+
 def test_a_branch_that_goes_back_during_a_pass_is_followed() -> None:
     """What a pass has applied counts, not what a look said before: else a head that moved for a moment would stay live."""
     fleet = Fleet()

@@ -43,9 +43,12 @@ class Memory:
         self._known: dict[Key, _Known] = {}
         self._left: dict[Key, Mapping[str, Any]] = {}
         self._settled: set[Key] = set()
+        self._loaded = ""
 
     def load(self, last: Receipt | None, rollouts: Iterable[Key]) -> tuple[Diagnostic, ...]:
         """Take what the record says where somebody else has written it; forget rollouts that are gone.
+
+        A receipt that was looked at before says nothing new: what was written since, in the same pass too, is newer.
 
         Returns:
             What could not be read there. Such a rollout goes on from what its document says.
@@ -58,10 +61,12 @@ class Memory:
         for key in {*self._known, *recorded} - wanted:
             gone = self._known.pop(key, None)
             self._leave(key, gone.evidence if gone is not None else _read(recorded[key]))
+        stale = last is None or last.commit == self._loaded
+        self._loaded = last.commit if last is not None else self._loaded
         for key in wanted:
             said = recorded.get(key)
             known = self._known.get(key)
-            if known is not None and (said is None or said == known.written):
+            if known is not None and (stale or said is None or said == known.written):
                 continue
             try:
                 evidence = from_plain(said) if said is not None else None
