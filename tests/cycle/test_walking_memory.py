@@ -18,9 +18,9 @@ A, B = Key("default", "a"), Key("default", "b")
 FOUND = Evidence(run="r", phase=Phase.PROGRESSING, step=0, entered=START)
 
 
-def receipt(rollouts: Mapping[Key, Mapping[str, Any]]) -> Receipt:
+def receipt(rollouts: Mapping[Key, Mapping[str, Any]], *, commit: str = "c") -> Receipt:
     return Receipt(
-        commit="c",
+        commit=commit,
         at=START,
         subject="",
         policy_commit="p",
@@ -107,13 +107,25 @@ def test_what_somebody_else_recorded_counts() -> None:
     found.load(receipt({A: to_plain(FOUND)}), [A])
     assert found[A] == newer
     theirs = replace(FOUND, step=3)
-    found.load(receipt({A: to_plain(theirs)}), [A])
+    found.load(receipt({A: to_plain(theirs)}, commit="d"), [A])
     assert found[A] == theirs
     assert found.owed == frozenset()
 
 
+def test_a_receipt_is_believed_once() -> None:
+    """A pass records an abort in its middle; the receipt that it began with does not bring back what was before."""
+    found, _ = memory(A)
+    first = receipt({A: to_plain(FOUND)})
+    found.load(first, [A])
+    aborted = replace(FOUND, pausing="x")
+    found.put(A, aborted, keep=True, subject="a")
+    found.recorded(found.plain())
+    found.load(first, [A])
+    assert found[A] == aborted
+
+
 def test_broken_evidence_is_named_and_the_rollout_goes_on_without_it() -> None:
-    """A warning in each pass for as long as it stands there; it is written over with what is found out."""
+    """Others' evidence is not in doubt. It stands until it is written over with what is found out."""
     found, _ = memory(A, B)
     broken = receipt({A: {"run": 1}, B: to_plain(FOUND)})
     (note,) = found.load(broken, [A, B])
