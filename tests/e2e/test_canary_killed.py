@@ -63,7 +63,7 @@ def test_killed_at_every_write_a_run_takes_the_same_steps(two: Two) -> None:
         for subject, _ in two.calm.steps:
             assert f"{when} main: {subject}" in deaths
         assert sum(death.startswith(f"{when} push: ") for death in deaths) == 3
-        assert sum(death.startswith(f"{when} record: details at ") for death in deaths) >= 5
+        assert sum(death.startswith(f"{when} record: details ") for death in deaths) >= 5
         assert f"{when} tell" in deaths
         assert any(death.startswith(f"{when} record: details: people were told ") for death in deaths)
         told = any(death.startswith(f"{when} record: details aborted: ") for death in deaths)
