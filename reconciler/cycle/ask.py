@@ -39,3 +39,8 @@ class Ask:
     def whole(self) -> bool:
         """Whether it carries out whatever there is to do, for every proxy: what it finds is true of the fleet."""
         return not (self.dry_run or self.select or self.plan_digest)
+
+    @property
+    def previews(self) -> bool:
+        """Whether it shows what a pass for the whole fleet would do now."""
+        return self.dry_run and not (self.select or self.plan_digest or self.tree or self.last_good)

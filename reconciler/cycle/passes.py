@@ -263,6 +263,7 @@ def _with(report: Report, decided: Decided, broken: Sequence[Diagnostic], *, aga
         errors=(*broken, *report.errors),
         taken=(*decided.taken, *report.taken),
         again=again,
+        pending=report.pending or decided.pending,
     )
 
 

@@ -340,6 +340,11 @@ GUARDS: Group = {
         "A step of a rollout is proposed, since steps go by pull requests here; or why nothing is: closed, taken over, merged just now.",
         "warning",
     ),
+    "rollout-due": Entry(
+        "Nothing, if the step is meant to be taken; `spec.paused` holds it.",
+        "A dry run: the next pass commits a step of a rollout, which moves traffic beyond what the plan shows.",
+        "warning",
+    ),
     "rollout-waiting": Entry(
         "Do what the message says; it is tried again in each pass. An abort is in force meanwhile, unless it says that it waits.",
         "What was decided for a rollout can't be written to the policy branch, or an abort not to the record; or no weight is moved "

@@ -114,6 +114,21 @@ def test_a_run_that_a_person_reverts_altogether_does_not_begin_again(canary: Can
         canary.wait(lambda: canary.weights() == (80, 20), "it goes on from its first step")
 
 
+def test_a_dry_run_says_that_a_step_is_due_and_takes_none(canary: Canary) -> None:
+    """What would move traffic next is not "no changes"; where nothing is due, nothing is said."""
+    canary.commit(canary.rollout("setWeight: 20", "pause: {}"), "Roll v2 out")
+    assert canary.command().code == 0
+    before = canary.refs()
+    ran = canary.command("--dry-run", "--exit-code")
+    assert (ran.code, canary.refs()) == (2, before)
+    assert "warning[rollout-due]" in ran.out + ran.err
+    assert "canary(details): start v2 at 20% (step 1/3)" in ran.out + ran.err
+    canary.wait(lambda: canary.command().code == 0 and canary.status().get("step") == "1", "it waits")
+    canary.command()
+    ran = canary.command("--dry-run", "--exit-code")
+    assert (ran.code, "rollout-due" in ran.out + ran.err) == (0, False)
+
+
 def test_an_edit_of_a_timeout_on_the_way_changes_nothing(canary: Canary) -> None:
     """What a rollout does not own may be edited while it runs, in the very file that it writes."""
     canary.commit(canary.rollout("setWeight: 20", "pause: {duration: 2s}", "setWeight: 60", "pause: {}"), "Roll v2 out")

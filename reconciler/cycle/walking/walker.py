@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
@@ -34,6 +34,7 @@ from reconciler.rollouts.engine import Turn, turn
 from reconciler.rollouts.evidence import Evidence
 from reconciler.rollouts.facts import Facts
 from reconciler.rollouts.following import taken_back
+from reconciler.rollouts.messages import message
 from reconciler.rollouts.queries import queries
 from reconciler.rollouts.weights import standing
 
@@ -53,11 +54,13 @@ class Decided:
         desired: What the pass goes on with: the head after the steps that were taken, or as it was.
         taken: What became a commit.
         notes: What people should know.
+        pending: Whether steps are due that a dry run does not take.
     """
 
     desired: Desired
     taken: tuple[Taken, ...] = ()
     notes: tuple[Diagnostic, ...] = ()
+    pending: bool = False
 
 
 class Walker:
@@ -105,7 +108,7 @@ class Walker:
     ) -> Decided:
         """Go one step on where the time has come, by commits on the policy branch; and lay aborts over what is compiled.
 
-        Passes that are not about the whole fleet, and dry runs, take no step; aborts hold for them too.
+        Passes that are not about the whole fleet, and dry runs, take no step; aborts hold for them too. A dry run says which are due.
 
         Args:
             ask: What the pass has to do.
@@ -126,6 +129,9 @@ class Walker:
             self._compiler.overlay({})
             return Decided(desired=desired, notes=tuple(notes))
         desired = self._overlaid(desired, watch)
+        if ask.previews and self._on_branch(ask.ref):
+            due = tuple(self._due_next(desired, record, last, applied=applied))
+            return Decided(desired=desired, notes=(*notes, *due), pending=bool(due))
         if not ask.whole or not self._on_branch(ask.ref):
             return Decided(desired=desired, notes=tuple(notes))
         with watch.stage(Stage.DECIDE):
@@ -248,6 +254,24 @@ class Walker:
                 taken.append(Taken(decision=turned.decision, commit=outcome.commit, subject=outcome.subject))
                 desired = self._overlaid(desired, watch)
         return Decided(desired=desired, taken=tuple(taken), notes=tuple(notes))
+
+    def _due_next(
+        self, desired: Desired, record: Record, last: Receipt | None, *, applied: bool
+    ) -> Iterator[Diagnostic]:
+        """The commits that the next pass makes, as warnings: what they move is in no plan yet."""
+        for policy in desired.source.rollouts:
+            course = course_of(desired.source, policy)
+            if self._resting(course, self._memory[policy.key]):
+                continue
+            decision = self._turn(course, desired, record, last, applied=applied).decision
+            if decision.commits:
+                subject = message(decision, course).partition("\n")[0]
+                yield Diagnostic(
+                    code="rollout-due",
+                    message=f"the next pass commits a step that this plan does not have: {subject}",
+                    severity=Severity.WARNING,
+                    hint=f"`reconcile rollout show {policy.key.short()}` says more; spec.paused holds it",
+                )
 
     def _turn(self, course: Course, desired: Desired, record: Record, last: Receipt | None, *, applied: bool) -> Turn:
         evidence = self._memory[course.key]
