@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -220,7 +218,9 @@ ASKED: list[tuple[Act, int]] = [
 ]
 
 
-def test_no_sequence_of_events_breaks_the_walk(request: pytest.FixtureRequest) -> None:
+def test_no_sequence_of_events_breaks_the_walk(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Weights are those of steps, or a person's; they rise only from what is live and to what is healthy; aborts end at 0.
 
     Whatever a proxy is given is in Git before; evidence is never more than a step behind; and no pass asks for the next at
@@ -238,7 +238,7 @@ def test_no_sequence_of_events_breaks_the_walk(request: pytest.FixtureRequest) -
     @example(ASKED)
     @given(st.lists(st.tuples(acts, st.integers(1, 3)), max_size=14))
     def law(events: list[tuple[Act, int]]) -> None:
-        with Law(Path(tempfile.mkdtemp(prefix="walk-"))) as world:
+        with Law(tmp_path_factory.mktemp("walk")) as world:
             world.settle()
             for act, passes in events:
                 act(world)
