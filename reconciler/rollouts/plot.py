@@ -124,7 +124,8 @@ def _pair(group: Element, pair: Pair, times: Axis, top: int, unit: str) -> None:
     if pair.limit is not None:
         y = values.place(pair.limit)
         _line(group, "limit", _LEFT, y, _RIGHT, y)
-        _text(group, _LEFT + 4, y - 5, f"limit {number(pair.limit)}{unit}", "quiet")
+        above = y - _LINE > top  # else it would stand in the panel's title
+        _text(group, _LEFT + 4, y - 5 if above else y + _LINE, f"limit {number(pair.limit)}{unit}", "quiet")
     ends = []
     for name, points in (("stable", pair.stable), ("canary", pair.canary)):
         if points:
@@ -201,7 +202,7 @@ def _dates(root: Element, times: Axis, timeline: Timeline, bottom: int) -> None:
         x = times.place(tick)
         _line(root, "grid", x, bottom, x, bottom + 5)
         _text(root, x, bottom + 20, time_label(times, tick), "quiet", anchor="middle")
-    _text(root, _WIDTH - _EDGE, bottom + 20, f"{timeline.start:%Y-%m-%d}, UTC", "quiet", anchor="end")
+    _text(root, _WIDTH - _EDGE, bottom + 36, f"{timeline.start:%Y-%m-%d}, UTC", "quiet", anchor="end")
 
 
 def _described(timeline: Timeline) -> str:
