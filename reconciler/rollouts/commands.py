@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from reconciler.errors import InputError
 from reconciler.model.mesh import Mesh
 from reconciler.model.rollout import Phase
-from reconciler.rollouts.course import Course
+from reconciler.rollouts.course import WEIGHT_TOLERANCE, Course
 from reconciler.rollouts.deciding import PAUSED_BY_SPEC
 from reconciler.rollouts.messages import ROLLOUT, position
 from reconciler.rollouts.resuming import resumption
 from reconciler.rollouts.statusblock import Read, field, policy_of, spliced, without
 from reconciler.rollouts.weights import standing
+from reconciler.rollouts.wording import points
 from reconciler.rollouts.words import visible
 from reconciler.rollouts.writing import edits
 from reconciler.yamldoc import Change
@@ -121,7 +122,7 @@ def retry(course: Course, mesh: Mesh, read: Read, *, run: str = "") -> Commanded
         run: The new run's name; by default the last one's with its number plus one.
 
     Raises:
-        CommandError: The run has not ended, or the name is the last one's.
+        CommandError: The run has not ended, the name is the last one's, or the canary has more than the first step gives it.
     """
     spec = course.spec
     if not course.status.phase.ended:
@@ -129,6 +130,12 @@ def retry(course: Course, mesh: Mesh, read: Read, *, run: str = "") -> Commanded
     name = run or _next(spec.run)
     if name == spec.run:
         raise CommandError(f"the last run is called {visible(name, _NAME)} too", hint="give the new one another name")
+    has, first = standing(course, mesh).percent, course.weight_at(0)
+    if has > first + WEIGHT_TOLERANCE:
+        raise CommandError(
+            f"{visible(spec.canary, _NAME)} has {points(has)} of the traffic already, and a run begins with {points(first)}",
+            hint=f"give {visible(spec.stable, _NAME)} its traffic back first, or exchange stable and canary for a run the other way",
+        )
     changes: list[Change] = [field(course, mesh, "run", name)]
     changes += without(course, mesh, read, [item for item in ("abort", "paused") if getattr(spec, item)])
     if spec.step is not None:

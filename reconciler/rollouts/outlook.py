@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from reconciler.model.rollout import Phase
 from reconciler.rollouts.axes import number
 from reconciler.rollouts.chronicle import described
-from reconciler.rollouts.course import Course, Planned
+from reconciler.rollouts.course import Course, Planned, same_weight
 from reconciler.rollouts.evidence import Evidence, Running
+from reconciler.rollouts.resuming import resumption
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +32,19 @@ class Outlook:
     verb: str = ""
 
 
-def outlook(course: Course, evidence: Evidence | None) -> Outlook:
+def outlook(course: Course, evidence: Evidence | None, *, weight: float | None = None) -> Outlook:
     """What comes next.
 
     Args:
         course: The rollout as `main` has it.
         evidence: As last recorded; that of another run counts as none.
+        weight: Percent that `main` gives the canary; None if that is not known.
     """
     run = course.status.run or course.spec.run_name
     known = evidence if evidence is not None and evidence.run == run else None
     if course.starts and not course.spec.abort:
         return Outlook(words=_beginning(course))
-    return _standing(course, known) or _walking(course, known)
+    return _standing(course, known, weight) or _walking(course, known)
 
 
 def _beginning(course: Course) -> str:
@@ -55,7 +57,7 @@ def _beginning(course: Course) -> str:
     return f"the run {spec.run_name} begins, with {spec.canary} at {number(course.weight_at(0))}%"
 
 
-def _standing(course: Course, evidence: Evidence | None) -> Outlook | None:
+def _standing(course: Course, evidence: Evidence | None, weight: float | None) -> Outlook | None:
     """Of a run that does not walk, or is about to stop; None for one that walks."""
     spec, phase = course.spec, course.status.phase
     if phase.ended:
@@ -65,8 +67,20 @@ def _standing(course: Course, evidence: Evidence | None) -> Outlook | None:
     if spec.abort:
         return Outlook(words=f"the run is aborted: {spec.stable} gets all traffic")
     if phase is Phase.PAUSED:
-        return Outlook(words="a person has to look", verb="resume")
+        return Outlook(words=f"a person has to look{_resuming(course, weight)}", verb="resume")
     return Outlook(words="the run is paused, as spec.paused asks") if spec.paused else None
+
+
+def _resuming(course: Course, weight: float | None) -> str:
+    """What resuming does to the traffic, where it moves any."""
+    if weight is None:
+        return ""
+    status, then = resumption(course, weight)
+    if same_weight(then, weight):
+        return ""
+    return (
+        f"; resuming sets {course.spec.canary} from {number(weight)}% to {number(then)}%, {_place(course, status.step)}"
+    )
 
 
 def _walking(course: Course, evidence: Evidence | None) -> Outlook:

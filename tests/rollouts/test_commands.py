@@ -157,3 +157,11 @@ def test_a_retry_needs_an_end_and_a_new_name(folder: Folder) -> None:
     folder.edit("policies/rollout.yaml", 'run: "v1->v2"', 'run: "v1->v2#again"')
     with pytest.raises(CommandError, match="called again too"):
         run(folder, retry, run="again")
+
+
+def test_a_canary_that_has_traffic_is_not_tried_again(folder: Folder) -> None:
+    """The new run would be paused at once, and resuming it would take the traffic away in one go."""
+    stands(folder, Phase.SUCCEEDED, weight=100)
+    with pytest.raises(CommandError, match="has 50% of the traffic already, and a run begins with 5%") as caught:
+        run(folder, retry)
+    assert "exchange stable and canary" in caught.value.diagnostics[0].hint

@@ -206,3 +206,17 @@ def test_a_laggard_has_until_the_time_that_is_shown() -> None:
     world.now = found.due
     world.settle()
     assert (world.phase(), outlook(world.course, world.evidence).verb) == (Phase.PAUSED, "resume")
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [
+        (5, "a person has to look"),
+        (100, "a person has to look; resuming sets v2 from 100% to 5%, step 1/5 (setWeight 5)"),
+        (1, "a person has to look; resuming sets v2 from 1% to 5%, step 1/5 (setWeight 5)"),
+    ],
+)
+def test_who_resumes_is_told_what_that_moves(weight: float, words: str) -> None:
+    """A run that was paused because the canary had more, or less, goes on with what its step has."""
+    paused = course(0, Phase.PAUSED)
+    assert outlook(paused, None, weight=weight).words == words

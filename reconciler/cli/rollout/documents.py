@@ -83,7 +83,7 @@ def _row(point: Standpoint, seen: Seen, now: datetime) -> dict[str, Any]:
     course, evidence = seen.course, seen.evidence
     status = course.status
     aborted = evidence.aborted if evidence is not None else None
-    ahead, waiting = outlook(course, evidence), _waiting(seen)
+    ahead, waiting = outlook(course, evidence, weight=seen.weight), _waiting(seen)
     if point.commit != point.head and aborted is None and not (status.phase.ended or course.spec.abort):
         waiting = "the head of the branch can't be used"
         ahead = Outlook(words="nothing moves until somebody mends the branch; a failed analysis aborts all the same")
