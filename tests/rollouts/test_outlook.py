@@ -219,4 +219,5 @@ def test_a_laggard_has_until_the_time_that_is_shown() -> None:
 def test_who_resumes_is_told_what_that_moves(weight: float, words: str) -> None:
     """A run that was paused because the canary had more, or less, goes on with what its step has."""
     paused = course(0, Phase.PAUSED)
+    paused = replace(paused, status=paused.status.model_copy(update={"steps": paused.digest}))
     assert outlook(paused, None, weight=weight).words == words
