@@ -1,7 +1,7 @@
 """The stage decide: what rollouts do in a pass. The engine says what; here is what it has to know, and what comes of it.
 
-`scope` finds whom a rollout concerns, `reading` and `asking` measure, `landed` tells our commits from people's, `memory` keeps
-evidence between passes, `landing` writes, and `walker` goes through them in order.
+`scope` finds whom a rollout concerns, `reading` and `asking` measure, `landed` tells our commits from people's; `turning` asks the
+engine with all of it. `memory` keeps evidence between passes, `landing` writes, and `walker` goes through them in order.
 """
 
 from reconciler.cycle.walking.exempt import stepping

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from itertools import chain, islice
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.clock import Clock, SteadyClock
@@ -15,13 +14,11 @@ from reconciler.cycle.fleet import Fleet
 from reconciler.cycle.herald import Herald
 from reconciler.cycle.notifier import Notifier
 from reconciler.cycle.report import Stage, Stopwatch, Taken
-from reconciler.cycle.walking.asking import Asker
-from reconciler.cycle.walking.landed import Landed, landed
 from reconciler.cycle.walking.landing import Landing, Outcome
 from reconciler.cycle.walking.memory import Memory
-from reconciler.cycle.walking.reading import read
-from reconciler.cycle.walking.scope import scope, verified
-from reconciler.errors import Diagnostic, ReconcilerError, Severity
+from reconciler.cycle.walking.turning import Setting, Turned, Turner
+from reconciler.cycle.walking.words import due, subject, unhealthy, unsecured
+from reconciler.errors import Diagnostic, ReconcilerError
 from reconciler.gitrepo import BranchNameError, Repository
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
@@ -30,13 +27,7 @@ from reconciler.model.rollout import Phase, Rollout
 from reconciler.record import Record
 from reconciler.rollouts.course import Course, course_of
 from reconciler.rollouts.decision import Decision, Move
-from reconciler.rollouts.engine import Turn, turn
 from reconciler.rollouts.evidence import Evidence
-from reconciler.rollouts.facts import Facts
-from reconciler.rollouts.following import taken_back
-from reconciler.rollouts.messages import message
-from reconciler.rollouts.queries import queries
-from reconciler.rollouts.weights import standing
 
 _PATIENCE = 0.25
 """Seconds that a pass waits for a Prometheus, which is usually there in a few milliseconds."""
@@ -85,22 +76,21 @@ class Walker:
     ) -> None:
         self._repository = repository
         self._compiler = compiler
-        self._fleet = fleet
         self._clock = clock
         self._steady = SteadyClock(clock)
+        self._turner = Turner(repository, compiler, fleet, self._steady, patience=max(_PATIENCE, settle))
         self._landing = Landing(repository, clock, attempts=attempts, patience=max(_FORGE_PATIENCE, 2 * settle))
-        self._asker = Asker(patience=max(_PATIENCE, settle))
         self._herald = Herald(repository, notifier)
         self._notifier = notifier
         self._settle = settle
         self._memory = Memory(clock)
         self._due: datetime | None = None
-        self._turned: list[tuple[Course, Turn]] = []  # decided in this pass, and not committed
+        self._turned: list[Turned] = []  # decided in this pass, and not committed
         self.aborted: Mapping[Key, str] = {}
 
     def close(self) -> None:
         """Ask nobody any more."""
-        self._asker.close()
+        self._turner.close()
         self._landing.close()
 
     def decide(
@@ -129,13 +119,14 @@ class Walker:
             self._compiler.overlay({})
             return Decided(desired=desired, notes=tuple(notes))
         desired = self._overlaid(desired, watch)
+        setting = Setting(ask=ask, record=record, last=last, watch=watch, applied=applied)
         if ask.previews and self._on_branch(ask.ref):
-            due = tuple(self._due_next(desired, record, last, applied=applied))
-            return Decided(desired=desired, notes=(*notes, *due), pending=bool(due))
+            steps = tuple(self._due_next(desired, setting))
+            return Decided(desired=desired, notes=(*notes, *steps), pending=bool(steps))
         if not ask.whole or not self._on_branch(ask.ref):
             return Decided(desired=desired, notes=tuple(notes))
         with watch.stage(Stage.DECIDE):
-            return self._walk(ask, desired, record, last, watch, notes, applied=applied)
+            return self._walk(desired, setting, notes)
 
     def plain(self) -> Mapping[Key, Mapping[str, Any]]:
         """The evidence that a receipt of this pass is to carry."""
@@ -159,16 +150,14 @@ class Walker:
         if not ask.whole:
             return ()
         notes: list[Diagnostic] = []
-        for course, turned in self._turned:
-            outcome = self._landing.propose(ask, course, turned, desired)
+        for item in self._turned:
+            outcome = self._landing.propose(ask, item.course, item.turn, desired)
             notes += outcome.notes
             if outcome.evidence is not None:
-                subject = _subject(course, turned)
-                self._memory.put(course.key, outcome.evidence, keep=True, subject=subject)
-            if outcome.again:
-                # Not at once: a forge may go on to say what Git does not show.
-                soon = self._steady.now() + timedelta(seconds=_SOON)
-                self._due = soon if self._due is None else min(self._due, soon)
+                words = subject(item.course, item.turn)
+                self._memory.put(item.course.key, outcome.evidence, keep=True, subject=words)
+            if outcome.again:  # and not at once: a forge may go on to say what Git does not show
+                self._look_again(self._steady.now() + timedelta(seconds=_SOON))
         for key, known in self._memory.left.items():
             outcome = self._landing.retract(ask, key, desired, known)
             notes += outcome.notes
@@ -189,8 +178,8 @@ class Walker:
         for key, found in told.items():
             self._memory.put(key, found, keep=True, subject=f"{key.short()}: people were told that it is {found.phase}")
         if told:
-            plain, subject = self._memory.plain(), self._memory.subject
-            record.note(plain, subject=subject, policy_commit=desired.commit, at=self._clock.now())
+            plain = self._memory.plain()
+            record.note(plain, subject=self._memory.subject, policy_commit=desired.commit, at=self._clock.now())
             self._memory.recorded(plain)
 
     def again(self, *, moved: bool) -> float | None:
@@ -203,106 +192,64 @@ class Walker:
             return None
         return 0.0 if moved else max(0.0, (self._due - self._steady.now()).total_seconds())
 
-    def _walk(
-        self,
-        ask: Ask,
-        desired: Desired,
-        record: Record,
-        last: Receipt | None,
-        watch: Stopwatch,
-        notes: list[Diagnostic],
-        *,
-        applied: bool,
-    ) -> Decided:
+    def _walk(self, desired: Desired, setting: Setting, notes: list[Diagnostic]) -> Decided:
         taken: list[Taken] = []
         done: set[Key] = set()
         while waiting := [item for item in desired.source.rollouts if item.key not in done]:
-            policy = waiting[0]
-            course = course_of(desired.source, policy)
-            if self._resting(course, self._memory[policy.key]):
-                done.add(policy.key)
+            key = waiting[0].key
+            course = course_of(desired.source, waiting[0])
+            if self._resting(course):
+                done.add(key)
                 continue
-            before = self._memory[policy.key]
-            turned = self._turn(course, desired, record, last, applied=applied)
-            self._memory.put(policy.key, turned.evidence, keep=turned.keep, subject=_subject(course, turned))
-            if turned.decision.move is Move.ABORT:
+            before = self._memory[key]
+            turned = self._turn(course, desired, setting)
+            decision = turned.turn.decision
+            self._memory.put(key, turned.turn.evidence, keep=turned.turn.keep, subject=subject(course, turned.turn))
+            if decision.move is Move.ABORT:
                 try:
-                    self._secure(turned.decision, desired, record)
+                    self._secure(decision, desired, setting.record)
                 except ReconcilerError as error:
                     # Git must not be behind traffic: what can't be recorded is not done, and tried again.
-                    self._memory.restore(policy.key, before)
-                    notes += _unsecured(turned.decision, error)
-                    self._fall_due(turned.decision, moved=False)
-                    done.add(policy.key)
+                    self._memory.restore(key, before)
+                    notes.append(unsecured(decision, error))
+                    self._fall_due(decision, moved=False)
+                    done.add(key)
                     continue
-                desired = self._overlaid(desired, watch)
+                desired = self._overlaid(desired, setting.watch)
+            notes += unhealthy(decision)
             outcome = Outcome()
-            notes += _unhealthy(turned.decision)
-            if turned.decision.commits:
-                outcome = self._landing.land(ask, course, turned, desired, applied=applied)
+            if decision.commits:
+                outcome = self._landing.land(setting.ask, course, turned.turn, desired, applied=setting.applied)
                 notes += outcome.notes
-            if outcome.commit != desired.commit and outcome.commit:
-                desired = self._compiler.desired(self._repository.tree(outcome.commit), watch)
-                self._memory.load(last, [item.key for item in desired.source.rollouts])
+            if outcome.commit and outcome.commit != desired.commit:
+                desired = self._compiler.desired(self._repository.tree(outcome.commit), setting.watch)
+                self._memory.load(setting.last, [item.key for item in desired.source.rollouts])
             if outcome.again:
                 continue
-            done.add(policy.key)
-            if applied and not outcome.landed:
-                self._turned.append((course, turned))
-            self._fall_due(turned.decision, moved=outcome.landed)
+            done.add(key)
+            self._fall_due(decision, moved=outcome.landed)
             if outcome.landed:
-                taken.append(Taken(decision=turned.decision, commit=outcome.commit, subject=outcome.subject))
-                desired = self._overlaid(desired, watch)
+                taken.append(Taken(decision=decision, commit=outcome.commit, subject=outcome.subject))
+                desired = self._overlaid(desired, setting.watch)
+            elif setting.applied:
+                self._turned.append(turned)
         return Decided(desired=desired, taken=tuple(taken), notes=tuple(notes))
 
-    def _due_next(
-        self, desired: Desired, record: Record, last: Receipt | None, *, applied: bool
-    ) -> Iterator[Diagnostic]:
-        """The commits that the next pass makes, as warnings: what they move is in no plan yet."""
+    def _due_next(self, desired: Desired, setting: Setting) -> Iterator[Diagnostic]:
+        """The commits that the next pass makes."""
         for policy in desired.source.rollouts:
             course = course_of(desired.source, policy)
-            if self._resting(course, self._memory[policy.key]):
+            if self._resting(course):
                 continue
-            decision = self._turn(course, desired, record, last, applied=applied).decision
+            decision = self._turn(course, desired, setting).turn.decision
             if decision.commits:
-                subject = message(decision, course).partition("\n")[0]
-                yield Diagnostic(
-                    code="rollout-due",
-                    message=f"the next pass commits a step that this plan does not have: {subject}",
-                    severity=Severity.WARNING,
-                    hint=f"`reconcile rollout show {policy.key.short()}` says more; spec.paused holds it",
-                )
+                yield due(course, decision)
 
-    def _turn(self, course: Course, desired: Desired, record: Record, last: Receipt | None, *, applied: bool) -> Turn:
-        evidence = self._memory[course.key]
-        where = scope(desired, course)
-        now = self._steady.now()
-        has = standing(course, desired.source)
-        seen = evidence.seen if evidence is not None else ""
-        walks = not course.starts and course.status.phase is Phase.PROGRESSING
-        watched = applied and (walks or (evidence is not None and taken_back(course, evidence)))
-        asked = queries(course, evidence, now)
-        answers = self._asker.answers(course.key, asked)
-        if len(answers) < len(asked):  # on its way, and worth another pass as soon as it may be there
-            self._look_again(now + timedelta(seconds=_SOON))
-        people = self._landed(course.key, since=seen, head=desired.commit) if watched else Landed()
-        receipts = _receipts(record, last, deep=evidence is None or evidence.verified is None)
-        facts = Facts(
-            now=now,
-            weight=has.percent,
-            even=has.even,
-            verified=verified(desired, course, where, receipts),
-            reading=read(self._fleet, desired.mesh, where, at=now),
-            answers=answers,
-            touched=people.touched,
-            resumed=people.resumed,
-            applied=applied,
-        )
-        turned = turn(course, evidence, facts)
-        return replace(turned, evidence=replace(turned.evidence, seen=desired.commit if applied else seen))
-
-    def _landed(self, key: Key, *, since: str, head: str) -> Landed:
-        return landed(self._repository, self._compiler, key, since=since, head=head)
+    def _turn(self, course: Course, desired: Desired, setting: Setting) -> Turned:
+        turned = self._turner.turn(course, self._memory[course.key], desired, setting)
+        if turned.late:  # on its way, and worth another pass as soon as it may be there
+            self._look_again(self._steady.now() + timedelta(seconds=_SOON))
+        return turned
 
     def _secure(self, decision: Decision, desired: Desired, record: Record) -> None:
         """An abort is on the record before anything is done about it.
@@ -311,8 +258,8 @@ class Walker:
             ReconcilerError: It can't be recorded.
         """
         plain = self._memory.plain()
-        subject = f"{decision.rollout.short()} aborted: {decision.reason}"
-        record.note(plain, subject=subject, policy_commit=desired.commit, at=self._clock.now())
+        words = f"{decision.rollout.short()} aborted: {decision.reason}"
+        record.note(plain, subject=words, policy_commit=desired.commit, at=self._clock.now())
         self._memory.recorded(plain)
 
     def _overlaid(self, desired: Desired, watch: Stopwatch) -> Desired:
@@ -325,9 +272,9 @@ class Walker:
         self._compiler.overlay(self.aborted)
         return self._compiler.desired(self._repository.tree(desired.commit), watch) if desired.commit else desired
 
-    @staticmethod
-    def _resting(course: Course, evidence: Evidence | None) -> bool:
+    def _resting(self, course: Course) -> bool:
         """Whether nothing can happen to a rollout but by a new run, that it has ended is known, and no proposal of it is left."""
+        evidence = self._memory[course.key]
         ended = course.status.phase.ended and not course.starts
         return ended and (evidence is None or (evidence.phase is course.status.phase and not evidence.proposal))
 
@@ -346,58 +293,8 @@ class Walker:
             return False
 
 
-def _subject(course: Course, turned: Turn) -> str:
-    """What a commit of evidence says first: where the run is, and what has been found out about it."""
-    evidence, steps = turned.evidence, len(course.steps)
-    at = f"step {min(evidence.step + 1, steps)}/{steps}"
-    told = f", {turned.decision.reason}" if turned.decision.move is Move.HOLD and turned.decision.reason else ""
-    match evidence.phase:
-        case Phase.SUCCEEDED:
-            return f"{course.key.short()} has succeeded"
-        case Phase.ABORTED:
-            return f"{course.key.short()} was aborted at {at}"
-        case Phase.PAUSED:
-            return f"{course.key.short()} is paused at {at}"
-        case _:
-            live = "verified" if evidence.verified is not None else "not live everywhere yet"
-            return f"{course.key.short()} at {at}, {live}{told}"
-
-
-def _unhealthy(decision: Decision) -> tuple[Diagnostic, ...]:
-    """What nobody else tells people: proxies that are late are named by the pass."""
-    if not decision.unhealthy:
-        return ()
-    return (
-        Diagnostic(
-            code="rollout-waiting",
-            message=f"{decision.rollout.short()}: no weight is moved: {decision.reason}",
-            severity=Severity.WARNING,
-            hint="look at the subset's endpoints; it goes on when every proxy sees a healthy one",
-        ),
-    )
-
-
-def _unsecured(decision: Decision, error: ReconcilerError) -> tuple[Diagnostic, ...]:
-    return (
-        Diagnostic(
-            code="rollout-waiting",
-            message=f"{decision.rollout.short()}: its abort waits, because it can't be recorded: {error.message}",
-            severity=Severity.WARNING,
-            hint=error.diagnostics[0].hint or "it is tried again in the next pass",
-        ),
-    )
-
-
 def _unfinished_abort(policy: Policy[Rollout], evidence: Evidence) -> bool:
     status = policy.status
     said = status is not None and status.run == evidence.run and status.phase is Phase.ABORTED
     another = status is not None and status.run != evidence.run
     return evidence.aborted is not None and not said and not another
-
-
-def _receipts(record: Record, last: Receipt | None, *, deep: bool) -> chain[Receipt]:
-    """The newest receipt, and the ones before it where it matters since when they say so."""
-    if last is None:
-        return chain()
-    older = islice(record.history(datetime.fromtimestamp(0, UTC)), 1, None) if deep else iter(())
-    return chain([last], older)
