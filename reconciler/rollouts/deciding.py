@@ -88,15 +88,24 @@ def _start(at: Situation) -> Decision:
         return _hold(at, f"spec.step is {spec.step}, which was meant for another run: remove it, or set it to 0")
     if not facts.applied:
         return _hold(at, "the head of main can't be applied", due=_soon(at))
-    if not facts.even or facts.weight > weight + WEIGHT_TOLERANCE:
-        has = points(facts.weight) if facts.even else "not the same on all routes"
-        reason = f"{spec.canary} already has more than the first step's {points(weight)}: {has}"
+    if reason := _unready(at, weight):
         return _moves(
             at, Move.PAUSE, status.model_copy(update={"phase": Phase.PAUSED, "reason": reason}), reason=reason
         )
     if held := _held(at, 0):
         return _gated(at, held)
     return _moves(at, Move.START, status, weight=weight, reason=f"run {spec.run_name} begins")
+
+
+def _unready(at: Situation, weight: float) -> str:
+    """Why the split is not one that a run may begin with; "" if it is."""
+    course, facts = at.course, at.facts
+    if not facts.even or facts.weight > weight + WEIGHT_TOLERANCE:
+        has = points(facts.weight) if facts.even else "not the same on all routes"
+        return f"{course.spec.canary} already has more than the first step's {points(weight)}: {has}"
+    if facts.stranded:
+        return f"{facts.stranded} from the run {course.status.run}, which had not ended: take that away, then resume"
+    return ""
 
 
 def _paused(at: Situation) -> Decision:

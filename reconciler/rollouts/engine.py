@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from reconciler.model.rollout import Phase
 from reconciler.rollouts.analysing import begun, failure, fed, judged, said, takings
 from reconciler.rollouts.counting import came, read
-from reconciler.rollouts.course import Course
+from reconciler.rollouts.course import BACKGROUND, Course
 from reconciler.rollouts.deciding import Situation, decide
 from reconciler.rollouts.decision import Decision
 from reconciler.rollouts.evidence import EMPTY, Aborted, Evidence, Measured, Running
@@ -80,18 +80,20 @@ def _essence(evidence: Evidence | None) -> Evidence | None:
     """What must not be lost: where the run stands, verdicts and counts of measurements. Not windows, waits and words."""
     if evidence is None or not evidence.run:
         return None
-    analyses = {name: _essential(running) for name, running in evidence.analyses.items()}
+    analyses = {name: _essential(name, running) for name, running in evidence.analyses.items()}
     return replace(evidence, analyses=analyses, entered=_NEVER, timed=False, callers=EMPTY, note="")
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def _essential(running: Running) -> Running:
+def _essential(name: str, running: Running) -> Running:
+    """In the background only the first good measurement tells anything new: the record grows with decisions, not with time."""
+    enough = 1 if name == BACKGROUND else None
     metrics = {
         name: Measured(
             since=_NEVER,
-            passed=item.passed,
+            passed=item.passed if enough is None else min(item.passed, enough),
             failed=item.failed,
             inconclusive=item.inconclusive,
             errors=item.errors,

@@ -59,6 +59,7 @@ class Facts:
         now: Steady wall time, UTC: it neither jumps nor runs backwards within a process.
         weight: Percent that `main` gives the canary now, by the first of the target's routes.
         even: Whether all of the target's routes give it the same.
+        stranded: What the canary of a run that was left in the middle still has, in words; "" if nothing.
         verified: How far that is live.
         reading: What callers counted; None if nobody was asked.
         answers: By `Query.id`: what was asked for this pass.
@@ -71,6 +72,7 @@ class Facts:
     now: datetime
     weight: float
     even: bool = True
+    stranded: str = ""
     verified: Verified = field(default_factory=Verified)
     reading: Reading | None = None
     answers: Mapping[str, Answer] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.splits import Split, splits
 from reconciler.model.virtualservice import HTTPRoute, VirtualService
 from reconciler.rollouts.course import Course, same_weight
+from reconciler.rollouts.wording import points
 from reconciler.yamldoc import Edit
 
 FINEST = 100_000
@@ -48,6 +49,24 @@ def standing(course: Course, mesh: Mesh) -> Standing:
     found = [] if service is None else [_percent(rule, split) for rule, split in _rules(course, mesh, service)]
     first = found[0] if found else 0.0
     return Standing(first, all(same_weight(first, other) for other in found))
+
+
+def stranded(course: Course, mesh: Mesh) -> str:
+    """What the canary of a run that was left in the middle still gets, in words; "" if nothing.
+
+    A new run moves traffic between its own two subsets, and would leave a third one what it has for good.
+    """
+    status = course.status
+    left = status.run.partition("->")[2].partition("#")[0]
+    service = service_of(course, mesh)
+    if not course.starts or status.phase.ended or service is None or left in {course.spec.stable, course.spec.canary}:
+        return ""
+    for rule, _ in _rules(course, mesh, service):
+        has = sum(share.weight for share in rule.route if left and share.destination.subset == left)
+        if has:
+            total = sum(share.weight for share in rule.route)
+            return f"{left} still has {points(float(Fraction(has * _FULL, total)))}"
+    return ""
 
 
 def service_of(course: Course, mesh: Mesh) -> Policy[VirtualService] | None:

@@ -70,8 +70,8 @@ def test_a_receipt_that_was_looked_at_undoes_nothing_that_was_written_since() ->
     assert found[A] == FOUND
 
 
-def test_counts_alone_are_recorded_once_a_minute_at_most() -> None:
-    """By the clock that only grows: somebody who sets the wall clock makes no difference."""
+def test_counts_alone_are_recorded_once_a_minute_at_most_and_less_and_less_often() -> None:
+    """A run that waits for a person for weeks must not fill the record; by the clock that only grows, whoever sets the other."""
     found, clock = memory(A)
     found.put(A, replace(FOUND, note="0"), keep=False, subject="a")
     clock.set = 7200.0
@@ -80,10 +80,18 @@ def test_counts_alone_are_recorded_once_a_minute_at_most() -> None:
     clock.passed = 60.0
     assert found.owed == {A}
     found.recorded(found.plain())
-    found.put(A, replace(FOUND, note="1"), keep=False, subject="a")
-    clock.passed = 119.0
-    assert found.owed == frozenset()
-    clock.passed = 120.0
+    at = 60.0
+    for number, pause in enumerate([120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0]):
+        found.put(A, replace(FOUND, note=f"{number} later"), keep=False, subject="a")
+        clock.passed = at = at + pause - 1
+        assert found.owed == frozenset(), pause
+        clock.passed = at = at + 1
+        assert found.owed == {A}
+        found.recorded(found.plain())
+    found.put(A, replace(FOUND, step=1), keep=True, subject="a")
+    found.recorded(found.plain())
+    found.put(A, replace(FOUND, step=1, note="counted"), keep=False, subject="a")
+    clock.passed = at + 60.0
     assert found.owed == {A}
 
 

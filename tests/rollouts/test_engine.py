@@ -99,6 +99,16 @@ def test_a_promotion_of_one_run_is_none_of_the_next(world: World) -> None:
     assert (world.phase(), world.step) == (Phase.PROGRESSING, 1)
 
 
+def test_a_run_that_was_left_in_the_middle_strands_nobody_s_traffic(world: World) -> None:
+    """Another canary's run would leave the old one its share for good, and call that all traffic: people have to see it first."""
+    world.settle()
+    world.edit(canary="v3")
+    world.weight, world.stranded = 0, "v2 still has 5%"
+    world.turn()
+    assert world.phase() is Phase.PAUSED
+    assert world.reason == "v2 still has 5% from the run v1->v2, which had not ended: take that away, then resume"
+
+
 def test_the_clock_starts_when_every_proxy_is_verified(world: World) -> None:
     """A pause counts from when the step is live everywhere; a laggard holds it and is named."""
     world.callers[API] = Caller()

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from reconciler.model.rollout import Phase, RolloutStatus
 from reconciler.rollouts.decision import Move
 from reconciler.rollouts.messages import message
-from reconciler.rollouts.weights import FINEST, WeightError, standing, weight_edits
+from reconciler.rollouts.weights import FINEST, WeightError, standing, stranded, weight_edits
 from reconciler.rollouts.writing import files
 from reconciler.yamldoc import SpliceError
-from tests.rollouts.repo import ROLLOUT, ROUTES, Folder, decision
+from tests.rollouts.repo import ROLLOUT, ROUTES, SERVICES, Folder, decision
 
 OTHER = "    - destination: {host: reviews}\n      weight: 10\n"
 PRIMARY = ROUTES.split("  - name: primary\n")[1]
@@ -188,3 +188,32 @@ def test_words_of_others_are_never_trailers(folder: Folder) -> None:
     assert max(map(len, lines)) <= 310
     assert "\x1b" not in text
     assert lines[-1] == "    and 21 more"
+
+
+V3 = """\
+    - destination: {host: reviews, subset: v3}
+      weight: 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("phase", "v2", "said"),
+    [
+        ("Progressing", 10, "v2 still has 10%"),
+        ("Paused", 10, "v2 still has 10%"),
+        ("Aborted", 10, ""),
+        ("Paused", 0, ""),
+    ],
+)
+def test_what_a_run_that_was_left_has_is_seen(tmp_path: Path, phase: str, v2: int, said: str) -> None:
+    """The canary of a run that has not ended keeps its share when the rollout turns to another canary; only that is in the way."""
+    routes = ROUTES.replace("100  #", f"{100 - v2}  #").replace("weight: 0  # canary", f"weight: {v2}")
+    services = SERVICES.replace(
+        "{name: v2, labels: {version: v2}}]", "{name: v2, labels: {version: v2}}, {name: v3, labels: {version: v3}}]"
+    )
+    status = f'status: {{phase: {phase}, step: 1, run: "v1->v2", steps: abc}}\n'
+    rollout = ROLLOUT.replace("canary: v2", "canary: v3") + status
+    folder = Folder(tmp_path).write(services=services, routes=routes + V3, rollout=rollout)
+    assert stranded(folder.course, folder.mesh) == said
+    folder.edit("policies/rollout.yaml", "canary: v3", "canary: v2")
+    assert stranded(folder.course, folder.mesh) == ""

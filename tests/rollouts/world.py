@@ -97,6 +97,7 @@ class World:
     status: RolloutStatus | None = None
     weight: float = 0.0
     even: bool = True
+    stranded: str = ""
     now: datetime = START
     callers: dict[Key, Caller] = field(default_factory=lambda: {WEB: Caller()})
     unread: set[Key] = field(default_factory=set)
@@ -139,6 +140,7 @@ class World:
             now=self.now,
             weight=self.weight,
             even=self.even,
+            stranded=self.stranded,
             verified=Verified(scope=frozenset(self.callers), laggards=dict(self.laggards)),
             reading=reading if self.reads else None,
             answers=self.answers,

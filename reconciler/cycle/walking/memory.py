@@ -14,7 +14,9 @@ from reconciler.rollouts.evidence import Evidence
 from reconciler.rollouts.evidence_plain import from_plain, to_plain
 
 _AT_MOST = 60.0
-"""Seconds in which counts alone are written once: the record grows with decisions, not with time."""
+"""Seconds in which counts alone are written once; twice as long each time, while nothing else happens."""
+_AT_LEAST = 3600.0
+"""Seconds after which they are written in any case. What an Envoy counted meanwhile is lost only if it restarts as well."""
 
 
 @dataclass(slots=True)
@@ -24,6 +26,7 @@ class _Known:
     Attributes:
         written: What the record branch has, as far as we know; None if nothing.
         at: When that was written or read, by the clock that only grows.
+        pause: Seconds until counts alone are written again.
         keep: Whether it may not wait.
         subject: Of the commit that records it.
     """
@@ -31,6 +34,7 @@ class _Known:
     evidence: Evidence | None
     written: Mapping[str, Any] | None
     at: float
+    pause: float = _AT_MOST
     keep: bool = False
     subject: str = ""
 
@@ -128,7 +132,7 @@ class Memory:
             key
             for key, known in self._known.items()
             if known.evidence is not None
-            and (known.keep or now - known.at >= _AT_MOST)
+            and (known.keep or now - known.at >= known.pause)
             and to_plain(known.evidence) != known.written
         )
 
@@ -146,6 +150,7 @@ class Memory:
         for key, said in written.items():
             known = self._known.get(key)
             if known is not None and said != known.written:
+                known.pause = _AT_MOST if known.keep else min(_AT_LEAST, 2 * known.pause)
                 known.written, known.at, known.keep = said, self._clock.monotonic(), False
 
 

@@ -25,7 +25,7 @@ from reconciler.rollouts.evidence import Evidence
 from reconciler.rollouts.facts import Facts
 from reconciler.rollouts.following import taken_back
 from reconciler.rollouts.queries import queries
-from reconciler.rollouts.weights import standing
+from reconciler.rollouts.weights import standing, stranded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,7 @@ class Turner:
             now=now,
             weight=has.percent,
             even=has.even,
+            stranded=stranded(course, desired.source),
             verified=verified(desired, course, where, receipts),
             reading=read(self._fleet, desired.mesh, where, at=now),
             answers=answers,
