@@ -58,7 +58,8 @@ class Watches:
             taken = self._taken[user]
             if taken + count > limit:
                 raise WatchLimitError(
-                    f"{count} more files to watch, and user {user} has {taken} of {limit} inotify instances in use;"
+                    # How many there are exactly changes all the time, and each change would be a new receipt.
+                    f"{count} more files to watch, and user {user} has not so many of its {limit} inotify instances left;"
                     " an Envoy without one ends",
                     hint="raise the limit first: sysctl fs.inotify.max_user_instances=8192",
                 )
