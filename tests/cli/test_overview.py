@@ -93,7 +93,8 @@ def test_a_daemon_that_is_not_well_says_why(capsys: pytest.CaptureFixture[str]) 
 
 ROLLOUT = {
     "name": "reviews", "namespace": "default", "phase": "Paused", "step": 1, "steps": 4, "weight": 5.0, "verified": True,
-    "reason": "Pat\x1b[2J moved | the weight", "waiting": "", "next": None,
+    "reason": "Pat\x1b[2J moved | the weight", "waiting": "",
+    "next": {"words": "waits for a person", "due": None, "seconds": 0, "verb": "resume"},
 }  # fmt: skip
 
 

@@ -228,7 +228,7 @@ def test_no_sequence_of_events_breaks_the_walk(
     """
 
     @settings(
-        max_examples=150 if request.config.getoption("--full") else 16,
+        max_examples=150 if request.config.getoption("--full") else 8,
         suppress_health_check=list(HealthCheck),
         phases=[Phase_.explicit, Phase_.generate],
     )
