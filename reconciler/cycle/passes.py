@@ -120,7 +120,9 @@ class Reconciler:
         self._branches[ask.ref] = branch
         record = self._record(branch)
         last, broken = newest_receipt(record)
-        decided = self._walker.decide(ask, desired, record, last, watch, applied=desired.commit not in self._refused)
+        decided = self._walker.decide(
+            ask, desired, record, last, watch, applied=desired.commit not in self._refused, able=self._able(desired)
+        )
         desired = decided.desired
         report = self._attempt(ask, desired, record, last, watch)
         report = self._reverter.after(ask, desired, record, report, watch)
@@ -160,7 +162,7 @@ class Reconciler:
             return None
         try:
             good = self._compiler.desired(self._repository.tree(last.policy_commit), watch)
-            decided = self._walker.decide(ask, good, record, last, watch, applied=False)
+            decided = self._walker.decide(ask, good, record, last, watch, applied=False, able=self._able(good))
         except ReconcilerError:
             return None
         report = self._attempt(replace(ask, plan_digest=""), decided.desired, record, last, watch)
@@ -244,6 +246,10 @@ class Reconciler:
         if self._plane is not None:
             self._plane.retain(on_ads(desired.mesh))
         return pushed
+
+    def _able(self, desired: Desired) -> bool:
+        """Whether this process can push to every proxy: those on ADS only where their streams end."""
+        return self._plane is not None or not on_ads(desired.mesh)
 
     def _record(self, branch: str) -> Record:
         """One for each branch for as long as we live: it remembers what it has seen there."""

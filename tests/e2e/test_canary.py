@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ import pytest
 from tests.e2e.canary import DURATION, SUCCESS_RATE, Canary
 from tests.e2e.rig import git
 
+ADS = re.compile(r"push: \{files: \{directory: [^}]*\}\}")
 BACKGROUND = "analysis: {templates: [{templateName: golden-signals}]}"
 STEPS = (
     "setWeight: 10",
@@ -138,3 +140,19 @@ def test_an_edit_of_a_timeout_on_the_way_changes_nothing(canary: Canary) -> None
         canary.wait(lambda: canary.weights() == (40, 60), "the second weight")
         assert canary.phase() == "Progressing"
     assert "timeout: 3s" in canary.main("policies/routes.yaml")
+
+
+def test_a_command_that_cannot_push_takes_no_step(canary: Canary) -> None:
+    """Over proxies on ADS only their daemon may go on: a command that is refused leaves no commit behind."""
+    canary.commit(canary.rollout("setWeight: 40", "pause: {}"), "Roll v2 out")
+    with canary.daemon():
+        canary.wait(lambda: canary.status().get("step") == "1", "it waits for a person")
+    canary.pull()
+    files = {f"policies/{name}.yaml": ADS.sub("push: {ads: {}}", canary.gateway(name)) for name in canary.names}
+    rollout = canary.main().replace("  canary: v2\n", "  canary: v2\n  abort: true\n")
+    canary.commit({**files, "policies/rollout.yaml": rollout}, "On streams from now on; and stop it")
+    before = canary.refs()
+    ran = canary.command()
+    assert ran.code == 1
+    assert "ads-needs-daemon" in ran.err
+    assert canary.refs() == before

@@ -94,7 +94,15 @@ class Walker:
         self._landing.close()
 
     def decide(
-        self, ask: Ask, desired: Desired, record: Record, last: Receipt | None, watch: Stopwatch, *, applied: bool
+        self,
+        ask: Ask,
+        desired: Desired,
+        record: Record,
+        last: Receipt | None,
+        watch: Stopwatch,
+        *,
+        applied: bool,
+        able: bool = True,
     ) -> Decided:
         """Go one step on where the time has come, by commits on the policy branch; and lay aborts over what is compiled.
 
@@ -107,6 +115,7 @@ class Walker:
             last: The newest receipt.
             watch: For the time it takes.
             applied: Whether `desired` is the head, and not refused.
+            able: Whether this process can push to all proxies; what it can't carry out it does not begin.
 
         Raises:
             ReconcilerError: What was committed can't be read back.
@@ -123,7 +132,7 @@ class Walker:
         if ask.previews and self._on_branch(ask.ref):
             steps = tuple(self._due_next(desired, setting))
             return Decided(desired=desired, notes=(*notes, *steps), pending=bool(steps))
-        if not ask.whole or not self._on_branch(ask.ref):
+        if not ask.whole or not able or not self._on_branch(ask.ref):
             return Decided(desired=desired, notes=tuple(notes))
         with watch.stage(Stage.DECIDE):
             return self._walk(desired, setting, notes)
