@@ -71,6 +71,7 @@ def test_a_laggard_holds_the_step_and_is_named(canary: Canary) -> None:
     assert canary.phase() == "Progressing"
 
 
+@pytest.mark.long
 def test_as_many_laggards_as_are_allowed_hold_nothing(canary: Canary) -> None:
     """`maxLaggards: 1`: one of two may be late."""
     steps = ("setWeight: 20", "pause: {duration: 1s}", "setWeight: 60", "pause: {}")
@@ -94,6 +95,7 @@ def test_an_analysis_without_traffic_waits_and_never_judges(canary: Canary) -> N
             canary.until("Succeeded")
 
 
+@pytest.mark.long
 def test_an_analysis_that_gets_no_traffic_at_all_ends_with_a_person(canary: Canary) -> None:
     """After the deadline the run is paused, with the reason; only evidence aborts."""
     fields = "progressDeadlineSeconds: 2"
@@ -169,7 +171,7 @@ def updates(canary: Canary) -> int:
     return sum(canary.counters("edge", r"rds\..*\.update_success$").values())
 
 
-@pytest.mark.parametrize("end", ["succeeds", "aborted"])
+@pytest.mark.parametrize("end", ["succeeds", pytest.param("aborted", marks=pytest.mark.long)])
 def test_header_and_mirror_routes_hold_for_as_long_as_their_steps_say(canary: Canary, end: str) -> None:
     """In force while the weight is 0, still there in a later pause, put back when somebody changes them by hand, and gone at the end."""
     v2 = canary.upstreams["v2"]

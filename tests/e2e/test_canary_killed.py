@@ -41,7 +41,7 @@ class Two:
         assert run.told.keys() <= calm.told.keys()
 
 
-@pytest.fixture(scope="module", params=[None, _BAD_FROM], ids=["healthy", "sick"])
+@pytest.fixture(scope="module", params=[pytest.param(None, marks=pytest.mark.long), _BAD_FROM], ids=["healthy", "sick"])
 def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
     """One gateway in front of two versions; v2 is good to the end, or fails from some step on."""
     with Mortal(tmp_path_factory.mktemp("k")) as mortal:

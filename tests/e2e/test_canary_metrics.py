@@ -87,6 +87,7 @@ def test_a_prometheus_that_is_down_holds_and_is_named_until_it_is_back(
         canary.until("Succeeded")
 
 
+@pytest.mark.long
 def test_a_value_of_a_prometheus_that_is_not_good_enough_aborts_and_is_told(
     canary: Canary, source: tuple[Prometheus, Target]
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_value_of_a_prometheus_that_is_not_good_enough_aborts_and_is_told(
     assert "queue 4711 > 10" in last_message(canary), last_message(canary)
 
 
+@pytest.mark.long
 def test_a_prometheus_that_hangs_keeps_no_pass_waiting(canary: Canary) -> None:
     """Its 30 seconds are its own: what a person commits meanwhile is live as ever."""
     with serving(silent) as hangs:

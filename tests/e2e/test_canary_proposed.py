@@ -109,6 +109,7 @@ def test_a_forge_that_is_away_delays_proposals_and_nothing_else(canary: Protecte
         canary.wait(lambda: "20%" in canary.log(), "the step is live")
 
 
+@pytest.mark.long
 def test_a_forge_that_hangs_keeps_no_commit_from_proxies(canary: Protected) -> None:
     """Whatever the forge does: what is on main is pushed, also while an answer is waited for."""
     canary.forge.delay = 300

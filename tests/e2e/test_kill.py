@@ -32,9 +32,17 @@ def added(rig: Rig) -> dict[str, str]:
     return {"policies/extra.yaml": f"{service}---\n{extra}", **rig.routes(90, 10)}
 
 
+UNWRITTEN = ("checkout", "load", "compile", "observe", "plan", "guard")
+"""Moments before anything is written, which are much alike."""
+LONG = (pytest.mark.long,)
+
+
 @pytest.mark.parametrize(
     ("what", "moment"),
-    [*(("pass", moment) for moment in MOMENTS), *(("daemon", moment) for moment in MOMENTS[:10])],
+    [
+        *(pytest.param("pass", moment, marks=LONG if moment in UNWRITTEN[1:] else ()) for moment in MOMENTS),
+        *(pytest.param("daemon", moment, marks=LONG if moment in UNWRITTEN else ()) for moment in MOMENTS[:10]),
+    ],
 )
 def test_a_pass_that_is_killed_is_made_good_by_the_next(served: Rig, what: str, moment: str) -> None:
     """Wherever `kill -9` strikes, the next pass ends in the same state, with no receipt missing or twice."""

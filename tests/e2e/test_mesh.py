@@ -178,6 +178,7 @@ def apply(stage: Stage, *arguments: str) -> Any:
     return json.loads(done.out)
 
 
+@pytest.mark.long
 def test_a_service_comes_and_goes_under_load(stage: Stage, extra: Extra) -> None:
     """Callers get the route when the callee's sidecar is open, and lose it before that closes: 200 or unknown, never 503.
 

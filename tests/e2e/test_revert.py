@@ -140,6 +140,7 @@ def test_what_a_person_chose_is_all_that_is_done(keen: Rig) -> None:
     assert rig.run(ref="refs/heads/main").reverted == (head(rig),)
 
 
+@pytest.mark.long
 def test_two_offenders_are_two_reverts_the_newest_first(keen: Rig) -> None:
     """Each refused resource has its own commit; what landed between them stays."""
     rig = keen
@@ -288,6 +289,7 @@ def test_a_lost_race_is_decided_again(keen: Rig) -> None:
     rig.share_is(40)
 
 
+@pytest.mark.long
 def test_a_fix_that_wins_the_race_is_left_alone(keen: Rig) -> None:
     """If the branch asks for something else by then, there is nothing to take back."""
     rig = keen
@@ -303,6 +305,7 @@ def test_a_fix_that_wins_the_race_is_left_alone(keen: Rig) -> None:
     rig.apply()
 
 
+@pytest.mark.long
 def test_what_a_person_lands_again_is_reverted_again(keen: Rig) -> None:
     """Once for each time that a person lands it."""
     rig = keen
@@ -316,6 +319,7 @@ def test_what_a_person_lands_again_is_reverted_again(keen: Rig) -> None:
     rig.apply()
 
 
+@pytest.mark.long
 def test_going_back_is_not_refused_for_its_size(fleet: Rig) -> None:
     """One proxy took the new weights, another refused its part: the way back is a large step, and was verified before."""
     fleet.commit(REVERT, "Revert what is refused")
@@ -357,6 +361,7 @@ def test_a_pass_that_is_killed_reverts_once(keen: Rig, moment: str) -> None:
     assert "Outcome: applied" in rig.record()
 
 
+@pytest.mark.long
 def test_the_daemon_goes_on_from_its_revert_at_once(keen: Rig) -> None:
     """It says what it reverted, and is at the reverted branch without waiting for its next look at Git."""
     rig = keen

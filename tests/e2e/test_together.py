@@ -48,6 +48,7 @@ def test_commands_at_the_same_time_take_turns(rig: Rig) -> None:
     assert len(rig.receipts()) == 2
 
 
+@pytest.mark.long
 def test_a_command_beside_a_daemon_takes_its_turn(rig: Rig) -> None:
     """Both look at the same change; it is made and recorded once, and a preview never waits."""
     with daemon(rig, "--drift-interval", "200ms"):

@@ -85,7 +85,7 @@ def running(folder: Path, *arguments: str, **more: Any) -> Iterator[subprocess.P
                 process.kill()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_ending_it_early_is_calm(folder: Path, signum: signal.Signals) -> None:
     """Ctrl-C in the middle takes everything down, says so, and gives the exit code that shells expect."""
     with running(folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
