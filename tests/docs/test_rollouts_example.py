@@ -55,6 +55,7 @@ def stands(newcomer: Newcomer, phase: str, step: int | None) -> None:
     newcomer.wait(there, f"{phase} at {step}")
 
 
+@pytest.mark.long
 def test_the_quick_start_works_as_it_is_written(folder: Path) -> None:
     """Every file and command, in order: it walks, waits, is aborted by what callers saw, tried again, held and promoted."""
     places = ("policies/shop.yaml", "policies/edge.yaml", "policies/rollout.yaml")

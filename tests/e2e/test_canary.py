@@ -116,6 +116,7 @@ def test_a_run_that_a_person_reverts_altogether_does_not_begin_again(canary: Can
         canary.wait(lambda: canary.weights() == (80, 20), "it goes on from its first step")
 
 
+@pytest.mark.long
 def test_a_dry_run_says_that_a_step_is_due_and_takes_none(canary: Canary) -> None:
     """What would move traffic next is not "no changes"; where nothing is due, nothing is said."""
     canary.commit(canary.rollout("setWeight: 20", "pause: {}"), "Roll v2 out")

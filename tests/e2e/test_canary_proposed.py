@@ -68,6 +68,7 @@ def test_a_proposal_follows_main_until_a_person_takes_it_over(canary: Protected)
     assert canary.phase() == "Progressing"
 
 
+@pytest.mark.long
 def test_a_proposal_that_a_person_closes_holds_the_step_until_it_is_reopened(canary: Protected) -> None:
     """A closed one is a no: it is shown, nothing is written, and no other is opened. Reopened, it can be merged."""
     canary.commit(canary.rollout(*STEPS), "Roll v2 out")

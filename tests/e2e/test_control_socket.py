@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from reconciler.http import HttpClient
 from reconciler.settings import AdminSettings
 from tests.e2e.rig import Rig
@@ -23,6 +25,7 @@ def get(address: str, path: str) -> tuple[int, dict[str, Any]]:
         return reply.status, json.loads(reply.body)
 
 
+@pytest.mark.long
 def test_a_daemon_does_the_pass_that_a_command_asks_for(rig: Rig) -> None:
     """Text, JSON, markdown, complaints and exit codes are those of a pass of one's own; the daemon's log has the receipt."""
     path = socket_of(rig)
