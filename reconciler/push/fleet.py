@@ -205,6 +205,11 @@ class _Member:
         self.outcome = Outcome(proxy=self.key, kind=kind, proof=proof, view=view, detail=detail)
 
 
+_LEAVING = 0.2
+"""Seconds between what has been repointed and what is removed behind it. The admin endpoint shows what an Envoy's main thread has; its
+workers follow a moment later, and on a busy machine use an old route a little longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Push:
     """One push's surroundings, and its order of events."""
@@ -228,6 +233,8 @@ class _Push:
                 self._hold([member for member in taking_part if member.trouble is None], failed)
                 continue
             if taking_part:
+                if phase is Phase.REMOVE and any(Phase.REPOINT in member.phases for member in members):
+                    self.clock.sleep(_LEAVING)
                 self.progress(f"{phase}: {len(taking_part)} of {len(members)} proxies")
                 before = {member.key: _sent(member) for member in taking_part}
                 self._each(taking_part, lambda member, phase=phase: self._run(member, phase))  # type: ignore[misc]
