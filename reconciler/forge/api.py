@@ -195,7 +195,7 @@ class Api:
             return reply
         said = _said(reply).replace(token, "(token)")
         message = f"{self._client.address} answers {what} with {status}: {said}"
-        if status == 429 or (status == 403 and _limits(reply, said)):  # noqa: PLR2004
+        if status == 429 or (status == 403 and _limits(reply, said)):  # noqa: PLR2004 -- statuses of HTTP
             raise self._backoff.limited(message, self._wait(reply))
         if status >= 500 or status < 200 or status in {304, 408, 409, 425}:  # noqa: PLR2004 -- worth trying again
             raise self._backoff.unavailable(message)
@@ -228,7 +228,7 @@ class Api:
 def _refusal(
     status: int, said: str, message: str, token_file: Path, backoff: Backoff, asked: tuple[str, str]
 ) -> PermanentError:
-    if status == 401:  # noqa: PLR2004
+    if status == 401:  # noqa: PLR2004 -- statuses of HTTP
         hint = f"put a valid token into {token_file}; it is read again at each call"
         return backoff.refused(asked[0], lambda: ForgeAuthenticationError(message, hint=hint))
     if status in {403, 404}:
@@ -237,7 +237,7 @@ def _refusal(
             "of it; forges say `not found` where a permission is missing, too"
         )
         return backoff.refused(asked[1], lambda: ForgePermissionError(message, hint=hint))
-    if status == 422 and "already exists" in said:  # noqa: PLR2004
+    if status == 422 and "already exists" in said:  # noqa: PLR2004 -- statuses of HTTP
         return ExistsError(message)
     hint = "this server does not speak the version of the API that is asked for" if status in {400, 410, 415} else ""
     return backoff.refused(asked[1], lambda: ForgeRefusedError(message, hint=hint))

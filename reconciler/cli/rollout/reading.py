@@ -110,7 +110,7 @@ def find(mesh: Mesh, key: Key) -> Policy[Rollout]:
     if close:
         hint = f"did you mean {' or '.join(close)}?"
     elif names:
-        hint = f"there is {', '.join(names[:10])}" + (f" and {len(names) - 10} more" if len(names) > 10 else "")  # noqa: PLR2004
+        hint = f"there is {', '.join(names[:10])}" + (f" and {len(names) - 10} more" if len(names) > 10 else "")  # noqa: PLR2004 -- what fits a line
     else:
         hint = "there are no rollouts on this branch"
     raise UnknownRolloutError(f"there is no rollout {key.short()}", hint=hint)
