@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from reconciler.model.discovery import Registry
 from reconciler.model.sidecar import OutboundTrafficPolicy
 from reconciler.model.spec import Duration, Labels, Spec
 
@@ -253,6 +254,7 @@ class MeshSpec(Spec):
         admin_allow: Admin addresses that proxies may announce beside one on their own address: IP addresses or networks
             (`10.0.0.0/8`).
         notifications: Who is told of rollouts.
+        discovery: Where services and instances are found that are not in Git; of two that say different things, the first counts.
     """
 
     domain: Annotated[str, Field(min_length=1)] = "cluster.local"
@@ -266,3 +268,4 @@ class MeshSpec(Spec):
     on_reject: OnReject = OnReject.HOLD
     admin_allow: tuple[str, ...] = ()
     notifications: tuple[Notification, ...] = ()
+    discovery: tuple[Registry, ...] = ()

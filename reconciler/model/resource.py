@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Protocol
 
 from reconciler.model.key import Key
 from reconciler.model.origin import Finding
+from reconciler.model.services import Endpoint
 
 
 class ResourceType(StrEnum):
@@ -76,6 +78,21 @@ class ResourceId:
         return f"{self.type} {self.name}"
 
 
+class Recipe(Protocol):
+    """How a load assignment is made for other discovered endpoints: everything that policies say about it is fixed in here.
+
+    Attributes:
+        host: The service whose endpoints it takes.
+    """
+
+    @property
+    def host(self) -> str:
+        """The service whose endpoints it takes."""
+
+    def at(self, endpoints: Sequence[Endpoint]) -> Resource:
+        """The load assignment where registries list these for the host; with the recipe in it, and those that Git declares."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """One named xDS resource.
@@ -83,11 +100,14 @@ class Resource:
     Attributes:
         body: The protobuf, serialised deterministically (`model.protos.encode`). A RUNTIME resource's is its value, UTF-8.
         version: Hash of type, name and body.
+        recipe: Of a load assignment that registries have a part in: its content changes without a commit, and does not count in
+            receipts. Anything else, and whatever was read from a proxy, has none.
     """
 
     id: ResourceId
     body: bytes = field(repr=False)
     version: str
+    recipe: Recipe | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, type_: ResourceType, name: str, body: bytes) -> Resource:
@@ -137,8 +157,13 @@ class View:
 
     @property
     def version(self) -> str:
-        """The version of the whole view: what receipts hold."""
-        return set_version(self.resources.values())
+        """The version of the whole view: what receipts hold. Discovered endpoints don't count."""
+        return set_version(item for item in self.resources.values() if item.recipe is None)
+
+    @property
+    def discovered(self) -> frozenset[ResourceId]:
+        """The load assignments that registries have a part in."""
+        return frozenset(id_ for id_, item in self.resources.items() if item.recipe is not None)
 
     def of_type(self, type_: ResourceType) -> tuple[Resource, ...]:
         """The resources of one type, by name."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from reconciler.model.hosts import fqdn
 from reconciler.model.mesh import Mesh, Policy
@@ -26,6 +27,14 @@ class Port:
     target: int
 
 
+class Health(StrEnum):
+    """What is known of an instance. UNHEALTHY gets no requests; DRAINING gets no new ones, and ends those that it has."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    DRAINING = "draining"
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One instance of a service.
@@ -38,6 +47,8 @@ class Endpoint:
         workload: Name of the WorkloadEntry in the service's namespace, or "" for one written in a ServiceEntry.
         locality: `region/zone/subzone`, or "" if unknown.
         service_account: Of its identity, or "".
+        health: What its platform says of it.
+        registry: The registry that lists it, or "" for one that Git declares.
     """
 
     address: str
@@ -47,6 +58,8 @@ class Endpoint:
     workload: str = ""
     locality: str = ""
     service_account: str = ""
+    health: Health = Health.HEALTHY
+    registry: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,7 @@ class Service:
     Attributes:
         addresses: Where callers expect it: IP addresses and CIDR blocks.
         export_to: Namespaces that see it, in full: no `.`; `*` is everybody, none nobody.
+        discovered: Whether registries list it: then its endpoints come and go without a commit.
     """
 
     host: str
@@ -68,6 +82,7 @@ class Service:
     addresses: tuple[str, ...] = ()
     export_to: frozenset[str] = EVERYBODY
     subject_alt_names: tuple[str, ...] = ()
+    discovered: bool = False
 
     def port(self, number: int) -> Port | None:
         """The port of this number, if the service has it."""

@@ -1,0 +1,31 @@
+"""Services and instances that are not in Git: adapters for platforms, and what is made of what they say.
+
+Adapters (`contract`) speak to platforms. Around each one, a keeper doubts losses and damps what flaps, and a cache remembers. The
+registries together make a catalogue, which merges with what Git declares. Nothing here knows proxies or views.
+"""
+
+from reconciler.discovery.contract import (
+    Adapter,
+    AdapterError,
+    Alive,
+    Event,
+    Gone,
+    Problem,
+    Put,
+    Snapshot,
+    Stopping,
+    Surroundings,
+)
+
+__all__ = [
+    "Adapter",
+    "AdapterError",
+    "Alive",
+    "Event",
+    "Gone",
+    "Problem",
+    "Put",
+    "Snapshot",
+    "Stopping",
+    "Surroundings",
+]

@@ -1,0 +1,1 @@
+"""Registries and what is made of what they say."""
