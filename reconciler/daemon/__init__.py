@@ -6,6 +6,7 @@ TransientError
 """
 
 from reconciler.daemon.asking import AskTimeoutError, DaemonStoppingError
+from reconciler.daemon.courier import Courier, Deliveries, Pace
 from reconciler.daemon.loop import Daemon, Passes
 from reconciler.daemon.signals import stop_on_signals
 from reconciler.daemon.state import LastPass, State, Verified
@@ -13,9 +14,12 @@ from reconciler.daemon.triggers import Schedule, Trigger
 
 __all__ = [
     "AskTimeoutError",
+    "Courier",
     "Daemon",
     "DaemonStoppingError",
+    "Deliveries",
     "LastPass",
+    "Pace",
     "Passes",
     "Schedule",
     "State",

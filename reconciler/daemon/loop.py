@@ -28,7 +28,7 @@ from reconciler.cycle.report import ExitCode
 from reconciler.daemon.asking import Asked, Asks, stopping
 from reconciler.daemon.log import PassLog, fault
 from reconciler.daemon.state import Journal, State
-from reconciler.daemon.triggers import EXACT, WITHOUT_GIT, WITHOUT_NEWS, Schedule, Trigger
+from reconciler.daemon.triggers import EXACT, OFTEN, WITHOUT_GIT, WITHOUT_NEWS, Schedule, Trigger
 from reconciler.errors import ReconcilerError
 from reconciler.model.observation import Proof
 
@@ -65,7 +65,8 @@ class Daemon:
     Args:
         on_ready: Called after the first pass, whatever came of it.
         first_retry: Seconds until a pass that was not finished is tried again; doubles up to a minute.
-        connect_pause: Seconds after a pass for proxies that connected in which further ones are collected for the next.
+        connect_pause: Seconds after a pass for proxies that connected, or services that changed, in which further ones are
+            collected for the next.
     """
 
     def __init__(
@@ -181,14 +182,14 @@ class Daemon:
                         self._woken[trigger] = now
                 if self._due(now) or self._asks:
                     return True
-                if Trigger.CONNECT in self._wanted:
+                if self._wanted & OFTEN:
                     due[Trigger.CONNECT] = self._connect_from
                 self._changed.wait(min(due.values()) - now)
             return False
 
     def _due(self, now: float) -> set[Trigger]:
-        """What is wanted and need not wait. Proxies that come and go all the time must not keep passes going without a rest."""
-        return self._wanted - {Trigger.CONNECT} if now < self._connect_from else set(self._wanted)
+        """What is wanted and need not wait. What comes and goes all the time must not keep passes going without a rest."""
+        return self._wanted - OFTEN if now < self._connect_from else set(self._wanted)
 
     def _serve(self) -> None:
         """The triggers there are, in one pass; then one asker, so that neither keeps the other waiting."""
@@ -207,7 +208,7 @@ class Daemon:
             if asked is not None:
                 self._answer(asked)
         finally:
-            if Trigger.CONNECT in wanted:
+            if wanted & OFTEN:
                 self._connect_from = self._clock.monotonic() + self._connect_pause
             self._journal.rest()
 

@@ -11,7 +11,8 @@ class Trigger(StrEnum):
     """Why a pass runs.
 
     START: the daemon begins. POLL: it is time to look at Git. DRIFT: it is time to read every proxy's content. RETRY: the last
-    pass was not finished. CONNECT: a proxy connected to the daemon, or went. ROLLOUT: a rollout falls due.
+    pass was not finished. CONNECT: a proxy connected to the daemon, or went. ROLLOUT: a rollout falls due. DISCOVERY: registries list other services, or a proxy
+    lacks endpoints.
     """
 
     START = "start"
@@ -20,14 +21,17 @@ class Trigger(StrEnum):
     RETRY = "retry"
     CONNECT = "connect"
     ROLLOUT = "rollout"
+    DISCOVERY = "discovery"
 
 
 EXACT = frozenset({Trigger.START, Trigger.DRIFT})
 """Triggers after which the content of every proxy is read."""
-WITHOUT_NEWS = EXACT | {Trigger.RETRY, Trigger.CONNECT, Trigger.ROLLOUT}
+WITHOUT_NEWS = EXACT | {Trigger.RETRY, Trigger.CONNECT, Trigger.ROLLOUT, Trigger.DISCOVERY}
 """Triggers that run a pass although Git has not moved."""
-WITHOUT_GIT = frozenset({Trigger.DRIFT, Trigger.CONNECT, Trigger.ROLLOUT})
+WITHOUT_GIT = frozenset({Trigger.DRIFT, Trigger.CONNECT, Trigger.ROLLOUT, Trigger.DISCOVERY})
 """Triggers that run a pass for the known head although Git can't be asked."""
+OFTEN = frozenset({Trigger.CONNECT, Trigger.DISCOVERY})
+"""Triggers that may be given all the time: after a pass for one, others are collected for a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
