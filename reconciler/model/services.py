@@ -64,7 +64,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A host with its ports and endpoints; endpoints are sorted by address and port.
+    """A host with its ports and endpoints: those that Git declares sorted by address and port, then those of registries.
 
     Attributes:
         addresses: Where callers expect it: IP addresses and CIDR blocks.
@@ -144,8 +144,8 @@ def services_of(
     spec = entry.spec
     ports = tuple(Port(port.number, port.name, port.protocol, port.target_port or port.number) for port in spec.ports)
     targets = {port.name: port.target for port in ports}
-    found = [_endpoint(endpoint, "", targets) for endpoint in spec.endpoints]
-    found += [_endpoint(workload.spec, workload.key.name, targets) for workload in workloads]
+    found = [endpoint_of(endpoint, "", targets) for endpoint in spec.endpoints]
+    found += [endpoint_of(workload.spec, workload.key.name, targets) for workload in workloads]
     found.sort(key=lambda item: (item.address, sorted(item.ports.items()), item.workload))
     endpoints = tuple(found)
     hosts = [fqdn(host, namespace=entry.key.namespace, domain=domain) for host in spec.hosts]
@@ -170,8 +170,14 @@ def _service(
     )
 
 
-def _endpoint(entry: WorkloadEntry, workload: str, targets: Mapping[str, int]) -> Endpoint:
-    """An endpoint. What is the same for all of them is one object: a large mesh has more endpoints than anything else."""
+def endpoint_of(entry: WorkloadEntry, workload: str, targets: Mapping[str, int]) -> Endpoint:
+    """An endpoint. What is the same for all of them is one object: a large mesh has more endpoints than anything else.
+
+    Args:
+        entry: What it is.
+        workload: The entry's name, or "" for one that is written in a ServiceEntry.
+        targets: Of the service's ports, by name.
+    """
     own = entry.ports
     return Endpoint(
         address=entry.address,
