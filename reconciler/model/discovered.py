@@ -41,7 +41,7 @@ class Instance:
 
     address: str
     ports: Mapping[str, int]
-    labels: Mapping[str, str] = _NO_LABELS
+    labels: Mapping[str, str] = field(default_factory=lambda: _NO_LABELS)
     weight: int = 1
     health: Health = Health.HEALTHY
     locality: str = ""
