@@ -76,6 +76,7 @@ def test_a_command_that_is_ended_leaves_the_shells_code_and_a_document(policies:
             assert ended.stdout == ""
 
 
+@pytest.mark.long
 def test_a_reader_that_goes_away_is_no_fault(policies: Path) -> None:
     """`| head -1` ends the command as the shell expects, with nothing on stderr, also for the help."""
     for arguments in ("validate", "validate -o json", "--help", "--version", "--bogus -o json"):

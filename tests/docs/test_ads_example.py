@@ -45,6 +45,7 @@ def test_the_quick_start_works_as_it_is_written(folder: Path) -> None:
     assert [name for name in fields if f"`{name}`" not in table and f".{name}" not in table] == ["proxies"]
 
 
+@pytest.mark.long
 def test_grpc_applications_follow_the_page_and_then_git(folder: Path) -> None:
     """Servers and a client as the page has them split calls by weight, and follow a changed weight."""
     section = GRPC[GRPC.index("## Quick start") : GRPC.index("## How it joins")]

@@ -126,6 +126,7 @@ def test_all_errors_of_a_commit_are_said_at_once(served: Rig) -> None:
         served.commit(served.files() | {f"policies/{name}.yaml": None for name in "abc"}, "Mend it")
 
 
+@pytest.mark.long
 def test_an_empty_repository_a_missing_ref_and_no_repository_say_so(served: Rig) -> None:
     """Each is its own error with what to do, exit 1, in every form of output."""
     empty = served.folder / "empty.git"

@@ -72,6 +72,7 @@ def test_a_person_aborts_by_a_commit(canary: Canary) -> None:
     assert canary.weights() == (100, 0)
 
 
+@pytest.mark.long
 def test_a_person_promotes_by_a_commit(canary: Canary) -> None:
     """A pause without an end waits for a person, who says so in Git."""
     canary.commit(canary.rollout("setWeight: 40", "pause: {}", "setWeight: 100"), "Roll v2 out")
@@ -132,6 +133,7 @@ def test_a_dry_run_says_that_a_step_is_due_and_takes_none(canary: Canary) -> Non
     assert (ran.code, "rollout-due" in ran.out + ran.err) == (0, False)
 
 
+@pytest.mark.long
 def test_an_edit_of_a_timeout_on_the_way_changes_nothing(canary: Canary) -> None:
     """What a rollout does not own may be edited while it runs, in the very file that it writes."""
     canary.commit(canary.rollout("setWeight: 20", "pause: {duration: 2s}", "setWeight: 60", "pause: {}"), "Roll v2 out")

@@ -107,6 +107,7 @@ def test_an_analysis_that_gets_no_traffic_at_all_ends_with_a_person(canary: Cana
     assert "no verdict" in canary.status()["reason"], canary.status()
 
 
+@pytest.mark.long
 def test_a_restart_of_a_caller_loses_counts_and_gives_no_verdict(canary: Canary) -> None:
     """What an Envoy had counted when it died is gone: the analysis waits for as many requests again, and counts none twice."""
     metrics = SUCCESS_RATE.replace("minRequests: 10", "minRequests: 200")

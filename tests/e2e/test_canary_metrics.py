@@ -69,6 +69,7 @@ def test_a_canary_that_fails_as_stable_does_is_no_worse(canary: Canary) -> None:
     assert canary.weights() == (0, 100)
 
 
+@pytest.mark.long
 def test_a_prometheus_that_is_down_holds_and_is_named_until_it_is_back(
     canary: Canary, source: tuple[Prometheus, Target]
 ) -> None:

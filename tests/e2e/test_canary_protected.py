@@ -50,6 +50,7 @@ def test_an_abort_by_evidence_waits_for_nobody_to_merge_it(folder: Path) -> None
         assert "success rate" in canary.status()["reason"]
 
 
+@pytest.mark.long
 def test_a_main_that_takes_no_pushes_holds_steps_and_never_an_abort(folder: Path) -> None:
     """Steps wait, and it is said what helps; an abort is in force and recorded at once, and main follows when it may."""
     with Protected(folder, proposes=False) as canary:

@@ -100,6 +100,7 @@ done
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["a-timeout", "the-weight"])
 def test_a_person_who_is_faster_is_heard(canary: Canary, what: str) -> None:
     """A step whose push came too late is decided again on top of what they wrote: kept, merged by nobody, or a reason to pause."""

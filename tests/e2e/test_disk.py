@@ -139,6 +139,7 @@ def test_a_proxy_directory_that_may_not_be_written_is_that_proxys_fault_alone(fl
     fleet.share_is(30, name="edge-2")
 
 
+@pytest.mark.long
 def test_a_repository_that_may_only_be_read_can_be_previewed(rig: Rig) -> None:
     """A dry run, a status and a rendering need no right to write; a pass stops at its lock, before it pushes anything."""
     rig.apply()
@@ -168,6 +169,7 @@ def test_a_bootstrap_whose_directory_cannot_be_made_is_one_clear_error(rig: Rig)
         assert "node" not in ran.out
 
 
+@pytest.mark.long
 def test_an_envoy_whose_directory_was_made_anew_is_to_be_restarted(rig: Rig) -> None:
     """Envoy goes on watching the deleted one: the outcome says what to do about it, and that is what helps."""
     rig.commit({"policies/mesh.yaml": MESH.replace("5s", "1s")}, "Wait for a second")

@@ -212,6 +212,7 @@ def test_a_whole_service_in_one_commit_is_live_at_once(stage: Stage, extra: Extr
     assert calls.tally().failed == 0, calls.tally().failures
 
 
+@pytest.mark.long
 def test_a_callee_that_is_down_keeps_nobody_from_changing(stage: Stage) -> None:
     """Its callers go on and are proven, the pass exits 4 and names it; when it is back, it gets what it missed."""
     route = "policies/ratings/traffic.yaml"

@@ -4,6 +4,8 @@ import hashlib
 import json
 from typing import Any
 
+import pytest
+
 from reconciler.model.observation import Proof
 from reconciler.model.resource import ResourceType
 from tests.e2e.rig import Rig, git
@@ -170,6 +172,7 @@ def route_file(rig: Rig) -> str:
     return f"routes/{file.name}"
 
 
+@pytest.mark.long
 def test_a_checkout_is_the_same_before_and_after_every_command(rig: Rig) -> None:
     """`git status`, the index and the branch of a user's own clone never change, uncommitted work included."""
     here = str(rig.clone)

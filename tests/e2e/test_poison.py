@@ -60,6 +60,7 @@ def test_what_envoy_refuses_is_that_proxys_outcome_in_envoys_words(poisoned: Rig
     assert "outcome: applied" in rig.recorded("edge")
 
 
+@pytest.mark.long
 def test_hostile_words_reach_no_terminal_and_no_comment(poisoned: Rig) -> None:
     """Envoy repeats what stood in a template: in text it is escaped, in Markdown it is no markup, in JSON it is JSON."""
     rig = poisoned

@@ -80,6 +80,7 @@ def test_a_dry_run_sees_whom_the_daemon_sees_and_its_digest_is_what_is_applied(m
     assert [item["proxy"] for item in alone.json()["proxies"]] == ["default/a-1", "default/b-1"]
 
 
+@pytest.mark.long
 def test_proxies_that_do_not_run_are_the_daemons_too(rig: Rig) -> None:
     """Nobody can be asked here: that and the missing daemon are said; with a daemon, what it finds is the result."""
     on_ads(rig)

@@ -146,6 +146,7 @@ def test_a_dirty_checkout_of_the_record_stops_the_pass_before_it_pushes(rig: Rig
     assert git("-C", here, "log", "-1", "--format=%s").startswith("details v2 0% -> 20%")
 
 
+@pytest.mark.long
 def test_the_last_applied_commit_may_be_gone(rig: Rig) -> None:
     """After a force-push and `git gc` the newest receipt names a commit that is not there: passes and guards go on."""
     rig.apply()
@@ -184,6 +185,7 @@ def test_status_shows_both_revisions_while_the_head_is_unusable(rig: Rig) -> Non
     assert all(part in markdown.out for part in (bad, good, "| default/edge | in-sync |", "<code>yaml-syntax</code>"))
 
 
+@pytest.mark.long
 def test_status_says_why_a_head_is_refused(rig: Rig) -> None:
     """An exit code of 3 never comes without the guard's words."""
     rig.apply()
@@ -194,6 +196,7 @@ def test_status_says_why_a_head_is_refused(rig: Rig) -> None:
     assert "guard-weight-increase" in rig.command("status").err
 
 
+@pytest.mark.long
 def test_a_proxy_that_leaves_the_mesh_is_named_and_left_alone(fleet: Rig) -> None:
     """Its Envoy keeps serving what it has, the preview and the pass say so, and the receipt drops it."""
     fleet.apply()
@@ -215,6 +218,7 @@ def test_a_proxy_that_leaves_the_mesh_is_named_and_left_alone(fleet: Rig) -> Non
     assert again.receipt is None
 
 
+@pytest.mark.long
 def test_a_receipt_never_vouches_for_a_proxy_that_was_not_asked(fleet: Rig) -> None:
     """`--select` brings one proxy to the head: the others are recorded as skipped, unless nothing new is asked of them."""
     fleet.apply()

@@ -127,6 +127,7 @@ def test_hold_is_the_default_and_says_nothing_of_reverts(rig: Rig) -> None:
     assert head(rig) == bad
 
 
+@pytest.mark.long
 def test_what_a_person_chose_is_all_that_is_done(keen: Rig) -> None:
     """A dry run, a reviewed plan and a commit by its id revert nothing, and say so where something was refused."""
     rig = keen
@@ -155,6 +156,7 @@ def test_two_offenders_are_two_reverts_the_newest_first(keen: Rig) -> None:
     rig.share_is(30)
 
 
+@pytest.mark.long
 def test_a_fleet_that_refuses_one_thing_is_one_revert(fleet: Rig) -> None:
     """The message names each proxy, and Envoy's words once."""
     fleet.commit(REVERT, "Revert what is refused")
@@ -167,6 +169,7 @@ def test_a_fleet_that_refuses_one_thing_is_one_revert(fleet: Rig) -> None:
     fleet.apply()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trailers", ["kept", "dropped"])
 def test_a_revert_that_is_refused_too_is_not_reverted(keen: Rig, trailers: str) -> None:
     """Poison on poison: one commit after the other goes, and it ends, also if a rebase has dropped our trailers."""
@@ -207,6 +210,7 @@ def test_what_was_refused_before_is_not_gone_back_to(rig: Rig) -> None:
     assert '"server_name": "ours"' in json.dumps(rig.config("edge"))
 
 
+@pytest.mark.long
 def test_a_cause_outside_git_reverts_nothing(keen: Rig) -> None:
     """A port that somebody has taken since: what is refused now was applied before."""
     rig = keen

@@ -109,6 +109,7 @@ def test_an_envoy_that_starts_anew_has_everything_back_without_a_change_in_git(m
     assert sum(mesh.served(20).values()) == 20
 
 
+@pytest.mark.long
 def test_a_proxy_that_git_does_not_know_joins_and_is_shown(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The bootstrap says whose sidecar it is; its workload is in Git."""
     with Sidecars(tmp_path_factory.mktemp("j"), announced=frozenset({"b-2"})) as mesh:

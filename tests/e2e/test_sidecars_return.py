@@ -38,6 +38,7 @@ def test_everybody_starts_anew_while_the_head_is_invalid_and_gets_the_last_good_
     assert mesh.receipts()[0][0] != mesh.head()
 
 
+@pytest.mark.long
 def test_who_starts_anew_while_a_guard_refuses_the_head_gets_the_last_good_commit(mesh: Sidecars) -> None:
     """Others, which run, are the reason for the refusal; the daemon has started since, too."""
     careful = mesh.files()["policies/mesh.yaml"].replace("maxWeightIncrease: 100", "maxWeightIncrease: 10")
@@ -53,6 +54,7 @@ def test_who_starts_anew_while_a_guard_refuses_the_head_gets_the_last_good_commi
     assert mesh.receipts()[0][0] != mesh.head()
 
 
+@pytest.mark.long
 def test_a_proxy_that_left_and_comes_back_has_the_present_and_nothing_meanwhile(mesh: Sidecars) -> None:
     """Its Envoy keeps what it has, a new process of it is sent nothing, and back in Git it is brought to what has changed."""
     mesh.start_all()
@@ -68,6 +70,7 @@ def test_a_proxy_that_left_and_comes_back_has_the_present_and_nothing_meanwhile(
     assert mesh.served(10) == {"v2": 10}
 
 
+@pytest.mark.long
 def test_a_proxy_that_is_pushed_to_by_files_for_a_while_is_served_nothing_out_of_date(mesh: Sidecars) -> None:
     """An Envoy that still has its old bootstrap then gets nothing by ADS, and the present when its Proxy is on ADS again."""
     mesh.start_all()

@@ -103,6 +103,7 @@ def test_a_mesh_with_certificates_everywhere_is_pushed_to_and_proven(mesh: Secur
     assert "mutual TLS" in mesh.daemon.read()
 
 
+@pytest.mark.long
 def test_renewed_certificates_are_used_without_a_restart(mesh: Secured) -> None:
     """Files that are replaced are read again, by the daemon for new streams and by Envoys for theirs."""
     mesh.identify("a-1")

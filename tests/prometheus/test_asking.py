@@ -79,6 +79,7 @@ def test_no_number(scraped: Prometheus, query: str, kind: type[ReconcilerError],
     assert isinstance(caught.value, InputError) is (kind is QueryError)
 
 
+@pytest.mark.long
 def test_down_and_back(tmp_path: Path) -> None:
     """While it is down nothing is known; when it is back, what it knew before and what has come since."""
     with scraping(tmp_path, "served_total 1\n") as (prometheus, target):

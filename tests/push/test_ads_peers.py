@@ -191,6 +191,7 @@ def deaf(served: xds.Serving, key: Key, *, reads: bool) -> Iterator[None]:
             wire.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reads", [True, False])
 def test_a_peer_that_does_not_read_or_answer_takes_nobody_else_s_time(
     served: xds.Serving, make_ads: MakeAds, *, reads: bool

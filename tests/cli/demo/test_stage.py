@@ -149,6 +149,7 @@ def test_nothing_is_left_when_it_can_not_be_set_up(tmp_path: Path, private: Path
     wait_until_gone(private)
 
 
+@pytest.mark.long
 def test_a_long_tmpdir_gets_short_sockets(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The path of a Unix socket has a limit of about 100 bytes, which a folder for temporary files may exceed by itself."""
     deep = private / ("d" * 60) / ("e" * 60)
