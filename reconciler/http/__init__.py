@@ -4,20 +4,31 @@ HttpError (TransientError)
 ├── UnreachableError    nothing answers: refused, no such socket, no permission, closed without an answer
 ├── TimedOutError       it was reached and did not answer in time, or too slowly
 ├── DistrustError       over TLS, one side does not trust the other's certificate, or ours can't be used
-└── BadReplyError       what answers does not speak HTTP, or sends more than is allowed
+├── BadReplyError       what answers does not speak HTTP, or sends more than is allowed
+└── AbortedError        we ended the call ourselves, from another thread
 """
 
-from reconciler.http.client import HttpClient, Reply
-from reconciler.http.failures import BadReplyError, DistrustError, HttpError, TimedOutError, UnreachableError
+from reconciler.http.client import HttpClient
+from reconciler.http.failures import (
+    AbortedError,
+    BadReplyError,
+    DistrustError,
+    HttpError,
+    TimedOutError,
+    UnreachableError,
+)
+from reconciler.http.streams import Reply, Stream
 from reconciler.http.tls import Fault
 
 __all__ = [
+    "AbortedError",
     "BadReplyError",
     "DistrustError",
     "Fault",
     "HttpClient",
     "HttpError",
     "Reply",
+    "Stream",
     "TimedOutError",
     "UnreachableError",
 ]

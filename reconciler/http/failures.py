@@ -38,6 +38,12 @@ class BadReplyError(HttpError):
     default_code = "http-bad-reply"
 
 
+class AbortedError(HttpError):
+    """We ended the call ourselves, from another thread."""
+
+    default_code = "http-aborted"
+
+
 class DistrustError(HttpError):
     """TLS with it failed: one side does not trust the other's certificate, or ours can't be used.
 

@@ -404,6 +404,7 @@ ADMIN: Group = {
     "http-timeout": "As `admin-timeout`.",
     "http-tls": "As `admin-tls`.",
     "http-bad-reply": "As `admin-garbage`.",
+    "http-aborted": "Never shown by itself: it ends what is not waited for any more.",
 }
 
 PUSH: Group = {
