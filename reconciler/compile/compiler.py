@@ -80,7 +80,9 @@ class Compilation:
         `before` was compiled with the same templates. Documents and services that are the same object are unchanged.
         """
         if before is not None and (
-            before.mesh.settings is not mesh.settings or before.mesh.rate_limits is not mesh.rate_limits
+            before.mesh.settings is not mesh.settings
+            or before.mesh.rate_limits is not mesh.rate_limits
+            or before.mesh.health_checks is not mesh.health_checks
         ):
             before = None
         index = Index.of(mesh, services, before=before.index if before else None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
 from reconciler.compile.limits import Limits
+from reconciler.compile.probing import Probing
 from reconciler.compile.viewer import Viewer
 from reconciler.model.destinationrule import DestinationRule, Subset
 from reconciler.model.gateway import Gateway
@@ -143,6 +144,7 @@ class Index:
         gateway_routes: VirtualServices by the Gateway that they name.
         gateways: Sorted by key.
         limits: The RateLimits, by what they limit.
+        probing: The HealthChecks, by host.
     """
 
     domain: str
@@ -158,6 +160,7 @@ class Index:
     gateway_routes: Mapping[Key, tuple[Policy[VirtualService], ...]]
     gateways: tuple[Policy[Gateway], ...]
     limits: Limits
+    probing: Probing
 
     @classmethod
     def of(cls, mesh: Mesh, services: Sequence[Service], *, before: Index | None = None) -> Self:
@@ -193,6 +196,7 @@ class Index:
             ),
             gateways=tuple(_ordered(mesh.gateways)),
             limits=Limits.of(mesh.rate_limits),
+            probing=Probing.of(mesh.health_checks, domain),
         )
 
     def edited(self, policies: Mapping[Key, Policy[VirtualService]]) -> Self:

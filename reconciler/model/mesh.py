@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from reconciler.model.analysis import AnalysisTemplate
 from reconciler.model.destinationrule import DestinationRule
 from reconciler.model.gateway import Gateway
+from reconciler.model.healthcheck import HealthCheck
 from reconciler.model.key import Key
 from reconciler.model.origin import Origin
 from reconciler.model.proxy import MeshSpec, Proxy
@@ -67,6 +68,7 @@ class Mesh:
     gateways: tuple[Policy[Gateway], ...] = ()
     sidecars: tuple[Policy[Sidecar], ...] = ()
     rate_limits: tuple[Policy[RateLimit], ...] = ()
+    health_checks: tuple[Policy[HealthCheck], ...] = ()
     rollouts: tuple[Policy[Rollout], ...] = ()
     analysis_templates: tuple[Policy[AnalysisTemplate], ...] = ()
     proxies: tuple[Policy[Proxy], ...] = ()

@@ -24,6 +24,7 @@ _FIELDS = {
     "Gateway": "gateways",
     "Sidecar": "sidecars",
     "RateLimit": "rate_limits",
+    "HealthCheck": "health_checks",
     "Rollout": "rollouts",
     "AnalysisTemplate": "analysis_templates",
     "Proxy": "proxies",

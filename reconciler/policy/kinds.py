@@ -11,6 +11,7 @@ from reconciler.errors import Severity
 from reconciler.model.analysis import AnalysisTemplate
 from reconciler.model.destinationrule import DestinationRule
 from reconciler.model.gateway import Gateway
+from reconciler.model.healthcheck import HealthCheck
 from reconciler.model.proxy import MeshSpec, Proxy
 from reconciler.model.ratelimit import RateLimit
 from reconciler.model.rollout import Rollout
@@ -34,6 +35,7 @@ KINDS: Mapping[str, tuple[str, type[Spec]]] = MappingProxyType(
         "Gateway": (ISTIO, Gateway),
         "Sidecar": (ISTIO, Sidecar),
         "RateLimit": (OWN, RateLimit),
+        "HealthCheck": (OWN, HealthCheck),
         "Rollout": (OWN, Rollout),
         "AnalysisTemplate": (OWN, AnalysisTemplate),
         "Mesh": (OWN, MeshSpec),

@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.compile import Compiled, Prototypes, compile_mesh
 from reconciler.model.destinationrule import DestinationRule
 from reconciler.model.gateway import Gateway
+from reconciler.model.healthcheck import HealthCheck
 from reconciler.model.key import DEFAULT_NAMESPACE, Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Origin
@@ -27,6 +28,7 @@ from reconciler.yamldoc import load
 _KINDS: Mapping[str, tuple[str, type[Spec]]] = {
     "DestinationRule": ("destination_rules", DestinationRule),
     "Gateway": ("gateways", Gateway),
+    "HealthCheck": ("health_checks", HealthCheck),
     "Proxy": ("proxies", Proxy),
     "RateLimit": ("rate_limits", RateLimit),
     "ServiceEntry": ("service_entries", ServiceEntry),

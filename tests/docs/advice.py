@@ -110,6 +110,7 @@ REFERENCES: Group = {
     "ref-duplicate-address": "Give one of the two another address or port.",
     "ref-duplicate-sidecar": "Merge the two Sidecars, or give each its own selector.",
     "ref-duplicate-limit": "Write both into one document, narrow a target, or give the limit of a domain one meaning or two names.",
+    "ref-duplicate-check": "Keep one of the two, or give each its own `ports` or `subsets`.",
     "ref-shared-port": "Give one of the two Gateways another port, or name hosts with `match.authority`.",
     "ref-several-counts": "Limit the workloads instead, or write one match with a `regex`.",
     "ref-duplicate-rollout": "Keep one of the two, or let each name other `routes`.",
@@ -173,6 +174,16 @@ COMPILE: Group = {
     "outlier-percent": Entry(
         "Raise `maxEjectionPercent`; it is 10 where it is not written.",
         "The share of endpoints that may be ejected is less than one endpoint, so none ever is (warning).",
+        "warning",
+    ),
+    "health-check-protocol": Entry(
+        "Name the GRPC ports in `ports` of the HealthCheck, or ask by `http` or `tcp`.",
+        "A HealthCheck asks by gRPC, and the port speaks no HTTP/2.",
+        "input",
+    ),
+    "health-check-name": Entry(
+        "Write `sni` in the `tls` of the DestinationRule.",
+        "Health checks use TLS without a server name, which only requests have (warning).",
         "warning",
     ),
     "no-certificate": Entry(

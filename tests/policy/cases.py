@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from tests.policy.rules.documents import OWN, doc
 from tests.policy.rules.edges import CASES as EDGES
+from tests.policy.rules.healthchecks import CASES as HEALTH_CHECKS
+from tests.policy.rules.healthchecks import PAIRS as CHECKS_IN_PAIRS
 from tests.policy.rules.ratelimits import CASES as RATE_LIMITS
 from tests.policy.rules.ratelimits import PAIRS as LIMITS_IN_PAIRS
 from tests.policy.rules.references import RULES as REFERENCES
@@ -234,12 +236,14 @@ CASES += [
     *SERVICES,
     *EDGES,
     *RATE_LIMITS,
+    *HEALTH_CHECKS,
     *ROLLOUTS,
     *((code, fault) for code, fault, _ in REFERENCES),
 ]
 
 PAIRS: list[tuple[str, str]] = [
     *LIMITS_IN_PAIRS,
+    *CHECKS_IN_PAIRS,
     *ROLLOUTS_IN_PAIRS,
     ("ref-duplicate", doc("Sidecar", "spec: {egress: [{hosts: ['*/*']}]}\n").replace("case", "^case") + "---\n" + doc("Sidecar", "spec: {workloadSelector: {labels: {app: a}}, egress: [{hosts: ['*/*']}]}\n").replace("case", "^case")),
     ("ref-duplicate", doc("Mesh", "spec: {}\n").replace("case", "^case") + "---\n" + doc("Mesh", "spec: {}\n").replace("case", "^mesh")),

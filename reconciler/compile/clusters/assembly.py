@@ -10,7 +10,7 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 
 from reconciler.compile import names
 from reconciler.compile.clusters import discovery as discovering
-from reconciler.compile.clusters import forwarding, loadbalancing, outliers
+from reconciler.compile.clusters import forwarding, healthchecks, loadbalancing, outliers
 from reconciler.compile.clusters.discovery import Discovery, discovery
 from reconciler.compile.clusters.endpoints import assignment, localities, members
 from reconciler.compile.clusters.localities import Spread, priorities, spread
@@ -190,10 +190,13 @@ class Clusters:
         chosen = members(subject, found)
         near = spread(subject.policy, subject.viewer) if found.balances else None
         message = self._cluster(subject, found, near)
-        given = assignment(subject.ref.name, chosen, near)
+        probe = self._index.probing.of_cluster(subject.ref)
+        healthchecks.watch(message, subject, found, probe)
+        given = assignment(subject.ref.name, chosen, near, probed=healthchecks.asked_port(subject, found, probe))
         _discover(message, found, given, self._prototypes, subject)
         findings = (
             *discovering.complaints(subject),
+            *healthchecks.complaints(subject, found, probe),
             *_locality_complaints(subject, near, chosen),
             *(outliers.complaints(subject, len(chosen)) if found is Discovery.PUSHED else ()),
         )

@@ -40,13 +40,16 @@ def _fits(address: str, *, named: bool) -> bool:
     return not unix if named else unix or is_address(address)
 
 
-def assignment(name: str, chosen: Iterable[tuple[Endpoint, int]], spread: Spread | None) -> ClusterLoadAssignment:
+def assignment(
+    name: str, chosen: Iterable[tuple[Endpoint, int]], spread: Spread | None, *, probed: int = 0
+) -> ClusterLoadAssignment:
     """A load assignment, its groups in order of priority and locality, its endpoints in order of address and port.
 
     Args:
         name: The cluster's.
         chosen: Endpoints with their ports, in any order.
         spread: How requests spread over localities.
+        probed: The port at which health checks ask each of them; 0 for its own.
     """
     items = sorted(chosen, key=lambda item: (item[0].address, item[1], item[0].weight))
     order = priorities(spread, (endpoint for endpoint, _ in items))
@@ -56,7 +59,7 @@ def assignment(name: str, chosen: Iterable[tuple[Endpoint, int]], spread: Spread
         place = endpoint.locality
         if shares is None or place in shares:
             priority = order[rank(spread, endpoint)] if spread and order else 0
-            groups.setdefault((priority, place), []).append(_member(endpoint, port))
+            groups.setdefault((priority, place), []).append(_member(endpoint, port, probed))
     message = ClusterLoadAssignment(cluster_name=name)
     for (priority, place), hosts in sorted(groups.items(), key=lambda item: item[0]):
         group = message.endpoints.add(lb_endpoints=hosts, priority=priority)
@@ -75,7 +78,7 @@ def _sums(items: Iterable[tuple[Endpoint, int]]) -> dict[str, int]:
     return sums
 
 
-def _member(endpoint: Endpoint, port: int) -> LbEndpoint:
+def _member(endpoint: Endpoint, port: int, probed: int) -> LbEndpoint:
     member = LbEndpoint()
     address = member.endpoint.address
     if endpoint.address.startswith(UNIX):
@@ -83,6 +86,8 @@ def _member(endpoint: Endpoint, port: int) -> LbEndpoint:
     else:
         address.socket_address.address = endpoint.address
         address.socket_address.port_value = port
+        if probed and probed != port:
+            member.endpoint.health_check_config.port_value = probed
     member.load_balancing_weight.value = endpoint.weight
     return member
 

@@ -172,6 +172,9 @@ def of_cluster(ref: ClusterRef, rule: Rule | None, taken: Taken, index: Index) -
     if taken.left_out:
         message = f"gRPC applications can't call endpoints of {ref.host} that are Unix sockets"
         yield _unreachable(message, service.origin if service else None, ("spec", "endpoints"))
+    probe = index.probing.of_cluster(ref)
+    if probe is not None:
+        yield _idle("HealthCheck", probe.origin, ("spec", "host"))
     policy = effective(rule, ref.subset, ref.port)
     for block in _BLOCKS:
         if getattr(policy, block) is not None:

@@ -10,6 +10,7 @@ from typing import Any
 from reconciler.model.analysis import AnalysisTemplate
 from reconciler.model.destinationrule import DestinationRule
 from reconciler.model.gateway import Gateway
+from reconciler.model.healthcheck import HealthCheck
 from reconciler.model.mesh import Policy
 from reconciler.model.proxy import MeshSpec, Proxy
 from reconciler.model.ratelimit import RateLimit
@@ -20,6 +21,7 @@ from reconciler.model.virtualservice import VirtualService
 from reconciler.policy.checks.analysis import check_template
 from reconciler.policy.checks.destinationrule import check_destination_rule
 from reconciler.policy.checks.gateway import check_gateway
+from reconciler.policy.checks.healthcheck import check_health_check
 from reconciler.policy.checks.proxy import check_mesh, check_proxy
 from reconciler.policy.checks.ratelimit import check_rate_limit
 from reconciler.policy.checks.rollout import check_rollout
@@ -53,6 +55,8 @@ def _check_own(policy: Policy[Any], report: Report, written: Any) -> None:
     match policy.spec:
         case RateLimit() as spec:
             check_rate_limit(spec, report)
+        case HealthCheck() as spec:
+            check_health_check(spec, report)
         case Rollout() as spec:
             check_rollout(spec, written, report)
         case AnalysisTemplate() as spec:

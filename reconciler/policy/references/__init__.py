@@ -16,6 +16,7 @@ from reconciler.policy.references.conflicts import check_conflicts
 from reconciler.policy.references.destinationrules import check_destination_rules
 from reconciler.policy.references.duplicates import check_duplicates
 from reconciler.policy.references.gateways import check_gateways
+from reconciler.policy.references.healthchecks import check_health_checks
 from reconciler.policy.references.hosts import check_hosts
 from reconciler.policy.references.index import Index
 from reconciler.policy.references.ratelimits import check_rate_limits
@@ -54,6 +55,7 @@ def check_references(mesh: Mesh, failed: Sequence[Failed], *, index: Index | Non
         *check_workloads(index),
         *check_sidecars(index),
         *check_rate_limits(index),
+        *check_health_checks(index),
         *check_runtime(index),
         *check_rollouts(index),
     ]

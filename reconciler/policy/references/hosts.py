@@ -57,6 +57,10 @@ def _mentions(index: Index) -> Iterator[tuple[str, _Mention]]:
         host = index.host(rule.spec.host, rule.key)
         if not index.served(host):
             yield host, _Mention(rule, ("host",), _RULE, ", so this rule does nothing")
+    for check in index.mesh.health_checks:
+        host = index.host(check.spec.host, check.key)
+        if host not in index.services and not index.may_be_service(host):
+            yield host, _Mention(check, ("host",), _RULE, ", so nothing is checked")
 
 
 def _sent_to(
@@ -114,4 +118,4 @@ def _advice(host: str, rank: int, index: Index) -> str:
         return f"add a ServiceEntry with this host{note}"
     if rank == _ROUTED:
         return f"add a ServiceEntry if requests come in on other ports, or remove the host{note}"
-    return f"add a ServiceEntry, or remove the rule{note}"
+    return f"add a ServiceEntry, or remove the document{note}"

@@ -8,7 +8,9 @@ OWN = "apiVersion: reconciler/v1alpha1\nkind: {}\nmetadata: {{name: case}}\n{}"
 
 def doc(kind: str, rest: str) -> str:
     """A whole document of a kind around its spec."""
-    return (OWN if kind in {"Proxy", "Mesh", "RateLimit", "Rollout", "AnalysisTemplate"} else ISTIO).format(kind, rest)
+    return (
+        OWN if kind in {"Proxy", "Mesh", "RateLimit", "HealthCheck", "Rollout", "AnalysisTemplate"} else ISTIO
+    ).format(kind, rest)
 
 
 def rule(fields: str) -> str:
