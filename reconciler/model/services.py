@@ -70,6 +70,8 @@ class Service:
         addresses: Where callers expect it: IP addresses and CIDR blocks.
         export_to: Namespaces that see it, in full: no `.`; `*` is everybody, none nobody.
         discovered: Whether registries list it: then its endpoints come and go without a commit.
+        accounts: Service accounts that instances found by registries may have: they are part of clusters (whom callers trust in
+            mutual TLS), so another one is another service, not only another endpoint. Those of Git's endpoints need not be here.
     """
 
     host: str
@@ -83,6 +85,7 @@ class Service:
     export_to: frozenset[str] = EVERYBODY
     subject_alt_names: tuple[str, ...] = ()
     discovered: bool = False
+    accounts: frozenset[str] = frozenset()
 
     def port(self, number: int) -> Port | None:
         """The port of this number, if the service has it."""
