@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from reconciler.compile.chains import cidr
+from reconciler.compile.instances import own
 from reconciler.model.services import Port, Service
 
 
@@ -55,11 +56,11 @@ def places(service: Service) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def without_interception(service: Service, port: Port, loopback: str) -> Iterator[Arrival]:
     """Where listeners bind real ports: at the service's single addresses, and what carries its name on loopback too.
 
-    Not where an endpoint of the service itself is: the listener would take its place.
+    Not where an endpoint that Git declares for the service itself is: the listener would take its place.
     """
     if not _nameless(port):
         yield Arrival(service=service, port=port, bind=loopback)
-    taken = {(endpoint.address, endpoint.ports.get(port.name)) for endpoint in service.endpoints}
+    taken = {(endpoint.address, endpoint.ports.get(port.name)) for endpoint in own(service)}
     singles, _ = places(service)
     for address in singles:
         if (address, port.number) not in taken and (address != loopback or _nameless(port)):

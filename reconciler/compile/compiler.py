@@ -13,16 +13,18 @@ from typing import Self
 from reconciler.compile.clusters import Clusters
 from reconciler.compile.configurations import Configurations
 from reconciler.compile.index import Index
+from reconciler.compile.instances import found
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.proxyless import Application, Targets
 from reconciler.compile.runtime import runtime_view
 from reconciler.compile.sockets import port_clashes
 from reconciler.compile.views import Views
+from reconciler.errors import BugError
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.origin import Finding
-from reconciler.model.resource import View
-from reconciler.model.services import Service
+from reconciler.model.resource import Resource, ResourceId, View
+from reconciler.model.services import Endpoint, Service
 from reconciler.model.virtualservice import VirtualService
 
 
@@ -59,6 +61,7 @@ class Compilation:
         targets: What gRPC applications call.
         applications: By proxy, those that are gRPC applications.
         findings: Those that no rule of a VirtualService has a part in.
+        discovered: By host, then by proxy, the load assignments that registries have a part in.
     """
 
     mesh: Mesh
@@ -70,6 +73,7 @@ class Compilation:
     targets: Targets
     applications: Mapping[Key, Application]
     findings: frozenset[Finding]
+    discovered: Mapping[str, Mapping[Key, tuple[ResourceId, ...]]]
 
     @classmethod
     def of(
@@ -107,7 +111,25 @@ class Compilation:
             targets=made.applications.targets,
             applications=made.applications.made,
             findings=frozenset((*made.findings, *made.applications.findings, *port_clashes(made.sockets, made.places))),
+            discovered=_discovered(views),
         )
+
+    def refilled(self, services: Mapping[str, Service]) -> Self:
+        """The same with other instances behind some services, by host, of which nothing else differs (`instances.moved`).
+
+        Only their load assignments are made anew: nothing else looks at instances.
+        """
+        kept = {**self.index.services}
+        kept.update((host, service) for host, service in services.items() if host in kept)
+        made: dict[int, Resource] = {}  # proxies share resources, by identity, and so they stay
+        new: dict[Key, list[Resource]] = {}
+        for host, service in services.items():
+            listed = found(service)
+            for key, ids in self.discovered.get(host, {}).items():
+                resources = self.views[key].resources
+                new.setdefault(key, []).extend(_refilled(resources[id_], listed, made) for id_ in ids)
+        views = {**self.views, **{key: self.views[key].exchanged(items) for key, items in new.items()}}
+        return replace(self, index=replace(self.index, services=kept), views=MappingProxyType(views))
 
     def edited(self, mesh: Mesh, policies: Mapping[Key, Policy[VirtualService]]) -> Self | None:
         """The same for a mesh in which nothing differs but the `http` rules of these VirtualServices, none of them delegated.
@@ -145,6 +167,24 @@ class Compilation:
         findings = {*self.findings, *(finding for key in used for finding in self.configurations[key].findings)}
         findings.update(item for made in self.applications.values() for item in made.findings(self.targets))
         return Compiled(self.views, tuple(sorted(findings, key=_finding_order)))
+
+
+def _discovered(views: Mapping[Key, View]) -> Mapping[str, Mapping[Key, tuple[ResourceId, ...]]]:
+    out: dict[str, dict[Key, tuple[ResourceId, ...]]] = {}
+    for key, view in views.items():
+        for item in view.resources.values():
+            if item.recipe is not None:
+                ids = out.setdefault(item.recipe.host, {})
+                ids[key] = (*ids.get(key, ()), item.id)
+    return out
+
+
+def _refilled(item: Resource, listed: Sequence[Endpoint], made: dict[int, Resource]) -> Resource:
+    if item.recipe is None:
+        raise BugError(f"{item.id} has no recipe")
+    if id(item) not in made:
+        made[id(item)] = item.recipe.at(listed)
+    return made[id(item)]
 
 
 def _finding_order(finding: Finding) -> tuple[str, int, list[str], str, str]:

@@ -95,7 +95,7 @@ def _declared_pool(index: Index, workload: Policy[WorkloadEntry], port: int) -> 
     for service, endpoint in sorted(index.memberships.get(workload.key, ()), key=lambda item: item[0].host):
         rule = index.rule(service.host, Viewer(namespace=service.namespace))
         for item in service.ports:
-            if endpoint.ports[item.name] == port:
+            if endpoint.ports.get(item.name) == port:
                 pool = effective(rule, "", item.number).connection_pool
                 if pool is not None:
                     return pool
@@ -108,7 +108,8 @@ def _derived(
     protocols: dict[int, dict[str, Protocol]] = {}
     for service, endpoint in index.memberships.get(workload.key, ()):
         for port in service.ports:
-            protocols.setdefault(endpoint.ports[port.name], {}).setdefault(service.host, port.protocol)
+            if port.name in endpoint.ports:  # a registry may know of ports that Git's own endpoints don't have
+                protocols.setdefault(endpoint.ports[port.name], {}).setdefault(service.host, port.protocol)
     loopback = names.LOOPBACK_6 if is_ipv6(workload) and not bound else names.LOOPBACK
     items = [
         Inbound(

@@ -1,17 +1,18 @@
 """Compiling one mesh after another: what a change does not concern is not compiled again.
 
 The change that this product is for, other `http` rules in a VirtualService (a weight), redoes the virtual hosts that have these
-rules, and nothing else. After any other change the mesh is arranged anew, and clusters, endpoints, routes and virtual hosts
-whose documents are the same are taken over. What comes out never depends on what was compiled before: the laws in
+rules, and nothing else; other instances of a service that registries list redo its load assignments. After any other change the
+mesh is arranged anew, and clusters, endpoints, routes and virtual hosts whose documents are the same are taken over. What comes out never depends on what was compiled before: the laws in
 `tests/compile` hold one against the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 from reconciler.compile.compiler import Compilation, Compiled
+from reconciler.compile.instances import moved, only_instances
 from reconciler.compile.prototypes import Prototypes
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
@@ -43,19 +44,31 @@ class MeshCompiler:
     def compile(self, mesh: Mesh, services: Sequence[Service]) -> Compiled:
         """As `compile_mesh`, and the same result."""
         last = self._last
-        if last is not None and last.services is services:
-            edited = edited_rules(last.mesh, mesh)
-            if edited is not None:
-                compilation = last.compilation.edited(mesh, edited)
-                if compilation is not None:
-                    return self._keep(mesh, services, compilation)
-        before = last.compilation if last is not None else None
-        return self._keep(mesh, services, Compilation.of(mesh, services, self._prototypes, before=before))
+        instances = moved(last.services, services) if last is not None else None
+        if last is None or instances is None:
+            before = last.compilation if last is not None else None
+            return self._keep(mesh, services, Compilation.of(mesh, services, self._prototypes, before=before))
+        compilation = last.compilation.refilled(_used(last, instances)) if instances else last.compilation
+        if mesh is last.mesh:
+            compiled = replace(last.compiled, views=compilation.views)
+            self._last = _Last(mesh, services, compilation, compiled)
+            return compiled
+        rules = edited_rules(last.mesh, mesh)
+        edited = compilation.edited(mesh, rules) if rules is not None else None
+        if edited is None:
+            edited = Compilation.of(mesh, services, self._prototypes, before=compilation)
+        return self._keep(mesh, services, edited)
 
     def _keep(self, mesh: Mesh, services: Sequence[Service], compilation: Compilation) -> Compiled:
         compiled = compilation.compiled()
         self._last = _Last(mesh, services, compilation, compiled)
         return compiled
+
+
+def _used(last: _Last, instances: Mapping[str, Service]) -> dict[str, Service]:
+    """Those of which the last compilation used the service of this namespace: of several with one host it used one."""
+    known = last.compilation.index.services
+    return {host: item for host, item in instances.items() if host in known and only_instances(known[host], item)}
 
 
 def edited_rules(old: Mesh, new: Mesh) -> dict[Key, Policy[VirtualService]] | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
+from reconciler.compile.instances import own
 from reconciler.compile.limits import Limits
 from reconciler.compile.probing import Probing
 from reconciler.compile.viewer import Viewer
@@ -134,7 +135,7 @@ class Index:
     Attributes:
         services: By host, sorted.
         by_port: The services that have a port of this number.
-        at: The services that have an endpoint at an address and port.
+        at: The services that have an endpoint of Git's own at an address and port.
         workloads: WorkloadEntries by key.
         memberships: By WorkloadEntry, the services it is an endpoint of.
         sidecars: By namespace, sorted by name.
@@ -258,7 +259,7 @@ def _grouped(pairs: Iterable[tuple[K, T]]) -> dict[K, tuple[T, ...]]:
 def _places(services: Iterable[Service]) -> dict[tuple[str, int], tuple[Service, ...]]:
     out: dict[tuple[str, int], dict[str, Service]] = {}
     for service in services:
-        for endpoint in service.endpoints:
+        for endpoint in own(service):
             for port in endpoint.ports.values():
                 out.setdefault((endpoint.address, port), {})[service.host] = service
     return {place: tuple(found.values()) for place, found in out.items()}
@@ -268,7 +269,7 @@ def _memberships(services: Iterable[Service]) -> dict[Key, tuple[tuple[Service, 
     return _grouped(
         (Key(service.namespace, endpoint.workload), (service, endpoint))
         for service in services
-        for endpoint in service.endpoints
+        for endpoint in own(service)
         if endpoint.workload
     )
 

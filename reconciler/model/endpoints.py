@@ -76,7 +76,7 @@ def _hosts(hosts: Iterable[LbEndpoint], seen: set[bytes]) -> Iterator[LbEndpoint
         endpoint = host.endpoint
         if endpoint.address.WhichOneof("address") == "socket_address":
             socket_address = endpoint.address.socket_address
-            socket_address.address = _shortest(socket_address.address)
+            socket_address.address = shortest(socket_address.address)
         if endpoint.HasField("health_check_config") and not endpoint.health_check_config.ByteSize():
             endpoint.ClearField("health_check_config")
         address = _bytes(endpoint.address)
@@ -99,7 +99,8 @@ def _settle_policy(assignment: ClusterLoadAssignment) -> None:
         assignment.ClearField("policy")
 
 
-def _shortest(address: str) -> str:
+def shortest(address: str) -> str:
+    """An IP address as Envoy writes it; anything else as it is."""
     if ":" not in address:  # IPv4 has but one form, and names are left alone
         return address
     try:

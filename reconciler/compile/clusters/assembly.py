@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 
 from reconciler.compile import names
 from reconciler.compile.clusters import discovery as discovering
-from reconciler.compile.clusters import forwarding, healthchecks, loadbalancing, outliers
+from reconciler.compile.clusters import forwarding, healthchecks, loadbalancing, outliers, recipes
+from reconciler.compile.clusters.complaints import complaints
 from reconciler.compile.clusters.discovery import Discovery, discovery
-from reconciler.compile.clusters.endpoints import assignment, localities, members
-from reconciler.compile.clusters.localities import Spread, priorities, spread
+from reconciler.compile.clusters.endpoints import assignment, members
+from reconciler.compile.clusters.localities import Spread, spread
 from reconciler.compile.clusters.pools import HTTP_OPTIONS, HttpOptions, limit, options_of
 from reconciler.compile.clusters.security import Security, security, socket
 from reconciler.compile.clusters.subject import Subject
 from reconciler.compile.effective import effective
 from reconciler.compile.index import Index, Rule
+from reconciler.compile.instances import found, only_instances
 from reconciler.compile.names import ClusterRef
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.tls import Site
 from reconciler.compile.viewer import Viewer
-from reconciler.errors import Severity
 from reconciler.model.origin import Finding
 from reconciler.model.protos import resource
 from reconciler.model.proxy import Interception
 from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.secrets import Certificate, Root
-from reconciler.model.services import Endpoint, Service
+from reconciler.model.services import Service
 from reconciler.model.trafficpolicy import ClientTLSMode, PortTrafficPolicy, TrafficPolicy
 from reconciler.model.visibility import visible
 
@@ -123,8 +124,10 @@ class Clusters:
         key = (ref, facets, site)
         if key not in self._built:
             last = self._last.placed(key) if self._last else None
-            same = last is not None and last[0] is shared
-            self._built[key] = last if last and same else (shared, _placed(ref, shared, site))
+            if last is not None and last[0].message is shared.message:
+                self._built[key] = (shared, replace(last[1], endpoints=shared.endpoints))
+            else:
+                self._built[key] = (shared, _placed(ref, shared, site))
         return self._built[key][1]
 
     def made(self, ref: ClusterRef, facets: _Facets) -> _Shared | None:
@@ -136,9 +139,20 @@ class Clusters:
         return self._built.get(key)
 
     def _known(self, ref: ClusterRef, facets: _Facets) -> _Shared | None:
-        """What the last mesh had of it, if it was made from the same service; that the rule is the same is in the facets."""
-        found = self._last.made(ref, facets) if self._last else None
-        return found if found is not None and found.service is self._index.services.get(ref.host) else None
+        """What the last mesh had of it, if it was made from the same service; that the rule is the same is in the facets.
+
+        With other instances behind it, where at most these have changed.
+        """
+        last = self._last.made(ref, facets) if self._last else None
+        service = self._index.services.get(ref.host)
+        if last is None or last.service is service:
+            return last
+        if last.service is None or service is None or not only_instances(last.service, service):
+            return None
+        endpoints = last.endpoints
+        if endpoints is not None and endpoints.recipe is not None:
+            endpoints = endpoints.recipe.at(found(service))
+        return replace(last, service=service, endpoints=endpoints)
 
     def http_filters(self, refs: Iterable[ClusterRef], *, viewer: Viewer) -> tuple[Any, ...]:
         """The `HttpFilter`s that a listener needs, before its router, to reach these clusters."""
@@ -186,24 +200,25 @@ class Clusters:
         )
 
     def _share(self, subject: Subject) -> _Shared:
-        found = discovery(subject)
-        chosen = members(subject, found)
-        near = spread(subject.policy, subject.viewer) if found.balances else None
-        message = self._cluster(subject, found, near)
+        how = discovery(subject)
+        near = spread(subject.policy, subject.viewer) if how.balances else None
+        message = self._cluster(subject, how, near)
         probe = self._index.probing.of_cluster(subject.ref)
-        healthchecks.watch(message, subject, found, probe)
-        given = assignment(subject.ref.name, chosen, near, probed=healthchecks.asked_port(subject, found, probe))
-        _discover(message, found, given, self._prototypes, subject)
+        healthchecks.watch(message, subject, how, probe)
+        probed = healthchecks.asked_port(subject, how, probe)
+        endpoints = recipes.pushed(subject, near, probed=probed) if how is Discovery.PUSHED else None
+        written = (
+            assignment(subject.ref.name, members(subject, how), near, probed=probed) if endpoints is None else None
+        )
+        _discover(message, how, written, self._prototypes, subject)
         findings = (
             *discovering.complaints(subject),
-            *healthchecks.complaints(subject, found, probe),
-            *_locality_complaints(subject, near, chosen),
-            *(outliers.complaints(subject, len(chosen)) if found is Discovery.PUSHED else ()),
+            *healthchecks.complaints(subject, how, probe),
+            *complaints(subject, how, near),
         )
         wanted = security(subject)
-        endpoints = resource(ResourceType.ENDPOINTS, given) if found is Discovery.PUSHED else None
         whole = None
-        if found is not Discovery.PUSHED and wanted is None:
+        if how is not Discovery.PUSHED and wanted is None:
             whole = Built(cluster=resource(ResourceType.CLUSTER, message), endpoints=None, findings=findings)
         return _Shared(
             service=self._index.services.get(subject.ref.host),
@@ -257,6 +272,7 @@ def _discover(message: Any, found: Discovery, given: Any, prototypes: Prototypes
     """Set how a cluster's endpoints are found, and those that are written into it."""
     if found is Discovery.PUSHED:
         message.type = Cluster.EDS
+        _dont_panic(message, subject)
     elif found is Discovery.ORIGINAL:
         message.type = Cluster.ORIGINAL_DST
         loadbalancing.leave_to_cluster(message)
@@ -272,6 +288,18 @@ def _discover(message: Any, found: Discovery, given: Any, prototypes: Prototypes
         message.cluster_type.name = _DNS
         message.cluster_type.typed_config.Pack(settings, deterministic=True)
         message.load_assignment.CopyFrom(given)
+
+
+def _dont_panic(message: Any, subject: Subject) -> None:
+    """Send nothing to instances of which a registry says that they are not well.
+
+    Below Envoy's panic threshold, 50% by default, UNHEALTHY and even DRAINING ones get requests like all others (tried on Envoy
+    1.40); Istio switches it off where it ejects. What the template or a policy says of it goes before.
+    """
+    config = message.common_lb_config
+    discovered = subject.service is not None and subject.service.discovered
+    if discovered and not config.HasField("healthy_panic_threshold"):
+        config.healthy_panic_threshold.value = 0
 
 
 def _is_unchecked(message: Any, subject: Subject) -> bool:
@@ -300,22 +328,3 @@ def _placed(ref: ClusterRef, shared: _Shared, site: Site) -> Built:
         findings = (*findings, *secured.findings)
     cluster = resource(ResourceType.CLUSTER, message)
     return Built(cluster=cluster, endpoints=shared.endpoints, secrets=secrets, findings=findings)
-
-
-def _locality_complaints(
-    subject: Subject, near: Spread | None, chosen: Iterable[tuple[Endpoint, int]]
-) -> tuple[Finding, ...]:
-    """Outlier detection that, as in Istio, keeps requests in the proxy's locality without anybody having said so."""
-    items = tuple(chosen)
-    if near is None or near.asked or len(priorities(near, (endpoint for endpoint, _ in items))) <= 1:
-        return ()
-    places = ", ".join(place or "nowhere known" for place in localities(items))
-    finding = subject.finding(
-        code="locality-failover",
-        message=f"with outlier detection, requests for {subject.ref.host} stay in the caller's locality while it is healthy; "
-        f"its endpoints are in {places}",
-        block="outlier_detection",
-        hint="say that you want it with `loadBalancer: {localityLbSetting: {enabled: true}}`, or write `enabled: false`",
-        severity=Severity.WARNING,
-    )
-    return (finding,)

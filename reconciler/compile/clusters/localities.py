@@ -93,7 +93,7 @@ def rank(spread_: Spread, endpoint: Endpoint) -> tuple[int, int]:
 
 
 def _distance(spread_: Spread, locality: str) -> int:
-    mine, theirs = _parts(spread_.locality), _parts(locality)
+    mine, theirs = parts(spread_.locality), parts(locality)
     agreed = next((number for number in range(3) if mine[number] != theirs[number]), 3)
     if agreed:
         return 3 - agreed
@@ -124,19 +124,20 @@ def weights(spread_: Spread, sums: Mapping[str, int]) -> dict[str, int]:
 
 def _matches(locality: str, pattern: str) -> bool:
     """Whether a locality is in a pattern, whose missing and `*` parts take anything."""
-    wanted = _parts(pattern)
+    wanted = parts(pattern)
     return all(
         want in {_ANY, have} or (number > 0 and not want)
-        for number, (want, have) in enumerate(zip(wanted, _parts(locality), strict=True))
+        for number, (want, have) in enumerate(zip(wanted, parts(locality), strict=True))
     )
 
 
 def _specific(share: tuple[str, int]) -> tuple[int, str]:
     pattern = share[0]
-    return (-sum(1 for part in _parts(pattern) if part not in {"", _ANY}), pattern)
+    return (-sum(1 for part in parts(pattern) if part not in {"", _ANY}), pattern)
 
 
-def _parts(locality: str) -> tuple[str, str, str]:
+def parts(locality: str) -> tuple[str, str, str]:
+    """Region, zone and sub-zone of `region/zone/subzone`, "" for what is missing."""
     region, _, rest = locality.partition("/")
     zone, _, subzone = rest.partition("/")
     return region, zone, subzone
@@ -144,5 +145,5 @@ def _parts(locality: str) -> tuple[str, str, str]:
 
 def _with_topology(labels: Mapping[str, str], locality: str) -> dict[str, str]:
     """Labels, with those that Kubernetes and Istio give nodes for their locality."""
-    known = {name: part for name, part in zip(_TOPOLOGY, _parts(locality), strict=True) if part}
+    known = {name: part for name, part in zip(_TOPOLOGY, parts(locality), strict=True) if part}
     return known | dict(labels)

@@ -14,6 +14,7 @@ from envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2 import RawB
 
 from reconciler.compile.clusters.pools import Speech, options_of
 from reconciler.compile.clusters.subject import Subject
+from reconciler.compile.instances import own as own_of
 from reconciler.compile.tls import Site, upstream
 from reconciler.errors import Severity
 from reconciler.model.hosts import is_address
@@ -78,11 +79,14 @@ def _expected(subject: Subject, tls: ClientTLS) -> tuple[str, ...]:
 
 
 def _identities(subject: Subject) -> tuple[str, ...]:
-    """The identities of a service's endpoints, and the names of its ServiceEntry."""
+    """The identities of a service's endpoints, and the names of its ServiceEntry.
+
+    Of endpoints that registries list, those that the service says: an instance by itself must not change a cluster.
+    """
     service = subject.service
     if service is None:
         return ()
-    accounts = {endpoint.service_account for endpoint in service.endpoints if endpoint.service_account}
+    accounts = service.accounts | {endpoint.service_account for endpoint in own_of(service) if endpoint.service_account}
     own = {f"spiffe://{subject.domain}/ns/{service.namespace}/sa/{account}" for account in accounts}
     return tuple(sorted(own | set(service.subject_alt_names)))
 

@@ -98,7 +98,7 @@ class Applications:
         self.targets = Targets(index, configurations)
         self.made: dict[Key, Application] = {}
         self.findings: list[Finding] = []
-        self._taken: dict[tuple[str, Site], tuple[Built, Taken]] = {}
+        self._taken: dict[tuple[object, ...], tuple[Built, Taken]] = {}
         self._alike: dict[tuple[object, ...], tuple[tuple[Resource, ...], tuple[Finding, ...], frozenset[object]]] = {}
 
     def view(self, proxy: Policy[Proxy], site: Site) -> View:
@@ -140,8 +140,9 @@ class Applications:
                 yield taken.endpoints
 
     def _reworded(self, built: Built, site: Site) -> Taken:
-        endpoints = built.endpoints.version if built.endpoints else ""
-        key = (built.cluster.version + endpoints, site)
+        # Equal load assignments may have recipes that give different ones tomorrow.
+        endpoints = (built.endpoints.version, id(built.endpoints.recipe)) if built.endpoints else None
+        key = (built.cluster.version, endpoints, site)
         if key not in self._taken:
             self._taken[key] = (built, clusters_.taken(built, site))
         return self._taken[key][1]

@@ -6,7 +6,8 @@ send requests elsewhere, or in plain text, the cluster has no endpoints instead:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
@@ -14,13 +15,14 @@ from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 
 from reconciler.compile.clusters import Built
-from reconciler.compile.proxyless.endpoints import assignment
+from reconciler.compile.proxyless.endpoints import assignment, is_called
 from reconciler.compile.proxyless.pruning import Tree, prune
 from reconciler.compile.proxyless.tls import upstream
 from reconciler.compile.sources import AdsSource
 from reconciler.compile.tls import Site
 from reconciler.model.protos import decode, encode
-from reconciler.model.resource import Resource, ResourceType
+from reconciler.model.resource import Recipe, Resource, ResourceType
+from reconciler.model.services import Endpoint
 
 _CLUSTER: Tree = {
     "name": None,
@@ -71,9 +73,7 @@ def taken(built: Built, site: Site) -> Taken:
     if built.endpoints is None:
         problem = "it is found neither by addresses nor by a single name" if _is_found(given) else ""
         return _unreachable(message, problem, "")
-    endpoints: Any = decode(built.endpoints)
-    new = assignment(endpoints, hashed=hashed)
-    return Taken(_pushed(message), _resource(new), left_out=_count(endpoints) - _count(new))
+    return Taken(_pushed(message), reworded(built.endpoints, hashed=hashed), left_out=_left_out(built.endpoints))
 
 
 def _is_found(given: Any) -> bool:
@@ -81,8 +81,38 @@ def _is_found(given: Any) -> bool:
     return bool(given.HasField("cluster_type") or given.type != Cluster.STATIC)
 
 
-def _count(message: Any) -> int:
-    return sum(len(group.lb_endpoints) for group in message.endpoints)
+def _left_out(endpoints: Resource) -> int:
+    """How many endpoints gRPC can't call; of a discovered service, of those that Git declares."""
+    own: Any = decode(endpoints.recipe.at(()) if endpoints.recipe is not None else endpoints)
+    return sum(not is_called(member) for group in own.endpoints for member in group.lb_endpoints)
+
+
+@dataclass(frozen=True, slots=True)
+class Reworded:
+    """The recipe of a load assignment for gRPC clients (`model.resource.Recipe`).
+
+    Attributes:
+        inner: Of what an Envoy in their place would have.
+        hashed: Whether a ring of endpoints is chosen from.
+    """
+
+    inner: Recipe
+    hashed: bool
+
+    @property
+    def host(self) -> str:
+        """The service."""
+        return self.inner.host
+
+    def at(self, endpoints: Sequence[Endpoint]) -> Resource:
+        """The load assignment where registries list these."""
+        return reworded(self.inner.at(endpoints), hashed=self.hashed)
+
+
+def reworded(given: Resource, *, hashed: bool) -> Resource:
+    """A load assignment for gRPC clients, with a recipe if the given one has one."""
+    made = _resource(assignment(decode(given), hashed=hashed))
+    return made if given.recipe is None else replace(made, recipe=Reworded(given.recipe, hashed))
 
 
 def _pushed(message: Any) -> Resource:

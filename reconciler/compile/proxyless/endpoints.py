@@ -12,15 +12,21 @@ from fractions import Fraction
 from math import ceil, lcm
 from typing import Any
 
+from envoy.config.core.v3.health_check_pb2 import HEALTHY, UNKNOWN
 from envoy.config.endpoint.v3.endpoint_components_pb2 import LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
 _LARGEST = 2**32 - 1
 """gRPC's limit for the sum of the weights of one priority's localities."""
 
+_SERVING = frozenset({UNKNOWN, HEALTHY})
+
 
 def assignment(given: Any, *, hashed: bool) -> Any:
-    """A load assignment for gRPC; the given one is not changed. Endpoints that are not at an address and port are left out.
+    """A load assignment for gRPC; the given one is not changed.
+
+    Endpoints that are not at an address and port are left out, and those that are to get no requests: gRPC would do the same
+    (gRFC A27), and one that knows drop-outs by their health (A62, A81) must not count them twice.
 
     Args:
         given: One for Envoy.
@@ -41,8 +47,13 @@ def assignment(given: Any, *, hashed: bool) -> Any:
     return message
 
 
+def is_called(member: Any) -> bool:
+    """Whether gRPC can call an endpoint: at an address and port."""
+    return bool(member.endpoint.address.HasField("socket_address"))
+
+
 def _groups(locality: Any, *, hashed: bool) -> Iterable[tuple[Any, Fraction]]:
-    members = [item for item in locality.lb_endpoints if item.endpoint.address.HasField("socket_address")]
+    members = [item for item in locality.lb_endpoints if is_called(item) and item.health_status in _SERVING]
     total = sum(item.load_balancing_weight.value or 1 for item in members)
     share = Fraction(locality.load_balancing_weight.value or total, total or 1)
     sizes = sorted({item.load_balancing_weight.value or 1 for item in members})
