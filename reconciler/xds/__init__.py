@@ -4,7 +4,8 @@ Knows Envoy's resources and the protocol; nothing of policies, of Git or of admi
 is imported from its module: gRPC takes its time to load, and most commands don't serve.
 """
 
+from reconciler.xds.moving import Fresh, unchanged
 from reconciler.xds.plane import Plane
-from reconciler.xds.state import Announcement, Hold, NodeState
+from reconciler.xds.state import Announcement, Hold, NodeState, Refreshed
 
-__all__ = ["Announcement", "Hold", "NodeState", "Plane"]
+__all__ = ["Announcement", "Fresh", "Hold", "NodeState", "Plane", "Refreshed", "unchanged"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -12,10 +12,14 @@ from reconciler.clock import Clock
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource, ResourceId, ResourceType
 from reconciler.model.variant import Variant
+from reconciler.xds.moving import Mover
 from reconciler.xds.sets import TYPES, Shelf
 from reconciler.xds.state import Announcement, NodeState
 from reconciler.xds.stream import Stream
 from reconciler.xds.want import Want
+
+_TEXTS = 256
+"""Version texts that are remembered of one type: endpoints may be sent without end and nothing be published."""
 
 
 class Node:
@@ -25,18 +29,18 @@ class Node:
         announcement: What the newest stream said about itself, of those that are open.
     """
 
-    def __init__(self, key: Key, shelf: Shelf, clock: Clock) -> None:
+    def __init__(self, key: Key, shelf: Shelf, mover: Mover, clock: Clock) -> None:
         self.key = key
         self.announcement: Announcement | None = None
         self.lost_at = clock.monotonic()
         self._shelf = shelf
         self._clock = clock
         self._changed = threading.Condition(threading.RLock())
-        self._want = Want(shelf)
+        self._want = Want(shelf, mover)
         self._streams: dict[Stream, Announcement] = {}  # the newest last
         self._since: datetime | None = None
         self._last: Stream | None = None
-        self._texts: dict[ResourceType, frozenset[str]] = {}
+        self._texts: dict[ResourceType, dict[str, None]] = {}
         self._resources = self._bytes = self._opened = 0
 
     def publish(self, resources: Iterable[Resource], gone: Iterable[ResourceId], commit: str) -> None:
@@ -49,6 +53,14 @@ class Node:
                 for id_ in orphans:
                     stream.demand(id_.type, frozenset({id_.name}))
             self._wake()
+
+    def refresh(self, hosts: Collection[str]) -> tuple[Resource, ...]:
+        """Endpoints of these hosts may have changed; what it is to have in another version now, which is on its way."""
+        with self._changed:
+            moved = self._want.refresh(hosts)
+            if moved:
+                self._wake()
+            return moved
 
     def withdraw(self) -> None:
         """Nothing is sent to it any more."""
@@ -153,7 +165,7 @@ class Node:
                 self._changed.notify_all()
                 return None
             type_, turn, data = found
-            self._texts[type_] = self._texts.get(type_, frozenset()) | {stream.text(type_)}
+            self._remember(type_, stream.text(type_))
             self._resources += len(turn.put) + len(turn.also)
             self._bytes += len(data)
             return data
@@ -169,6 +181,23 @@ class Node:
             self._changed.wait_for(self._settled, timeout)
             return self._state()
 
+    def rest(self, type_: ResourceType, timeout: float) -> bool:
+        """Whether it has answered everything of a type that it asks for, as soon as that is so or it is gone, or the time is over."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._streams or self._at_rest(type_), timeout)
+
+    def answered(self, ids: Collection[ResourceId]) -> frozenset[ResourceId]:
+        """Of these, what it has by its own word in the version that it is to have."""
+        with self._changed:
+            return frozenset(
+                id_
+                for stream in self._streams
+                for subscription in stream.subscriptions()
+                for id_ in subscription.answered(
+                    [id_ for id_ in ids if id_.type is subscription.type], self._want[subscription.type]
+                )
+            )
+
     @property
     def expected(self) -> bool:
         """Whether there is anything that it is to have."""
@@ -181,6 +210,16 @@ class Node:
 
     def _settled(self) -> bool:
         return bool(self._streams) and all(stream.settled for stream in self._streams)
+
+    def _at_rest(self, type_: ResourceType) -> bool:
+        """Whether no stream has, or is about to be sent, anything of a type that it has not answered."""
+        return all(stream.at_rest(type_) for stream in self._streams if stream.asks(type_))
+
+    def _remember(self, type_: ResourceType, text: str) -> None:
+        texts = self._texts.setdefault(type_, {})
+        texts[text] = None
+        if len(texts) > _TEXTS:
+            del texts[next(iter(texts))]
 
     def _refused(self, stream: Stream, type_: ResourceType, entries: Iterable[Any], words: str) -> None:
         dropped = [entry.resource.id for entry in entries if self._want.give_up(entry.resource)]
@@ -218,7 +257,7 @@ class Node:
             sets=MappingProxyType({type_: self._want[type_].version for type_ in TYPES}),
             settled=self._settled(),
             blocked=max((now - at for at in began), default=0.0),
-            texts=MappingProxyType(dict(self._texts)),
+            texts=MappingProxyType({type_: frozenset(texts) for type_, texts in self._texts.items()}),
             acked=MappingProxyType({type_: acked[type_] for type_ in TYPES if type_ in acked}),
             waiting=frozenset().union(*(stream.waiting for stream in self._streams)),
             held=MappingProxyType(dict(self._want.held)),

@@ -1,21 +1,24 @@
 """Where what is wanted meets who is connected: all proxies, what each is to have, and what each has said.
 
-Passes publish from their threads, streams are served from another. Nothing here waits for a peer.
+Passes publish from their threads, changes of endpoints come from another, and streams are served from a third. Nothing here waits for a
+peer. What a pass publishes may be older than the endpoints that are known; what is sent never is.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource, ResourceId, ResourceType
 from reconciler.model.variant import Variant
+from reconciler.xds.moving import Fresh, Mover, unchanged
 from reconciler.xds.node import Node
 from reconciler.xds.sets import Shelf
-from reconciler.xds.state import Announcement, NodeState
+from reconciler.xds.state import Announcement, NodeState, Refreshed
 from reconciler.xds.stream import Stream
 
 REMEMBERED = 300.0
@@ -35,12 +38,22 @@ class Plane:
     Args:
         clock: For what is shown, and for how long a proxy is remembered.
         on_change: Called with a proxy that has connected or gone, on the thread of the streams; must not wait.
+        fresh: What a load assignment is for the endpoints that are known now; for any thread, must not wait, and never says
+            something older than it has said before.
     """
 
-    def __init__(self, *, clock: Clock | None = None, on_change: Callable[[Key], None] = lambda _key: None) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        on_change: Callable[[Key], None] = lambda _key: None,
+        fresh: Fresh = unchanged,
+    ) -> None:
         self._clock = clock or SystemClock()
         self._on_change = on_change
+        self.fresh = fresh
         self._shelf = Shelf()
+        self._mover = Mover(self._shelf, fresh)
         self._lock = threading.Lock()
         self._nodes: dict[Key, Node] = {}
         self.started = self._clock.monotonic()
@@ -62,6 +75,17 @@ class Plane:
             node.publish(resources, gone, commit)
             if self._known(proxy) is node:  # or it was forgotten in the meantime
                 return
+
+    def refresh(self, hosts: Collection[str]) -> Refreshed:
+        """Endpoints of these hosts have changed: every proxy that was published any of them is sent the newest.
+
+        A proxy that is behind gets the newest only, in one piece with whatever else it lacks.
+        """
+        asked = frozenset(hosts)
+        with self._lock:
+            nodes = list(self._nodes.items())
+        moved = ((key, node.refresh(asked)) for key, node in nodes)
+        return Refreshed(resources=MappingProxyType({key: found for key, found in moved if found}))
 
     def withdraw(self, proxy: Key) -> None:
         """Nothing is sent to a proxy any more; it keeps what it has."""
@@ -112,7 +136,7 @@ class Plane:
         return node.has() if node else {}
 
     def published(self, proxy: Key) -> Mapping[ResourceId, Resource]:
-        """What was published last for a proxy, sorted, whether it asks for it or not; nothing if nothing was."""
+        """What was published last for a proxy, as it was then, sorted, whether it asks for it or not; nothing if nothing was."""
         node = self._known(proxy)
         return node.published() if node else {}
 
@@ -124,6 +148,22 @@ class Plane:
     def wait(self, proxy: Key, *, timeout: float) -> NodeState:
         """What is known of a proxy as soon as it has answered everything, or when so many seconds are over."""
         return self._node(proxy).wait(timeout)
+
+    def rests(self, proxy: Key, type_: ResourceType, *, timeout: float) -> bool:
+        """Whether a proxy has answered everything of a type that it asks for, as soon as it has; also if it is not connected.
+
+        Args:
+            proxy: Which.
+            type_: What it has to have answered; whatever else it owes does not matter.
+            timeout: Seconds to wait for that.
+        """
+        node = self._known(proxy)
+        return node is None or node.rest(type_, timeout)
+
+    def answered(self, proxy: Key, ids: Collection[ResourceId]) -> frozenset[ResourceId]:
+        """Of these, what a proxy has by its own word in the version that it is to have."""
+        node = self._known(proxy)
+        return node.answered(ids) if node else frozenset()
 
     def joined(self) -> tuple[Announcement, ...]:
         """Every proxy that is connected, or was not long ago, as it announced itself; by key."""
@@ -154,7 +194,7 @@ class Plane:
                 self._forget()
                 if len(self._nodes) >= MOST_NODES:
                     raise CrowdedError(f"there are {MOST_NODES:,} proxies already")
-            node = self._nodes.setdefault(said.key, Node(said.key, self._shelf, self._clock))
+            node = self._nodes.setdefault(said.key, Node(said.key, self._shelf, self._mover, self._clock))
             stream = node.open(variant, only=only, wake=wake, said=said, client=client, peer=peer)
         self._on_change(said.key)
         return node, stream
@@ -178,5 +218,5 @@ class Plane:
     def _node(self, key: Key) -> Node:
         with self._lock:
             if key not in self._nodes:
-                self._nodes[key] = Node(key, self._shelf, self._clock)
+                self._nodes[key] = Node(key, self._shelf, self._mover, self._clock)
             return self._nodes[key]

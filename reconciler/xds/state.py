@@ -53,6 +53,18 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refreshed:
+    """What a change of endpoints came to.
+
+    Attributes:
+        resources: What each proxy is to have in another version now, and is being sent if it is connected; proxies without any are
+            not in it.
+    """
+
+    resources: Mapping[Key, tuple[Resource, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeState:
     """One proxy, as its streams show it. What it says is a hint; its admin endpoint is the truth.
 
@@ -68,7 +80,7 @@ class NodeState:
         sets: Version of the set that it is to have now, by type: of what was published, less what is held.
         settled: Everything that was published and that it asks for was sent, and answered.
         blocked: Seconds for which a response has been waiting for the proxy to read; 0 if none is.
-        texts: Version texts sent since the last publish, by type: what Envoy's stats show as `version_text`.
+        texts: Version texts sent since the last publish, by type: what Envoy's stats show as `version_text`. Of very many, the last.
         acked: Version text of the last ACK, by type.
         waiting: Types of which something was sent and not answered yet.
         held: What it refused, and has not got since.

@@ -165,6 +165,11 @@ class Stream:
         subscription.aim(self._want[type_])
         return subscription.idle and not subscription.waiting
 
+    def asks(self, type_: ResourceType) -> bool:
+        """Whether the peer has asked for anything of a type."""
+        subscription = self._subscriptions.get(type_)
+        return subscription is not None and subscription.seen
+
     def asked(self, type_: ResourceType) -> Names | None:
         """The names that the peer asks for; None if it asks for everything."""
         subscription = self._subscription(type_)

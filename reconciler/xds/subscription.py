@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.model.resource import ResourceType
+from reconciler.model.resource import ResourceId, ResourceType
 from reconciler.xds.blame import mentioned
 from reconciler.xds.sets import Entry, Names, Shelf, TypeSet
 
@@ -243,9 +243,25 @@ class Subscription(ABC):
 
     def has(self) -> Iterable[Entry]:
         """What the peer has by its own word: asked for, sent, and not waiting for an answer."""
-        unanswered = self.todo.union(*(sent.names for sent in self.sent.values()), *self.groups)
         names = self.base.names if self.wildcard else self.base.names & self.names.all
-        return (self.base.entries[name] for name in names - unanswered)
+        return (self.base.entries[name] for name in names - self._unanswered())
+
+    def answered(self, ids: Collection[ResourceId], target: TypeSet) -> Iterable[ResourceId]:
+        """Of these, what the peer has by its own word in the version that is in a set."""
+        if not ids:
+            return ()
+        unanswered, now = self._unanswered(), self.base.entries
+        return [
+            id_
+            for id_ in ids
+            if self.asks(id_.name)
+            and id_.name not in unanswered
+            and id_.name in target.names
+            and now.get(id_.name) is target.entries[id_.name]
+        ]
+
+    def _unanswered(self) -> frozenset[str]:
+        return self.todo.union(*(sent.names for sent in self.sent.values()), *self.groups)
 
     def _next_names(self) -> tuple[frozenset[str], bool]:
         """What to send now, and whether it is suspected: suspects travel alone, after everything else."""

@@ -1,14 +1,18 @@
-"""What one proxy is to have: what was published for it, less what it refuses. Knows no streams; not for two threads at once."""
+"""What one proxy is to have: what was published for it, as it is by now, less what it refuses.
+
+Knows no streams; not for two threads at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
 from reconciler.model.resource import Resource, ResourceId, ResourceType
 from reconciler.xds.accepted import Accepted
+from reconciler.xds.moving import Mover, Moving
 from reconciler.xds.sets import Entry, Names, Shelf, TypeSet
 from reconciler.xds.state import Hold
 
@@ -22,8 +26,11 @@ class Want:
         commit: Of what was published last.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, mover: Mover) -> None:
         self._shelf = shelf
+        self._mover = mover
+        self._moving: Moving | None = None
+        self._given: Mapping[ResourceType, TypeSet] = shelf.nothing
         self._sets: Mapping[ResourceType, TypeSet] = shelf.nothing
         self._effective: Mapping[ResourceType, TypeSet] = shelf.nothing
         self._accepted = {type_: Accepted() for type_ in shelf.nothing}
@@ -38,21 +45,44 @@ class Want:
         return self._effective[type_]
 
     def publish(self, resources: Iterable[Resource], commit: str) -> None:
-        """From now on it is to have exactly these. What is held is tried again if it is another version."""
-        self._sets = MappingProxyType(self._shelf.sets(resources))
+        """From now on it is to have exactly these, or what has become of them. What is held is tried again in another version."""
+        given = self._shelf.sets(resources)
+        before, self._moving = self._moving, self._mover.of(given.sets, given.discovered)
+        self._given = given.sets
         self.published, self.commit = True, commit
-        self.held = {id_: hold for id_, hold in self.held.items() if self._version(id_) == hold.version}
-        self._later &= self.held.keys()
-        self._arrange()
+        if self._moving is None:
+            self._aim(given.sets)
+        else:
+            # Another recipe may have been made before endpoints came that the proxy has already by the last one.
+            now = self._moving.newest(() if self._moving is before else None)
+            self._aim({**given.sets, ResourceType.ENDPOINTS: now})
+
+    def refresh(self, hosts: Collection[str]) -> tuple[Resource, ...]:
+        """Endpoints of these hosts may have changed; what it is to have in another version now."""
+        if self._moving is None or not self._moving.moves(hosts):
+            return ()
+        before, now = self._sets[ResourceType.ENDPOINTS], self._moving.newest(hosts)
+        if now is before:
+            return ()
+        self._aim({**self._sets, ResourceType.ENDPOINTS: now})
+        return tuple(now.entries[name].resource for name in self._shelf.difference(before, now).put)
 
     @property
     def resources(self) -> Mapping[ResourceId, Resource]:
-        """What was published last, sorted."""
-        return {entry.resource.id: entry.resource for type_ in self._sets.values() for entry in type_.entries.values()}
+        """What was published last, sorted: as it was then."""
+        known = (entry.resource for type_ in self._given.values() for entry in type_.entries.values())
+        if self._moving is None:
+            return {item.id: item for item in known}
+        # Of equal content there is one entry, which may have come with another recipe.
+        given = self._moving.items
+        return {
+            item.id: given.get(item.id.name, item) if item.id.type is ResourceType.ENDPOINTS else item for item in known
+        }
 
     def withdraw(self) -> None:
         """Nothing is published for it any more."""
-        self._sets = self._effective = self._shelf.nothing
+        self._given = self._sets = self._effective = self._shelf.nothing
+        self._moving = None
         self.published, self.held, self._later, self.commit = False, {}, set(), ""
 
     def accept(self, type_: ResourceType, names: Names | None) -> bool:
@@ -142,7 +172,16 @@ class Want:
         entry = self._sets[id_.type].entries.get(id_.name) if id_.type in self._sets else None
         return entry.resource.version if entry else ""
 
+    def _aim(self, sets: Mapping[ResourceType, TypeSet]) -> None:
+        self._sets = sets
+        self.held = {id_: hold for id_, hold in self.held.items() if self._version(id_) == hold.version}
+        self._later &= self.held.keys()
+        self._arrange()
+
     def _arrange(self) -> None:
+        if not self.held:
+            self._effective = self._sets
+            return
         effective = dict(self._sets)
         for type_ in {id_.type for id_ in self.held}:
             kept = dict(self._sets[type_].entries)
