@@ -16,6 +16,8 @@ from reconciler.discovery.contract import (
     Stopping,
     Surroundings,
 )
+from reconciler.discovery.merging import Merged, Merger
+from reconciler.discovery.newest import Newest
 
 __all__ = [
     "Adapter",
@@ -23,6 +25,9 @@ __all__ = [
     "Alive",
     "Event",
     "Gone",
+    "Merged",
+    "Merger",
+    "Newest",
     "Problem",
     "Put",
     "Snapshot",
