@@ -99,7 +99,7 @@ class FileAdapter:
     def _services(self, shelf: Shelf[Listing]) -> tuple[dict[str, Found], tuple[Diagnostic, ...]]:
         return services(shelf.says, self._spec, domain=self._around.domain)
 
-    def _listing(self, path: str, text: bytes) -> Listing:
+    def _listing(self, path: str, text: bytes, before: Listing | None) -> Listing:
         if PurePath(path).suffix.lower() == ".json":
             document = from_json(text, source=path)
         else:
@@ -112,4 +112,4 @@ class FileAdapter:
             if len(documents) > 1:
                 raise TargetsError(f"{path}: more than one YAML document", hint="write one list of target groups")
             document = documents[0] if documents else None
-        return read(document, self._spec, source=path, domain=self._around.domain)
+        return read(document, self._spec, source=path, domain=self._around.domain, before=before)

@@ -48,12 +48,12 @@ class Shelf(Generic[T]):
 
     Attributes:
         patterns: Absolute paths; the last part may have `*`.
-        parse: What a file's bytes say; raises a ReconcilerError if they make no sense.
+        parse: What a file's bytes say, given its path and what it said before; raises a ReconcilerError if they make no sense.
         largest: Bytes of a file that is read.
     """
 
     patterns: tuple[str, ...]
-    parse: Callable[[str, bytes], T]
+    parse: Callable[[str, bytes, T | None], T]
     largest: int
     _files: dict[str, _File[T]] = field(default_factory=dict)
     _missing: list[Diagnostic] = field(default_factory=list)
@@ -148,7 +148,7 @@ class Shelf(Generic[T]):
         if not settled or (stamp == known.read and not thorough and path not in touched):
             return False
         try:
-            says = self.parse(path, self._text(path))
+            says = self.parse(path, self._text(path), known.says)
         except ReconcilerError as error:
             known.doubts += 1
             known.fault = error.diagnostics[0]

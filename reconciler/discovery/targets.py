@@ -29,7 +29,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.discovery.contract import AdapterError, Gone, Put
@@ -61,6 +61,9 @@ class TargetsError(AdapterError):
     default_code = "discovery-targets"
 
 
+_Labelled = tuple[str, tuple[tuple[str, str], ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What one list of target groups says.
@@ -68,10 +71,12 @@ class Listing:
     Attributes:
         entries: Host and instance, as they are written; None for a group without targets, which names a service with no instances.
         problems: What is left out of it.
+        made: Instances by target, for each host and labels: what the next list has too need not be made again.
     """
 
     entries: tuple[tuple[str, Instance | None], ...] = ()
     problems: tuple[Diagnostic, ...] = ()
+    made: Mapping[_Labelled, Mapping[str, Instance]] = field(default_factory=dict, compare=False, repr=False)
 
 
 class _NonsenseError(ValueError):
@@ -98,7 +103,7 @@ def from_json(text: bytes, *, source: str) -> Any:
         raise TargetsError(f"{source}: not JSON: {error}", hint="write a list of target groups as JSON") from None
 
 
-def read(document: Any, naming: Naming, *, source: str, domain: str) -> Listing:
+def read(document: Any, naming: Naming, *, source: str, domain: str, before: Listing | None = None) -> Listing:
     """What a list of target groups says.
 
     Args:
@@ -106,6 +111,7 @@ def read(document: Any, naming: Naming, *, source: str, domain: str) -> Listing:
         naming: Which service a target belongs to.
         source: A file or URL, for messages.
         domain: The mesh's, for short hosts.
+        before: What the same source said before, with the same naming.
 
     Raises:
         TargetsError: It is no list. What makes no sense inside it is a problem of the result.
@@ -117,20 +123,29 @@ def read(document: Any, naming: Naming, *, source: str, domain: str) -> Listing:
         )
     entries: list[tuple[str, Instance | None]] = []
     problems: list[Diagnostic] = []
+    made: dict[_Labelled, dict[str, Instance]] = {}
     for index, group in enumerate(document):
         try:
-            host, pattern, targets = _group(group, naming, domain)
+            host, labels, targets = _group(group, naming, domain)
+            pattern = _pattern(labels, naming)
         except _NonsenseError as error:
             problems.append(_problem(f"{source}: group {index}: {error}", error.hint))
             continue
         if not targets:
             entries.append((host, None))
+        labelled = (host, tuple(sorted(labels.items())))
+        known = {} if before is None else before.made.get(labelled, {})
+        own = made.setdefault(labelled, {})
         for target in targets:
             try:
-                entries.append((host, _instance(target, pattern)))
+                found = (own.get(target) or known.get(target)) if isinstance(target, str) else None
+                instance = found or _instance(target, pattern)
             except _NonsenseError as error:
                 problems.append(_problem(f"{source}: group {index}: {error}", error.hint))
-    return Listing(tuple(entries), tuple(problems))
+            else:
+                own[target] = instance
+                entries.append((host, instance))
+    return Listing(tuple(entries), tuple(problems), made)
 
 
 def services(
@@ -188,8 +203,8 @@ def summary(problems: tuple[Diagnostic, ...]) -> Diagnostic | None:
     return replace(problems[0], message=f"{problems[0].message}; and {len(problems) - 1} more like it")
 
 
-def _group(group: Any, naming: Naming, domain: str) -> tuple[str, Instance, list[Any]]:
-    """A group's host, what its instances have in common, and its targets."""
+def _group(group: Any, naming: Naming, domain: str) -> tuple[str, dict[str, str], list[Any]]:
+    """A group's host, labels and targets."""
     hint = 'a group has "targets", a list, and may have "labels"'
     if not isinstance(group, dict):
         raise _NonsenseError("not a target group", hint)
@@ -211,7 +226,7 @@ def _group(group: Any, naming: Naming, domain: str) -> tuple[str, Instance, list
             f"has no label {_shown(naming.host_label)}, which says what service its targets belong to",
             "add the label, or set host or hostLabel of the registry",
         )
-    return _host(name, naming, domain), _pattern(labels, naming), targets
+    return _host(name, naming, domain), labels, targets
 
 
 def _host(name: str, naming: Naming, domain: str) -> str:

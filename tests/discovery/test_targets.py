@@ -259,3 +259,13 @@ def test_changes_turn_the_old_services_into_the_new(old: list[dict[str, Any]], n
                 del state[host]
     assert state == after
     assert list(changes(after, found(new))) == []
+
+
+@given(DOCUMENTS, DOCUMENTS)
+def test_what_was_said_before_changes_nothing(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
+    """Law: a list means the same whatever its source said before; what did not change is the same object."""
+    before = listing(old)
+    after = read(new, NAMING, source="t.json", domain="cluster.local", before=before)
+    assert after == listing(new)
+    again = read(new, NAMING, source="t.json", domain="cluster.local", before=after)
+    assert all(one is other for (_, one), (_, other) in zip(after.entries, again.entries, strict=True))
