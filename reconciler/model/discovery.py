@@ -127,6 +127,7 @@ class Consul(Spec):
         services: Only these; all by default.
         namespace: Where policies for its services are.
         domain: Hosts are `<service>.service.<domain>`; `consul` by default.
+        port: Of all its services, whatever ports their instances have; by default services have the ports of their instances.
         ca: Path of the authorities, PEM, for `https://`; the system's by default.
     """
 
@@ -137,6 +138,7 @@ class Consul(Spec):
     services: tuple[_Text, ...] = ()
     namespace: _Text = DEFAULT_NAMESPACE
     domain: _Text = "consul"
+    port: PortNumber | None = None
     ca: str = ""
 
 
