@@ -1,0 +1,1 @@
+"""A Consul agent for tests."""
