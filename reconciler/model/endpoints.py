@@ -5,16 +5,25 @@ Envoy's dump of a ClusterLoadAssignment is not what it was sent: it is built ane
 form: a compiled assignment when it becomes a resource, a dumped one when it is read. Nothing that changes where traffic
 goes is dropped: what the dump can't show (`named_endpoints`, a locality's metadata) is left in, and such an assignment
 never equals a live one.
+
+Health is the exception. The dump shows of each host whether Envoy calls it, and not why (tried, with `include_eds`): UNHEALTHY for
+what EDS calls UNHEALTHY, DRAINING or TIMEOUT, for one that failed its health check and for one that was ejected; HEALTHY for
+all others, DEGRADED for what EDS calls so. So who reads a dump leaves it out (`envoy.normalise`), what is pushed has it, and
+`alike` compares the two: a host that Envoy took out by itself must not look like drift. What EDS said is in
+`/clusters?format=json` (`eds_health_status`), and that it arrived is told by the version of the assignment.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint, LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from google.protobuf.message import Message
+
+from reconciler.model.resource import Resource
 
 _OVERPROVISIONING = 140
 """Envoy's default, in percent; the dump always shows it."""
@@ -50,6 +59,32 @@ def canonical(assignment: Message) -> Message:
     _settle_policy(out)
     settled: Message = out
     return settled
+
+
+def bare(item: Resource) -> Resource:
+    """A load assignment as a dump can show it, without health; itself if nothing is said of any endpoint's.
+
+    Itself also if its version is not that of its body: such a one was read and can't be expressed.
+    """
+    message = ClusterLoadAssignment()
+    message.ParseFromString(item.body)
+    told = [group for group in message.endpoints if any(host.health_status for host in group.lb_endpoints)]
+    if not told or Resource.of(item.id.type, item.id.name, item.body).version != item.version:
+        return item
+    for group in told:
+        for host in group.lb_endpoints:
+            host.ClearField("health_status")
+        group.lb_endpoints.sort(key=_bytes)
+    return replace(Resource.of(item.id.type, item.id.name, _bytes(message)), recipe=item.recipe)
+
+
+def alike(one: Resource, other: Resource) -> bool:
+    """Whether two load assignments are equal but for health. One whose version is not that of its body is like no other.
+
+    Raises:
+        google.protobuf.message.DecodeError: A body is no load assignment.
+    """
+    return one.version == other.version or bare(one).version == bare(other).version
 
 
 def _group(groups: dict[_Where, LocalityLbEndpoints], locality: LocalityLbEndpoints) -> LocalityLbEndpoints:

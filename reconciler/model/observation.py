@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -98,5 +98,9 @@ class Observation:
 
     @property
     def version(self) -> str:
-        """The version of what serves, comparable with a view's."""
-        return set_version(self.resources.values())
+        """The version of what serves, comparable with that of a view without discovered endpoints."""
+        return self.version_without(())
+
+    def version_without(self, ids: Container[ResourceId]) -> str:
+        """The version of what serves, but for these: comparable with a view's if they are its discovered load assignments."""
+        return set_version(item for id_, item in self.resources.items() if id_ not in ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model.endpoints import canonical
+from reconciler.model.endpoints import alike, bare, canonical
 from reconciler.model.protos import from_dict, resource
-from reconciler.model.resource import ResourceType
+from reconciler.model.resource import Resource, ResourceType
 
 
 def _assignment(*localities: dict[str, Any], **fields: Any) -> Any:
@@ -137,3 +138,28 @@ def test_order_never_matters_without_repetitions(pair: tuple[list[dict[str, Any]
     ]
     if len(ports) == len(set(ports)):
         assert _version(*given_order) == _version(*other)
+
+
+def _resource(*hosts: dict[str, Any]) -> Resource:
+    return resource(ResourceType.ENDPOINTS, _assignment({"lb_endpoints": [*hosts]}))
+
+
+def test_health_is_all_that_may_differ_of_what_is_alike() -> None:
+    """Envoy shows of a host whether it is called, and not why; so health is compared apart, and order does not matter."""
+    told = _resource(_host(1, health_status="DRAINING"), _host(2), _host(3, health_status="UNHEALTHY"))
+    shown = _resource(_host(1), _host(2), _host(3))
+    assert told.version != shown.version
+    assert bare(told) == shown
+    assert bare(shown) is shown
+    assert alike(told, shown)
+    assert alike(shown, told)
+    assert not alike(told, _resource(_host(1), _host(2)))
+    assert not alike(told, _resource(_host(1), _host(2), _host(3, load_balancing_weight=2)))
+
+
+def test_what_can_not_be_expressed_is_like_nothing_else() -> None:
+    """Its body shows only what our protobufs know of it."""
+    told = _resource(_host(1, health_status="DRAINING"))
+    unreadable = replace(told, version="another")
+    assert bare(unreadable) is unreadable
+    assert not alike(unreadable, told)
