@@ -5,56 +5,23 @@ Versions are compared first; only resources that differ are decoded. Sends nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from reconciler.errors import Diagnostic, Severity
+from reconciler.model.endpoints import alike, bare
 from reconciler.model.observation import Observation
 from reconciler.model.origin import Finding
 from reconciler.model.plan import Action, Cause, Change, FieldChange, ProxyPlan
 from reconciler.model.resource import Resource, ResourceId, ResourceType, View
+from reconciler.plan.causes import Bases, Causes
 from reconciler.plan.fields import Differ, runtime_value
 
 _Resources = Mapping[ResourceId, Resource]
 
 
-class _Bases:
-    """The views that Git may have brought the proxy to: made at most once, and only if somebody asks."""
-
-    def __init__(self, make: Callable[[], Sequence[View]]) -> None:
-        self._make = make
-        self._made: list[Sequence[View]] = []
-
-    def __call__(self) -> Sequence[View]:
-        if not self._made:
-            self._made.append(self._make())
-        return self._made[0]
-
-
-@dataclass(frozen=True, slots=True)
-class _Causes:
-    """Why one proxy's resources differ; `plan_proxy` has the rules."""
-
-    observation: Observation
-    receipt_view: str
-    bases: _Bases
-    overrides_are_drift: bool
-    live_version: list[str] = field(default_factory=list)
-
-    def of(self, id_: ResourceId, live: Resource | None) -> Cause:
-        if self.overrides_are_drift and id_.type is ResourceType.RUNTIME:
-            return Cause.DRIFT
-        if not self.receipt_view or self._version() == self.receipt_view:
-            return Cause.CHANGE
-        asked = (view.resources.get(id_) for view in self.bases())
-        now = live.version if live else None
-        return Cause.CHANGE if any((item.version if item else None) == now for item in asked) else Cause.DRIFT
-
-    def _version(self) -> str:
-        # Hashing a set of thousands costs milliseconds, and most passes find nothing to explain.
-        if not self.live_version:
-            self.live_version.append(self.observation.version)
-        return self.live_version[0]
+def _identity(item: Resource) -> Resource:
+    return item
 
 
 def plan_proxy(
@@ -65,12 +32,21 @@ def plan_proxy(
     bases: Callable[[], Sequence[View]],
     notes: tuple[Diagnostic, ...] | None = None,
     differ: Differ | None = None,
+    fresh: Callable[[Resource], Resource] = _identity,
+    listed: Collection[str] = (),
 ) -> ProxyPlan:
     """What turns an observation into a view.
+
+    Load assignments that registries have a part in are wanted as they are now, whatever they were when the view was compiled; what
+    a proxy can't show of them (`model.endpoints.bare`) is no difference, and one that was not read but remembered, which its
+    recipe tells, is believed.
 
     Causes: everything is `change` if there is no receipt or the proxy still has what the receipt says. Otherwise a
     resource whose live content is what one of `bases` has is `change`, and one that differs from all of them, or that nobody
     can tell because there are none, is `drift`. Runtime overrides on a proxy that is configured fully are always drift.
+    `discovery` are load assignments that registries have a part in, but for those that come with a cluster; and, where there
+    are registries, what Git asked for before just as it does now, by `bases` that are compiled with what registries say now: on a
+    proxy that has what the receipt says everything, on another one clusters and endpoints of `listed` hosts.
 
     On a proxy that is pushed to by runtime, keys that the view lacks are left as they are: they belong to whoever else
     configures it, or to a mapped route whose weights can't be pushed any more, which is no reason to move its traffic.
@@ -83,6 +59,8 @@ def plan_proxy(
             did not arrive, of those before it; none if they can't be had. Called at most once.
         notes: What the policies ask of this proxy in vain; the view's findings, with files but no lines, if None.
         differ: Remembers field changes between calls.
+        fresh: A resource with the newest endpoints; itself if it has no recipe.
+        listed: Hosts that only registries declare, or did until lately; none where there are no registries.
     """
     notes = _notes(view) if notes is None else notes
     if observation.error is not None:
@@ -91,8 +69,9 @@ def plan_proxy(
     live = {id_: item for id_, item in observation.resources.items() if id_ not in observation.foreign}
     if by_runtime:
         live = {id_: item for id_, item in live.items() if id_ in view.resources}
-    causes = _Causes(observation, receipt_view, _Bases(bases), overrides_are_drift=not by_runtime)
-    changes = tuple(_changes(live, view.resources, differ or Differ(), causes.of))
+    causes = Causes(view, observation, receipt_view, Bases(bases), not by_runtime, listed)
+    wanted = _newest(view.resources, fresh)
+    changes = _with_their_clusters(_changes(live, wanted, differ or Differ(), causes.of))
     if not by_runtime:
         notes += tuple(_static(item) for item in sorted(observation.foreign & view.resources.keys()))
         live = {id_: item for id_, item in live.items() if id_.type is not ResourceType.RUNTIME}
@@ -118,13 +97,37 @@ def compare_views(
 
 
 def _plan(view: View, changes: tuple[Change, ...], live: _Resources, notes: tuple[Diagnostic, ...]) -> ProxyPlan:
-    unchanged = sum(1 for id_, item in live.items() if _has(view, id_, item))
+    changed = {change.id for change in changes}
+    unchanged = sum(1 for id_ in live if id_ not in changed)
     return ProxyPlan(proxy=view.proxy, changes=changes, live=len(live), unchanged=unchanged, notes=notes)
 
 
-def _has(view: View, id_: ResourceId, item: Resource) -> bool:
-    wanted = view.resources.get(id_)
-    return wanted is not None and wanted.version == item.version
+def _newest(resources: _Resources, fresh: Callable[[Resource], Resource]) -> _Resources:
+    newest = {id_: fresh(item) for id_, item in resources.items() if item.recipe is not None}
+    return {**resources, **newest} if newest else resources
+
+
+def _equals(live: Resource, wanted: Resource) -> bool:
+    """Whether a proxy has what it should have, as far as it can show it."""
+    if live.version == wanted.version:
+        return True
+    return wanted.recipe is not None and (live.recipe is not None or alike(live, wanted))
+
+
+def _with_their_clusters(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Load assignments that come with a cluster come for its reason."""
+    found = tuple(changes)
+    made = {change.id.name: change.cause for change in found if _makes(change, ResourceType.CLUSTER)}
+    return tuple(
+        replace(change, cause=made[change.id.name])
+        if change.new is not None and change.new.recipe is not None and change.id.name in made
+        else change
+        for change in found
+    )
+
+
+def _makes(change: Change, type_: ResourceType) -> bool:
+    return change.action is Action.CREATE and change.id.type is type_
 
 
 def _changes(
@@ -134,12 +137,12 @@ def _changes(
     cause: Callable[[ResourceId, Resource | None], Cause],
 ) -> Iterator[Change]:
     # Most passes find thousands of equal resources: those are neither sorted nor looked at twice.
-    differing = [id_ for id_, item in wanted.items() if (has := live.get(id_)) is None or has.version != item.version]
+    differing = [id_ for id_, item in wanted.items() if (has := live.get(id_)) is None or not _equals(has, item)]
     gone = [id_ for id_ in live if id_ not in wanted]
     for id_ in sorted(differing + gone):
         old, new = live.get(id_), wanted.get(id_)
         if old is not None and new is not None:
-            fields, action = differ.fields(old, new), Action.UPDATE
+            fields, action = differ.fields(old, new if new.recipe is None else bare(new)), Action.UPDATE
         else:
             fields, action = _value(old, new), Action.CREATE if old is None else Action.DELETE
         yield Change(id=id_, action=action, cause=cause(id_, old), fields=fields, old=old, new=new)

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from reconciler.model import protos
 from reconciler.model.plan import Action, FieldChange
 from reconciler.model.resource import Resource, ResourceType
+from reconciler.plan import endpoints
 from reconciler.plan.identity import UNORDERED, name_elements
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -189,6 +190,8 @@ class Differ:
 def _fields(old: Resource, new: Resource, read: Callable[[Resource], Any]) -> tuple[FieldChange, ...]:
     if new.id.type is ResourceType.RUNTIME:
         return (FieldChange("value", runtime_value(old), runtime_value(new)),)
+    if new.id.type is ResourceType.ENDPOINTS and (many := endpoints.summary(old, new)) is not None:
+        return (many,)
     opaque = FieldChange("(content)", f"{len(old.body)} bytes", f"{len(new.body)} bytes")
     try:
         before, after = read(old), read(new)

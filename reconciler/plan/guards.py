@@ -16,8 +16,8 @@ from reconciler.errors import Diagnostic, Severity
 from reconciler.model.key import Key
 from reconciler.model.plan import Cause, Plan, ProxyPlan
 from reconciler.model.proxy import Guards
-from reconciler.model.resource import ResourceId, ResourceType, View
-from reconciler.plan.scene import Scene, serving
+from reconciler.model.resource import Resource, ResourceId, ResourceType, View
+from reconciler.plan.scene import Scene
 from reconciler.plan.splits import Split, labels
 from reconciler.plan.words import count, number, percent, show_proxies
 
@@ -138,7 +138,7 @@ class NoHealthyEndpoint:
                 before = item.old.share(cluster) if item.old else 0.0
                 if after <= before + _ROUNDING or not _is_subset(cluster):
                     continue
-                found = serving(scene.view(proxy), cluster)
+                found = scene.serving(proxy, cluster)
                 if found is None or found[0] or (item.cause is Cause.DRIFT and scene.proven(item.new)):
                     continue
                 yield (
@@ -155,6 +155,10 @@ def _never() -> Sequence[Split]:
     return ()
 
 
+def _identity(item: Resource) -> Resource:
+    return item
+
+
 def check(
     plan: Plan,
     *,
@@ -163,6 +167,7 @@ def check(
     allow: Collection[str] = (),
     verified: Callable[[], Sequence[Split]] = _never,
     prefixes: Mapping[Key, Collection[str]] = MappingProxyType({}),
+    fresh: Callable[[Resource], Resource] = _identity,
 ) -> tuple[Diagnostic, ...]:
     """What the guards say about a plan; nothing if it is safe.
 
@@ -176,8 +181,9 @@ def check(
         allow: Codes from `--allow` and from `Reconcile-Allow:` trailers.
         verified: Splits that receipts of the last 30 days show as verified; called at most once, and only if it matters.
         prefixes: Each runtime proxy's prefixes, to tell prefix from cluster in its keys; guessed at the last dot if absent.
+        fresh: A resource with the newest endpoints, by which it is judged whether a subset can serve; itself if it has no recipe.
     """
-    scene = Scene(limits, views, verified, prefixes)
+    scene = Scene(limits, views, verified, prefixes, fresh)
     found = [item for guard in GUARDS for item in _objections(guard, plan, scene)]
     return (*(_allowed(item) if item.code in allow else item for item in found), *_unknown(allow))
 

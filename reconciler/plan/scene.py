@@ -37,14 +37,17 @@ class Scene:
         views: What every proxy should have.
         verified: The splits that recent receipts prove; asked for at most once.
         prefixes: Runtime prefixes by proxy, where they are known.
+        fresh: A resource with the newest endpoints; itself if it has no recipe.
     """
 
     limits: Guards
     views: Mapping[Key, View]
     verified: Callable[[], Sequence[Split]]
     prefixes: Mapping[Key, Collection[str]]
+    fresh: Callable[[Resource], Resource] = lambda item: item
     _proven: list[frozenset[Split]] = field(default_factory=list)
     _pairs: dict[tuple[str, str], tuple[tuple[Split | None, Split], ...]] = field(default_factory=dict)
+    _counted: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def proven(self, split: Split) -> bool:
         """Whether a recent receipt shows this split as verified."""
@@ -101,31 +104,36 @@ class Scene:
             self._pairs[key] = tuple((was, now) for was, now in pairs if was is None or was.shares != now.shares)
         return self._pairs[key]
 
+    def serving(self, proxy: ProxyPlan, cluster: str) -> tuple[int, int] | None:
+        """How many of a cluster's endpoints in a proxy's view can take requests, and how many there are.
 
-def serving(view: View, cluster: str) -> tuple[int, int] | None:
-    """How many of a cluster's endpoints in a view can take requests, and how many there are.
+        None where a view can't say: the cluster isn't in it, or its endpoints are found by DNS or come from elsewhere.
+        """
+        try:
+            return self._serving(self.view(proxy), cluster)
+        except DecodeError:
+            return None
 
-    None where a view can't say: the cluster isn't in it, or its endpoints are found by DNS or come from elsewhere.
-    """
-    try:
-        return _serving(view, cluster)
-    except DecodeError:
-        return None
-
-
-def _serving(view: View, name: str) -> tuple[int, int] | None:
-    item = view.resources.get(ResourceId(ResourceType.CLUSTER, name))
-    if item is None:
-        return None
-    cluster: Any = protos.decode(item)
-    kind = type(cluster).DiscoveryType.Name(cluster.type)
-    if kind not in {"EDS", "STATIC"} or cluster.HasField("cluster_type"):
-        return None
-    assignment = cluster.load_assignment
-    if kind == "EDS":
-        found = view.resources.get(ResourceId(ResourceType.ENDPOINTS, cluster.eds_cluster_config.service_name or name))
+    def _serving(self, view: View, name: str) -> tuple[int, int] | None:
+        item = view.resources.get(ResourceId(ResourceType.CLUSTER, name))
+        if item is None:
+            return None
+        cluster: Any = protos.decode(item)
+        kind = type(cluster).DiscoveryType.Name(cluster.type)
+        if kind not in {"EDS", "STATIC"} or cluster.HasField("cluster_type"):
+            return None
+        if kind == "STATIC":
+            return _count(cluster.load_assignment)
+        wanted = ResourceId(ResourceType.ENDPOINTS, cluster.eds_cluster_config.service_name or name)
+        found = view.resources.get(wanted)
         if found is None:
             return (0, 0)
-        assignment = protos.decode(found)
+        newest = self.fresh(found)
+        if newest.version not in self._counted:  # members of a fleet share what may be ten thousand endpoints
+            self._counted[newest.version] = _count(protos.decode(newest))
+        return self._counted[newest.version]
+
+
+def _count(assignment: Any) -> tuple[int, int]:
     endpoints = [endpoint for locality in assignment.endpoints for endpoint in locality.lb_endpoints]
     return (sum(endpoint.health_status in _SERVING for endpoint in endpoints), len(endpoints))

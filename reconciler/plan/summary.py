@@ -12,6 +12,7 @@ from reconciler.plan.splits import Move
 from reconciler.plan.words import count, percent, shorten, visible
 
 _NAME = 60
+_HEADS = {Cause.CHANGE: "", Cause.DRIFT: "repair drift: ", Cause.DISCOVERY: "discovery: "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,15 @@ def subject_of(plan: Plan) -> str:
     """What a plan does, for the subject of a receipt, in one line; "" if it does nothing.
 
     A plan that moves the weights of one split, on however many proxies, is `reviews v2 5% -> 25%`: the shares that grow.
-    Any other is counts, `2 created, 1 updated, 1 deleted`. Both follow `repair drift: ` if nothing but drift is repaired.
+    Any other is counts, `2 created, 1 updated, 1 deleted`. Both follow `repair drift: ` if nothing but drift is repaired, and
+    `discovery: ` if nothing but what registries say has changed.
     """
     changes = [change for proxy in plan.proxies for change in proxy.changes]
     if not changes:
         return ""
-    head = "repair drift: " if all(change.cause is Cause.DRIFT for change in changes) else ""
-    same = len({change.cause for change in changes}) == 1
+    causes = {change.cause for change in changes}
+    same = len(causes) == 1
+    head = _HEADS[changes[0].cause] if same else ""
     return head + ((same and move_subject(plan)) or _counted(plan))
 
 
