@@ -53,7 +53,10 @@ def test_instances_change_nothing_but_what_recipes_make(data: st.DataObject, doc
         made = {id_: made_by(item, second) if item.recipe else item for id_, item in view.resources.items()}
         assert [*made.values()] == [*new.views[key].resources.values()]
         assert view.discovered == new.views[key].discovered
-        assert all(made_by(view.resources[id_], first) == view.resources[id_] for id_ in view.discovered)
+        for item in (view.resources[id_] for id_ in view.discovered):
+            again = made_by(item, first)
+            assert again == item
+            assert again.recipe is item.recipe
         assert view.version == new.views[key].version
     compiler = MeshCompiler(PROTOTYPES)
     compiler.compile(mesh, first)

@@ -106,13 +106,18 @@ class Reworded:
 
     def at(self, endpoints: Sequence[Endpoint]) -> Resource:
         """The load assignment where registries list these."""
-        return reworded(self.inner.at(endpoints), hashed=self.hashed)
+        return self.of(self.inner.at(endpoints))
+
+    def of(self, given: Resource) -> Resource:
+        """The same as what an Envoy would have, reworded. With this very recipe, by whose identity it is known."""
+        return replace(_resource(assignment(decode(given), hashed=self.hashed)), recipe=self)
 
 
 def reworded(given: Resource, *, hashed: bool) -> Resource:
     """A load assignment for gRPC clients, with a recipe if the given one has one."""
-    made = _resource(assignment(decode(given), hashed=hashed))
-    return made if given.recipe is None else replace(made, recipe=Reworded(given.recipe, hashed))
+    if given.recipe is not None:
+        return Reworded(given.recipe, hashed).of(given)
+    return _resource(assignment(decode(given), hashed=hashed))
 
 
 def _pushed(message: Any) -> Resource:
