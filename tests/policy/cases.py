@@ -12,6 +12,7 @@ from tests.policy.rules.healthchecks import PAIRS as CHECKS_IN_PAIRS
 from tests.policy.rules.ratelimits import CASES as RATE_LIMITS
 from tests.policy.rules.ratelimits import PAIRS as LIMITS_IN_PAIRS
 from tests.policy.rules.references import RULES as REFERENCES
+from tests.policy.rules.registries import CASES as REGISTRIES
 from tests.policy.rules.rollouts import CASES as ROLLOUTS
 from tests.policy.rules.rollouts import PAIRS as ROLLOUTS_IN_PAIRS
 from tests.policy.rules.routes import CASES as ROUTES
@@ -235,6 +236,7 @@ CASES += [
     *TRAFFIC,
     *SERVICES,
     *EDGES,
+    *REGISTRIES,
     *RATE_LIMITS,
     *HEALTH_CHECKS,
     *ROLLOUTS,

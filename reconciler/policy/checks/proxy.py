@@ -7,6 +7,7 @@ import re
 from reconciler.model.hosts import is_network
 from reconciler.model.proxy import Certificates, Client, MeshSpec, Proxy, RuntimePush
 from reconciler.policy.checks.automation import check_notifications, check_record
+from reconciler.policy.checks.discovery import check_discovery
 from reconciler.policy.checks.formats import (
     NAME_HINT,
     endpoint,
@@ -117,6 +118,7 @@ def check_mesh(spec: MeshSpec, report: Report) -> None:
             report.error("address", message, "adminAllow", index, hint="write it like 10.1.2.3 or 10.0.0.0/8")
     _check_certificates(spec.certificates, report)
     check_outbound_policy(spec.outbound_traffic_policy, report.below("outboundTrafficPolicy"))
+    check_discovery(spec.discovery, report.below("discovery"))
 
 
 def _check_certificates(certificates: Certificates, report: Report) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reconciler.model.hosts import is_address
-from reconciler.model.serviceentry import Resolution, ServiceEntry, WorkloadEntry
+from reconciler.model.serviceentry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from reconciler.policy.checks.formats import (
     HOST_HINT,
     NAME_HINT,
@@ -57,7 +59,7 @@ def check_workload_entry(spec: WorkloadEntry, report: Report) -> None:
     at_most(report, _MAX_ADDRESS, spec.address, "characters", "address")
     at_most(report, _MAX_PORTS, spec.ports, "ports", "ports")
     for name in spec.ports:
-        _check_port_name(name, report, "ports", name)
+        check_port_name(name, report, "ports", name)
     at_most(report, _MAX_ITEMS, spec.labels, "labels", "labels")
     check_labels(spec.labels, report, "labels")
     problem = locality_problem(spec.locality) if spec.locality else ""
@@ -112,13 +114,19 @@ def _check_ports(spec: ServiceEntry, report: Report) -> None:
     at_most(report, _MAX_ITEMS, spec.ports, "ports", "ports")
     if not spec.ports:
         idle(report, "a ServiceEntry without ports is a name without traffic", "hosts", hint="add `ports: [...]`")
+    check_ports(spec.ports, report)
     for index, port in enumerate(spec.ports):
-        _check_port_name(port.name, report, "ports", index, "name")
         if port.target_port is not None and spec.resolution is Resolution.NONE and port.target_port != port.number:
             message = "with resolution NONE, requests go to the port that was asked for"
             idle(report, message, "ports", index, "targetPort")
-    unique(report, "the port name", ((port.name, ("ports", index, "name")) for index, port in enumerate(spec.ports)))
-    unique(report, "the port", ((port.number, ("ports", index, "number")) for index, port in enumerate(spec.ports)))
+
+
+def check_ports(ports: Sequence[ServicePort], report: Report) -> None:
+    """Names that can be used, and each name and number once; they stand at `ports` of the report's own path."""
+    for index, port in enumerate(ports):
+        check_port_name(port.name, report, "ports", index, "name")
+    unique(report, "the port name", ((port.name, ("ports", index, "name")) for index, port in enumerate(ports)))
+    unique(report, "the port", ((port.number, ("ports", index, "number")) for index, port in enumerate(ports)))
 
 
 def _check_resolution(spec: ServiceEntry, report: Report) -> None:
@@ -179,6 +187,7 @@ def _check_endpoint(entry: WorkloadEntry, spec: ServiceEntry, names: list[str], 
         report.error("address", message, "address", hint="write resolution DNS")
 
 
-def _check_port_name(name: str, report: Report, *path: str | int) -> None:
+def check_port_name(name: str, report: Report, *path: str | int) -> None:
+    """Note a name that no port can have."""
     if not is_port_name(name):
         report.error("name", f"{name!r} is not a valid port name", *path, hint=NAME_HINT)
