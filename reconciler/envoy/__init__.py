@@ -1,6 +1,7 @@
 """Reading a live Envoy through its admin endpoint, in the same canonical form as what is compiled."""
 
 from reconciler.envoy.admin import Admin
+from reconciler.envoy.callers import hosts_seen
 from reconciler.envoy.counters import Counters
 from reconciler.envoy.failures import AdminError, RuntimeNotModifiableError, RuntimeValueError
 from reconciler.envoy.normalise import Normaliser
@@ -15,5 +16,6 @@ __all__ = [
     "Normaliser",
     "RuntimeNotModifiableError",
     "RuntimeValueError",
+    "hosts_seen",
     "matches",
 ]

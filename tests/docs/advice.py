@@ -405,6 +405,11 @@ ADMIN: Group = {
         "An Envoy does not allow an admin path that is read.",
         "retried",
     ),
+    "admin-not-asked": Entry(
+        "Ask again, or allow fewer seconds for each proxy with `--admin-timeout`.",
+        "The time for asking a fleet for the health of hosts was over before this proxy's turn.",
+        "retried",
+    ),
     "admin-tls": Entry(
         "Check `--admin-cert`, `--admin-key` and `--admin-ca`, and the `certificates` of the Proxy; the hint says which of them.",
         "TLS with an `https` admin address failed: one side does not trust the other's certificate, or a file can't be used.",
