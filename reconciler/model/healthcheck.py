@@ -96,7 +96,9 @@ class HealthCheck(Spec):
         unhealthy_threshold: Failures in a row that take an instance out: a status that is not expected counts once, as no answer
             does. A gRPC answer other than `SERVING` takes it out at once, and so does the very first check.
         healthy_threshold: Successes in a row that bring it back; at the very first check one is enough.
-        no_traffic_interval: As `interval`, for instances that are well and of which the proxy has called none since it began.
+        no_traffic_interval: As `interval`, for instances that are well while the proxy has called none of the service since it
+            began; `interval` by default. A longer one spares a large mesh checks that nobody needs yet; the first callers then learn
+            of a failure only at its end, for that is when the next check comes.
         initial_jitter: Spreads first checks over this time; a new instance gets no requests before its own. None by default.
         interval_jitter: At most so much is added to each interval, by chance; a tenth of it by default.
         reuse_connection: Whether checks of one instance share a connection.
@@ -117,7 +119,7 @@ class HealthCheck(Spec):
     timeout: Duration = timedelta(seconds=1)
     unhealthy_threshold: Threshold = 3
     healthy_threshold: Threshold = 2
-    no_traffic_interval: Duration = timedelta(seconds=60)
+    no_traffic_interval: Duration | None = None
     initial_jitter: Duration | None = None
     interval_jitter: Duration | None = None
     reuse_connection: bool = True

@@ -26,7 +26,7 @@ def _one(fields: str, port: int = 9080) -> dict[str, Any]:
 
 
 def test_what_nobody_says() -> None:
-    """The defaults; one that is out is asked at the same pace whether it is called or not, and jitter is a tenth."""
+    """The defaults; the pace is the same whether anybody calls or not, and jitter is a tenth."""
     assert _one("tcp: {}") == {
         "timeout": "1s",
         "interval": "10s",
@@ -35,7 +35,7 @@ def test_what_nobody_says() -> None:
         "healthy_threshold": 2,
         "reuse_connection": True,
         "no_traffic_interval": "10s",
-        "no_traffic_healthy_interval": "60s",
+        "no_traffic_healthy_interval": "10s",
         "tcp_health_check": {},
     }
 
@@ -43,7 +43,10 @@ def test_what_nobody_says() -> None:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ("interval: 500ms", {"interval": "0.500s", "no_traffic_interval": "0.500s"}),
+        (
+            "interval: 500ms",
+            {"interval": "0.500s", "no_traffic_interval": "0.500s", "no_traffic_healthy_interval": "0.500s"},
+        ),
         ("timeout: 250ms", {"timeout": "0.250s"}),
         ("unhealthyThreshold: 5", {"unhealthy_threshold": 5}),
         ("healthyThreshold: 1", {"healthy_threshold": 1}),

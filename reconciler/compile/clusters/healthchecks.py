@@ -3,7 +3,9 @@
 Measured with Envoy 1.40: `alt_port` of a check is not looked at, so another port to ask stands with each endpoint
 (`health_check_config`, see `endpoints`); a gRPC check makes Envoy refuse a cluster that does not speak HTTP/2, and with it, by some ways
 of pushing, all others, so it is left out here and said; clusters without endpoints of their own (ORIGINAL_DST, a forward
-proxy) are taken with a check, which says nothing of where a connection goes that nobody went to before.
+proxy) are taken with a check, which says nothing of where a connection goes that nobody went to before; and what comes next is decided
+at the end of a check, so an interval for want of traffic is waited for although traffic has begun. Envoy's own default for it, a
+minute, would leave the first minute of every caller unchecked.
 """
 
 from __future__ import annotations
@@ -93,7 +95,7 @@ def _check(subject: Subject, spec: HealthCheck) -> Any:
     check.no_traffic_interval.FromTimedelta(
         spec.interval
     )  # one that is out comes back as soon as it is well, called or not
-    check.no_traffic_healthy_interval.FromTimedelta(spec.no_traffic_interval)
+    check.no_traffic_healthy_interval.FromTimedelta(spec.no_traffic_interval or spec.interval)
     if spec.initial_jitter is not None:
         check.initial_jitter.FromTimedelta(spec.initial_jitter)
     if spec.interval_jitter is not None:
