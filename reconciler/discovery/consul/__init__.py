@@ -10,7 +10,7 @@ here, whatever the number of services:
   number of checks (about 0.4 kB each), so the poll rests three times as long as an answer took to be worked off.
 - `/v1/catalog/services` has all names with tags, and wakes at any registration. It names what is new, gone or tagged otherwise. An
   instance without a check, or one registered anew with another port, meta or weight, is somewhere among the others: all are asked for
-  again, those first that changed lately, fifty at once and then 250 a second.
+  again, those first that changed lately, 250 a second and up to 200 at once.
 
 What may have changed is asked for by `/v1/health/service/<name>` over a third connection that is kept open, which takes a local agent
 well under a millisecond. Answers come from the leader (Consul's default consistency): with `stale`, a server that lags behind

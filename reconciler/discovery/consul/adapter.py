@@ -19,8 +19,8 @@ from reconciler.settings import AdminSettings
 
 _WAIT = 20.0
 _PATIENCE = AdminSettings(connect_timeout=3.0, read_timeout=7.0)
-_AT_ONCE = 50
-_PACE = 0.004
+_AT_ONCE = 200
+_PER_SECOND = 250
 _SHOWN = 5
 
 
@@ -73,6 +73,7 @@ class _Watch:
         self._client, self._for_names, self._for_checks = clients
         self._known = Holdings(spec)
         self._due: dict[str, None] = {}
+        self._allowed, self._counted = float(_AT_ONCE), time.monotonic()
         self._lively: dict[str, None] = {}
         self._filtered: set[str] = set()
         self._problem: Diagnostic | None = None
@@ -85,7 +86,7 @@ class _Watch:
         self._polls.add("names", partial(self._questions.ask, self._for_names, NAMES), names)
         self._polls.add("checks", partial(self._questions.ask, self._for_checks, CHECKS), checks)
         while not stopping.is_set():
-            news = self._polls.take(_PACE if self._due else None)
+            news = self._polls.take(self._pause() if self._due else None)
             began = time.thread_time()
             said = False
             for event in self._take(news.answers):
@@ -94,6 +95,13 @@ class _Watch:
             if news.answered and not said:
                 yield Alive()
             self._polls.worked(time.thread_time() - began)
+
+    def _pause(self) -> float:
+        """Seconds until one more service may be asked for that may have changed, or may not."""
+        now = time.monotonic()
+        self._allowed = min(_AT_ONCE, self._allowed + (now - self._counted) * _PER_SECOND)
+        self._counted = now
+        return 0 if self._allowed >= 1 else 1 / _PER_SECOND
 
     def _begin(self) -> tuple[int, int]:
         names = self._questions.ask(self._client, NAMES)
@@ -112,9 +120,9 @@ class _Watch:
             if name == "names" or not answers[name].index:
                 self._doubt()
         yield from self._again(suspects)
-        if not suspects and self._due:
-            some = list(self._due)[: _AT_ONCE if answers else 1]
-            yield from self._again(some)
+        if not suspects and self._due:  # one at a time: what is surely new goes first as soon as it is known
+            self._allowed -= 1
+            yield from self._again([next(iter(self._due))])
         yield from self._problems()
 
     def _doubt(self) -> None:
