@@ -16,20 +16,28 @@ from reconciler.discovery.contract import (
     Stopping,
     Surroundings,
 )
+from reconciler.discovery.kinds import KindError, PluginError, SettingsError
 from reconciler.discovery.merging import Merged, Merger
 from reconciler.discovery.newest import Newest
+from reconciler.discovery.registries import Registries
+from reconciler.discovery.runner import FaultError
 
 __all__ = [
     "Adapter",
     "AdapterError",
     "Alive",
     "Event",
+    "FaultError",
     "Gone",
+    "KindError",
     "Merged",
     "Merger",
     "Newest",
+    "PluginError",
     "Problem",
     "Put",
+    "Registries",
+    "SettingsError",
     "Snapshot",
     "Stopping",
     "Surroundings",

@@ -71,6 +71,15 @@ class Keeper:
         self._protection = protection
         self._rearm()
 
+    def begin_anew(self, kind: str, now: datetime) -> None:
+        """The registry is asked in another way from now on: what is used of it stays until it has spoken."""
+        self._name = (self._name[0], kind)
+        self._failure = self._complaint = None
+        self._spoken = False
+        if self._knowledge is Knowledge.LIVE:
+            self._knowledge, self._since = Knowledge.STALE, now
+        self.revision += 1
+
     def fold(self, event: Event, now: datetime) -> frozenset[str]:
         """An adapter said something; the hosts of which another service is used now.
 

@@ -7,13 +7,27 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from weakref import WeakValueDictionary
 
-from reconciler.discovery.contract import AdapterError, Alive, Event, Gone, Put, Snapshot, Stopping
+from reconciler.discovery.contract import AdapterError, Alive, Event, Gone, Put, Snapshot, Stopping, Surroundings
 from reconciler.model.discovered import ANY_PORT, Found, Instance
 from reconciler.model.services import Health
 from tests.discovery.platforms import Member, Mood
 
 SECRET = "c00-c00"  # noqa: S105 -- what nobody may see
+
+
+LOFTS: WeakValueDictionary[str, Pigeons] = WeakValueDictionary()
+"""By name: a plugin is made from settings, and settings are text."""
+
+
+def build(settings: Mapping[str, Any], around: Surroundings) -> Flock:
+    """What an entry point names: makes an adapter for one of the LOFTS."""
+    if set(settings) != {"loft"}:
+        raise ValueError("`loft` says where the pigeons live, and there is nothing else to say")
+    assert around.registry
+    return LOFTS[settings["loft"]].adapter()
 
 
 class Pigeons:
