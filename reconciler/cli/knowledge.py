@@ -30,6 +30,7 @@ class DaemonKnowledge:
     Args:
         state: The daemon's, at this instant.
         connections: The streams', by proxy; empty without ADS.
+        admins: The admin endpoints, by proxy; where a command on this machine can ask what no pass does.
         repository: As users know it.
         ref: The branch that is served.
     """
@@ -42,12 +43,14 @@ class DaemonKnowledge:
         clock: Clock,
         repository: str,
         ref: str,
+        admins: Callable[[], Mapping[Key, str]] = dict,
     ) -> None:
         self._state = state
         self._connections = connections
         self._clock = clock
         self._repository = repository
         self._ref = ref
+        self._admins = admins
 
     def health(self) -> str:
         """Why the loop does not get on; "" if it does, or waits for something to do."""
@@ -67,7 +70,7 @@ class DaemonKnowledge:
         from reconciler import __version__
 
         state = self._state()
-        connections = self._connections()
+        connections, admins = self._connections(), self._admins()
         last = state.last
         report = last.report if last is not None else None
         members = (
@@ -89,6 +92,7 @@ class DaemonKnowledge:
             | _pass(last.report),
             "proxies": [
                 _proxy(key, outcomes.get(key), state.verified.get(key), connections.get(key), lacking.get(key, 0))
+                | {"admin": admins.get(key)}
                 for key in sorted({*members, *outcomes, *state.verified, *connections})
             ],
         }  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 from reconciler.cli.options import Output
 from reconciler.cli.output import print_json, put, say
 from reconciler.cli.rollout.words import list_rows, list_text
+from reconciler.cli.wellbeing import wellbeing_lines
 from reconciler.errors import Diagnostic, Severity
 from reconciler.plan import diagnostic_markdown, escape_markdown, visible
 
@@ -37,7 +38,9 @@ def print_status(document: dict[str, Any], output: Output) -> None:
     daemon = document["daemon"]
     if daemon is not None:
         facts.append(("daemon", _daemon(daemon)))
+    unwell = _unwell(document)
     if output is Output.MARKDOWN:
+        facts += [("health", line) for line in unwell]
         put(_markdown(facts, rows, errors, list_rows(document)))
         return
     say(errors)
@@ -45,8 +48,15 @@ def print_status(document: dict[str, Any], output: Output) -> None:
     shown = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in shown) for column in range(len(rows[0]))]
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+    lines += ["", "HEALTH", *map(visible, unwell)] if unwell else []
     lines += ["", list_text(document)] if document["rollouts"] else []
     put("\n".join(lines))
+
+
+def _unwell(document: Mapping[str, Any]) -> list[str]:
+    """What callers have against instances; the table says already who is unreachable."""
+    unreachable = [item["proxy"] for item in document["proxies"] if item["state"] == "unreachable"]
+    return wellbeing_lines(document["health"], unreachable=unreachable)
 
 
 def _rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:

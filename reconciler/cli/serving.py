@@ -77,6 +77,7 @@ def doors(
         clock=session.clock,
         repository=identity(session.repository),
         ref=ref,
+        admins=lambda: {key: admin.address for key, admin in session.fleet.admins().items()},
     )
     with ExitStack() as servers:
 

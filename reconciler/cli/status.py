@@ -64,15 +64,16 @@ def status(
         told, doubts = _told(session, ref, daemon)
         report = session.reconciler().run(Ask(ref=ref, dry_run=True, last_good=True))
         rollouts = _rollouts(session.repository, ref)
+        known = {item["proxy"]: item for item in told["proxies"]} if told is not None else {}
+        health = _health(session, report, known)
     say(doubts)
-    known = {item["proxy"]: item for item in told["proxies"]} if told is not None else {}
     standings = {
         str(item.proxy): by_word(known.get(str(item.proxy)), applied=report.applied)
         for item in (report.plan.proxies if report.plan else ())
         if has_no_admin(item)
     }
     document = _document(report, report.last, told, standings)
-    print_status(document | {"rollouts": rollouts}, output)
+    print_status(document | {"health": health, "rollouts": rollouts}, output)
     return with_words(report, standings).exit_code()
 
 
@@ -103,6 +104,19 @@ def _told(session: Session, ref: str, named: Path | None) -> tuple[dict[str, Any
     except ReconcilerError as error:
         return None, tuple(item.demoted() for item in error.diagnostics)
     return None, ()
+
+
+def _health(session: Session, report: Report, known: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """How callers see the instances of services: asked of every proxy that could be read, and of those that only the daemon knows."""
+    from reconciler.cli.wellbeing import wellbeing
+    from reconciler.envoy import hosts_seen
+
+    planned = report.plan.proxies if report.plan else ()
+    addresses = {Key.parse(name): str(item["admin"]) for name, item in known.items() if item.get("admin")}
+    addresses |= {key: admin.address for key, admin in session.fleet.admins().items()}
+    unread = {item.proxy: item.error for item in planned if item.error is not None and item.proxy in addresses}
+    seen = hosts_seen({key: address for key, address in addresses.items() if key not in unread}, session.settings.admin)
+    return wellbeing(seen, unread)
 
 
 def _rollouts(repository: Repository, ref: str) -> list[dict[str, Any]]:

@@ -42,14 +42,16 @@ def hosts(body: bytes) -> Mapping[str, tuple[HostSeen, ...]]:
 def _host(item: Mapping[str, Any]) -> HostSeen:
     address, port = _place(item["address"])
     status = item["health_status"]
-    flags = _NO_FLAGS if len(status) == 1 else frozenset(_FLAGS[name] for name in status if name in _FLAGS)
+    told = status.get("eds_health_status")
+    well = told is not None and len(status) == 1
+    flags = _NO_FLAGS if well else frozenset(_FLAGS[name] for name in status if name in _FLAGS)
     rate = item.get("success_rate")
     return HostSeen(
         address=address,
         port=port,
         hostname=item.get("hostname", ""),
         flags=flags,
-        told=_TOLD[status.get("eds_health_status", "UNKNOWN")],
+        told=_TOLD[told or Told.UNKNOWN],
         weight=item.get("weight", 1),
         locality=_locality(item.get("locality")),
         priority=item.get("priority", 0),

@@ -38,7 +38,12 @@ class At:
 
 def knowledge(state: State, nodes: Mapping[Key, NodeState] | None = None, *, at: float = 0) -> DaemonKnowledge:
     return DaemonKnowledge(
-        state=lambda: state, connections=lambda: nodes or {}, clock=At(at), repository="/srv/p.git", ref="main"
+        state=lambda: state,
+        connections=lambda: nodes or {},
+        clock=At(at),
+        repository="/srv/p.git",
+        ref="main",
+        admins=lambda: {Key("default", "a"): "unix:///run/a.sock"},
     )
 
 
@@ -94,6 +99,7 @@ def test_the_status_joins_what_the_passes_and_the_streams_know() -> None:
     assert [item["proxy"] for item in (a, b, c)] == ["default/a", "default/b", "default/c"]
     assert (a["outcome"], a["proof"], a["revision"], a["verified_at"]) == ("applied", "acked", "c2", START.isoformat())
     assert a["connection"] is None
+    assert (a["admin"], b["admin"]) == ("unix:///run/a.sock", None)
     assert (b["outcome"], b["revision"], b["verified_at"]) == ("rejected", None, None)
     assert b["connection"]["acked"] == {"cluster": "s1", "route": "v1"}
     assert b["connection"]["waiting"] == ["listener"]

@@ -76,6 +76,34 @@ def test_a_proxy_that_only_the_daemon_knows_is_a_row(repo: Path, capsys: pytest.
     assert document["daemon"]["pid"] == 1
 
 
+def test_a_proxy_that_only_the_daemon_knows_is_asked_for_the_health_of_instances(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The daemon says where its admin endpoint is; one without any, or a daemon that does not say, is left out."""
+    ejected = {"address": {"pipe": {"path": "/a"}}, "health_status": {"failed_outlier_check": True}}
+    body = json.dumps({"cluster_statuses": [{"name": "c", "host_statuses": [ejected]}]}).encode()
+    with serving(routed([("/clusters", answer(200, body))], answer(404, b""))) as envoy:
+        entry = {
+            "outcome": "applied",
+            "proof": "exact",
+            "detail": "",
+            "revision": None,
+            "verified_at": None,
+            "connection": None,
+        }
+        proxies = [
+            entry | {"proxy": "default/a", "admin": envoy.address},
+            entry | {"proxy": "default/b", "admin": None},
+            entry | {"proxy": "default/c"},
+        ]
+        with daemon(repo, says(repo, proxies=proxies)):
+            code, document, _ = asked(capsys)
+            assert run(["status"]) == 0
+    assert (code, document["health"]["answered"]) == (0, 1)
+    assert [item["cluster"] for item in document["health"]["services"]] == ["c"]
+    assert "c: 1 of 1 ejected (outlier) as seen by 1 proxy" in capsys.readouterr().out.splitlines()
+
+
 def test_a_daemon_that_cannot_be_asked_is_a_warning(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Status is what people look at when something is wrong: it shows the rest, and says what is missing."""
     for behaviour in (routed([], answer(200, b"hello")), says(repo, schema_version=2)):

@@ -61,6 +61,12 @@ def test_every_field_of_a_host_is_read() -> None:
     assert (inner.address, inner.port, inner.success_rate) == ("internal:{}", 0, 0.0)
 
 
+def test_a_flag_without_a_word_of_eds() -> None:
+    """A host of another way of discovery may have flags alone."""
+    (found,) = hosts(_body({"address": _SOCKET, "health_status": {"failed_outlier_check": True}}))["c"]
+    assert (found.flags, found.told) == (frozenset({HostFlag.EJECTED}), Told.UNKNOWN)
+
+
 def test_an_envoy_without_hosts_or_clusters() -> None:
     """Neither is an error."""
     assert hosts(b"{}") == {}
