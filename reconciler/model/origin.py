@@ -31,6 +31,7 @@ class Finding:
         origin: The document, or None where there is no place.
         path: The value inside the document; its nearest existing ancestor is pointed at.
         key: Point at the mapping key instead of at its value.
+        awaits: A host, in full, that makes this void once a registry lists it; "" for what holds anyhow.
     """
 
     code: str
@@ -40,3 +41,4 @@ class Finding:
     origin: Origin | None = None
     path: FieldPath = ()
     key: bool = False
+    awaits: str = ""
