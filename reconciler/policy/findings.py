@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 from reconciler.errors import Diagnostic, Severity
 from reconciler.model.origin import FieldPath, Finding, Origin
@@ -39,6 +40,11 @@ class Report:
     def warning(self, code: str, message: str, *path: str | int, hint: str = "", key: bool = False) -> None:
         """Note what is allowed and probably not meant."""
         self._add(code, message, path, hint, Severity.WARNING, key=key)
+
+    def awaiting(self, host: str, code: str, message: str, *path: str | int, hint: str = "") -> None:
+        """Note what is wrong unless a registry lists a host, which is in full."""
+        self._add(code, message, path, hint, Severity.WARNING, key=False)
+        self.findings[-1] = replace(self.findings[-1], awaits=host)
 
     def at(self, *base: str | int) -> Report:
         """The same report, with paths below another part of the document."""
@@ -123,11 +129,15 @@ class Locator:
 
     def locate(self, findings: Iterable[Finding], tree: Tree) -> tuple[Diagnostic, ...]:
         """As `locate`."""
+        return tuple(sorted((item for _, item in self.pairs(findings, tree)), key=Diagnostic.sort_key))
+
+    def pairs(self, findings: Iterable[Finding], tree: Tree) -> list[tuple[Finding, Diagnostic]]:
+        """As `locate`, with the finding that each one is of, and in no order. What comes of registries alone has no place."""
         by_file: dict[str, list[Finding]] = {}
-        out: list[Diagnostic] = []
+        out: list[tuple[Finding, Diagnostic]] = []
         for finding in findings:
-            if finding.origin is None:
-                out.append(_diagnostic(finding, None, None, None))
+            if finding.origin is None or not finding.origin.file:
+                out.append((finding, _diagnostic(finding, None, None, None)))
             else:
                 by_file.setdefault(finding.origin.file, []).append(finding)
         entries = _entries(by_file, tree)
@@ -135,13 +145,13 @@ class Locator:
         for path, items in by_file.items():
             entry = entries.get(path)
             if entry is None:
-                out.extend(_diagnostic(item, path, None, None) for item in items)
+                out.extend((item, _diagnostic(item, path, None, None)) for item in items)
                 continue
             found = self._placed(entry, items, tree)
             known[path] = (entry.blob, found)
-            out.extend(found[item] for item in items)
+            out.extend((item, found[item]) for item in items)
         self._known = known
-        return tuple(sorted(out, key=Diagnostic.sort_key))
+        return out
 
     def _placed(self, entry: TreeFile, items: list[Finding], tree: Tree) -> dict[Finding, Diagnostic]:
         blob, found = self._known.get(entry.path, ("", {}))

@@ -7,11 +7,12 @@ this costs, never what comes out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from reconciler.errors import Diagnostic, Severity
+from reconciler.model.origin import Finding
 from reconciler.model.tree import Tree, TreeFile
 from reconciler.policy.cache import DocumentCache
 from reconciler.policy.collecting import uncollected
@@ -86,17 +87,31 @@ def _file(tree: Tree, entry: TreeFile, cache: DocumentCache) -> FileResult:
 def _loaded(tree: Tree, known: DocumentCache, change: Change, templates: _Templates) -> Loaded:
     """What all files come to."""
     assembly, refused = known.assembly, [*known.listing.problems, *templates.refused]
+    mesh = assembly.mesh()
     diagnostics = [*refused, *templates.problems, *assembly.diagnostics()]
+    if (
+        mesh.settings.discovery
+    ):  # who gives a service endpoints is then a question between documents (`references.workloads`)
+        diagnostics = [item for item in diagnostics if item.code != "no-endpoints"]
     if known.listing.empty and not refused:
         hint = f"put VirtualServices, Proxies and the rest into files named *.yaml below {POLICIES}/"
         message = f"there is no policy file below {POLICIES}/"
         diagnostics.append(Diagnostic(code="no-policies", message=message, hint=hint))
-    mesh = assembly.mesh()
     services = known.services.of(mesh)
     stand = Stand(documents=assembly.documents(), mesh=mesh, failed=assembly.failed())
     findings = known.references.findings(change, stand, services=services, refused=bool(refused))
-    diagnostics.extend(known.locator.locate(findings, tree))
+    placed = known.locator.pairs(findings, tree)
+    diagnostics.extend(item for _, item in placed)
     ordered = tuple(sorted(diagnostics, key=Diagnostic.sort_key))
+    awaited = _awaited(placed)
     if any(item.severity is Severity.ERROR for item in ordered):
-        return Loaded(mesh=None, templates=templates.texts, diagnostics=ordered)
-    return Loaded(mesh=mesh, services=services, templates=templates.texts, diagnostics=ordered)
+        return Loaded(mesh=None, templates=templates.texts, diagnostics=ordered, awaited=awaited)
+    return Loaded(mesh=mesh, services=services, templates=templates.texts, diagnostics=ordered, awaited=awaited)
+
+
+def _awaited(placed: Iterable[tuple[Finding, Diagnostic]]) -> Mapping[str, tuple[Diagnostic, ...]]:
+    out: dict[str, tuple[Diagnostic, ...]] = {}
+    for finding, diagnostic in placed:
+        if finding.awaits:
+            out[finding.awaits] = (*out.get(finding.awaits, ()), diagnostic)
+    return MappingProxyType(out)

@@ -30,7 +30,7 @@ def check_destination_rules(index: Index) -> Iterator[Finding]:
         groups.setdefault((policy.key.namespace, host), []).append(policy)
         service = index.services.get(host)
         if service is not None:
-            if not index.failed("WorkloadEntry") and service.resolution not in _UNLABELLED:
+            if not (index.failed("WorkloadEntry") or service.resolution in _UNLABELLED or index.takes(service)):
                 _check_subsets(policy, service, report)
             for path, settings in policies(policy.spec):
                 _check_ports(settings, service, report.below(*path))

@@ -46,6 +46,8 @@ def check_destination(destination: Destination, sending: Sending, index: Index, 
     host = index.host(destination.host, policy.key)
     service = index.services.get(host)
     if service is None:
+        if destination.subset and index.providers.may_list(host) and not index.may_be_service(host):
+            _check_awaited(destination.subset, host, index, report)
         return
     _check_visible(service, sending, report)
     if destination.subset:
@@ -57,6 +59,14 @@ def check_destination(destination: Destination, sending: Sending, index: Index, 
         elif subsets is not None:
             _check_clients(destination, sending, service, index, report)
     _check_port(destination, sending, service, index, report)
+
+
+def _check_awaited(subset: str, host: str, index: Index, report: Report) -> None:
+    """A subset of a host that a registry may list: whoever lists it, subsets are in DestinationRules."""
+    known = {item.name for rule in index.rules_for(host) for item in rule.spec.subsets}
+    if subset not in known and not index.may_have_rule(host):
+        hint = close(subset, known) or "add a DestinationRule with this subset"
+        report.error("ref-subset", f"no DestinationRule gives {host} a subset {subset}", "subset", hint=hint)
 
 
 def _check_visible(service: Service, sending: Sending, report: Report) -> None:

@@ -6,7 +6,7 @@ Not for the check of one VirtualService alone: what is said, and where, depends 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.errors import Severity
@@ -41,7 +41,11 @@ def check_hosts(index: Index) -> Iterator[Finding]:
     for host, mention in _mentions(index):
         found.setdefault(host, []).append(mention)
     for number, (host, mentions) in enumerate(found.items()):
-        yield _finding(host, mentions, index, slip=number < _SLIPS)
+        awaited = index.providers.may_list(host)
+        if not (awaited and host.startswith("*")):  # which hosts there are under it is for registries to know
+            first = _first(mentions)
+            item = _finding(host, first, len(mentions) - 1, index, slip=number < _SLIPS)
+            yield _awaiting(item, host, first) if awaited else item
 
 
 def _mentions(index: Index) -> Iterator[tuple[str, _Mention]]:
@@ -93,27 +97,39 @@ def _routed(policy: Policy[VirtualService], index: Index) -> Iterator[tuple[str,
             yield host, _Mention(policy, path, _ROUTED, effect, hint)
 
 
-def _finding(host: str, mentions: list[_Mention], index: Index, *, slip: bool) -> Finding:
+def _first(mentions: list[_Mention]) -> _Mention:
+    """Of the worst ones."""
     worst = max(mention.rank for mention in mentions)
-    first = min(
+    return min(
         (mention for mention in mentions if mention.rank == worst),
         key=lambda item: (item.policy.origin.file, item.policy.origin.document),
     )
-    more = len(mentions) - 1
+
+
+def _finding(host: str, first: _Mention, more: int, index: Index, *, slip: bool) -> Finding:
     named = f" (it is named in {more} more {'place' if more == 1 else 'places'})" if more else ""
     return Finding(
         code="ref-host",
         message=f"no service has the host {host}{first.effect}{named}",
-        hint=first.hint or (slip and close(host, index.services)) or _advice(host, worst, index),
-        severity=Severity.ERROR if worst == _SENT_TO else Severity.WARNING,
+        hint=first.hint or (slip and close(host, index.services)) or _advice(host, first.rank, index),
+        severity=Severity.ERROR if first.rank == _SENT_TO else Severity.WARNING,
         origin=first.policy.origin,
         path=("spec", *first.path),
     )
 
 
+def _awaiting(item: Finding, host: str, first: _Mention) -> Finding:
+    """The same of a host that a registry may list: then nothing is wrong."""
+    what = first.effect.partition(", so ")[2] or "requests to it fail"
+    message = f"no document declares the host {host}; unless a registry lists it, {what}"
+    hint = item.hint if item.hint.startswith("did you mean") else "add a ServiceEntry if no registry lists it"
+    return replace(item, message=message, hint=hint, severity=Severity.WARNING, awaits=host)
+
+
 def _advice(host: str, rank: int, index: Index) -> str:
     """What to do about a host that isn't a slip of another."""
-    note = "; Kubernetes Services are not read" if host.endswith(f".svc.{index.mesh.settings.domain}") else ""
+    unread = host.endswith(f".svc.{index.mesh.settings.domain}") and not index.providers.clusters
+    note = "; Kubernetes Services are not read" if unread else ""
     if rank == _SENT_TO:
         return f"add a ServiceEntry with this host{note}"
     if rank == _ROUTED:

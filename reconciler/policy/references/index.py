@@ -15,11 +15,12 @@ from reconciler.model.hosts import covers, fqdn
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.proxy import Proxy
-from reconciler.model.serviceentry import WorkloadEntry, WorkloadSelector
+from reconciler.model.serviceentry import Resolution, WorkloadEntry, WorkloadSelector
 from reconciler.model.services import Service, declared, selected
 from reconciler.model.virtualservice import MESH_GATEWAY, Delegate, VirtualService
 from reconciler.policy.documents import Failed
 from reconciler.policy.references.offered import Offered
+from reconciler.policy.references.providers import Providers
 
 
 class Index:
@@ -38,6 +39,7 @@ class Index:
         namespaces: Those that a document is in; None if one that failed to load may be in any.
         peopled: Whether labels of proxies are known: there are workloads or gateways, and none that failed to load.
         sidecar_ports: What Sidecars open on the callers' side.
+        providers: Registries, which may list hosts that no document declares.
     """
 
     def __init__(self, mesh: Mesh, failed: Sequence[Failed], *, known: Sequence[Service] | None = None) -> None:
@@ -69,6 +71,7 @@ class Index:
             item.port.number for sidecar in mesh.sidecars for item in sidecar.spec.egress if item.port is not None
         }
         self.namespaces = _namespaces(mesh, failed)
+        self.providers = Providers(mesh)
         self._rules: dict[str, list[Policy[DestinationRule]]] = {}
         for rule in mesh.destination_rules:
             self._rules.setdefault(self.host(rule.spec.host, rule.key), []).append(rule)
@@ -106,6 +109,13 @@ class Index:
         if self.failed("ServiceEntry") and not self._failed_hosts:
             return True
         return any(covers(item, host) for item in self._failed_hosts)
+
+    def takes(self, service: Service) -> bool:
+        """Whether registries may add instances to a service: under its own host, or since a `workloadSelector` selects them."""
+        if not self.providers.any or service.resolution is not Resolution.STATIC:
+            return False
+        written = bool(service.endpoints) and not any(endpoint.workload for endpoint in service.endpoints)
+        return not written or self.providers.may_list(service.host)
 
     def subsets(self, host: str, *namespaces: str) -> dict[str, Subset] | None:
         """The subsets of a full host that a client in one of these namespaces can use; None if a broken rule may have more.

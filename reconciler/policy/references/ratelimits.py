@@ -133,7 +133,11 @@ def _check_service(policy: Policy[RateLimit], named: RateLimitService, index: In
     if service is None:
         if not index.may_be_service(host):
             hint = close(host, index.services) or "declare it with a ServiceEntry"
-            report.error("ref-host", f"no service has the host {host}", *path, "host", hint=hint)
+            if index.providers.may_list(host):
+                message = f"no document declares the host {host}; unless a registry lists it, nobody can be asked"
+                report.awaiting(host, "ref-host", message, *path, "host", hint=hint)
+            else:
+                report.error("ref-host", f"no service has the host {host}", *path, "host", hint=hint)
         return
     if not visible(service.export_to, policy.key.namespace):
         message = f"{host} is not exported to namespace {policy.key.namespace}, so nobody there can be asked"

@@ -29,7 +29,7 @@ def check_sidecars(index: Index) -> Iterator[Finding]:
     for policy in index.mesh.sidecars:
         report = Report(policy.origin)
         _check_egress(policy, index, report)
-        if not index.failed("ServiceEntry"):
+        if not index.failed("ServiceEntry") and not index.providers.any:
             _check_egress_ports(policy, ports, report)
         if not index.failed("ServiceEntry", "WorkloadEntry"):
             _check_ingress(policy, used, index, report)
@@ -46,19 +46,28 @@ def _check_egress(policy: Policy[Sidecar], index: Index, report: Report) -> None
                 continue
             namespace = policy.key.namespace if namespace == "." else namespace
             if host == "*":
-                if namespace != "*":
+                if namespace != "*" and not index.providers.any:
                     check_namespace(namespace, index, report.below("egress", position, "hosts", number))
                 continue
-            if index.may_be_service(host):
-                continue
-            known = index.services.get(host)
-            if known is not None and namespace in {"*", known.namespace}:
-                continue
-            near = [item.host for item in index.services.values() if namespace in {"*", item.namespace}]
-            if not any(covers(host, item) or covers(item, host) for item in near):
-                hint = close(host, near) or "write a service's full host, and the namespace of its ServiceEntry"
-                message = f"no service in namespace {namespace} has the host {host}, so nothing is let through by it"
-                report.warning("ref-host", message, "egress", position, "hosts", number, hint=hint)
+            if not index.may_be_service(host):
+                _check_egress_host(host, namespace, index, report.below("egress", position, "hosts", number))
+
+
+def _check_egress_host(host: str, namespace: str, index: Index, report: Report) -> None:
+    """One host that is let through, at the report's own path."""
+    known = index.services.get(host)
+    if known is not None and namespace in {"*", known.namespace}:
+        return
+    near = [item.host for item in index.services.values() if namespace in {"*", item.namespace}]
+    if any(covers(host, item) or covers(item, host) for item in near):
+        return
+    hint = close(host, near) or "write a service's full host, and the namespace of its ServiceEntry"
+    if known is not None or not index.providers.may_list(host):
+        message = f"no service in namespace {namespace} has the host {host}, so nothing is let through by it"
+        report.warning("ref-host", message, hint=hint)
+    elif not host.startswith("*"):  # which hosts there are under it is for registries to know
+        message = f"no document declares the host {host}; unless a registry lists it, nothing is let through by it"
+        report.awaiting(host, "ref-host", message, hint=hint)
 
 
 def _check_egress_ports(policy: Policy[Sidecar], ports: Collection[int], report: Report) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.model.key import Key
+from reconciler.model.mesh import Policy
 from reconciler.model.origin import Finding, Origin
+from reconciler.model.serviceentry import Resolution, ServiceEntry
 from reconciler.policy.findings import Report, close
 from reconciler.policy.references.index import Index
 
@@ -23,10 +25,25 @@ def check_workloads(index: Index) -> Iterator[Finding]:
 def _service_selectors(index: Index) -> Iterator[Finding]:
     for policy in index.mesh.service_entries:
         selector = policy.spec.workload_selector
-        if selector is not None and not index.workloads(policy.key.namespace, selector):
+        if index.providers.any:
+            yield from _without_endpoints(policy, index)
+        elif selector is not None and not index.workloads(policy.key.namespace, selector):
             yield from _selects_nothing(
                 policy.origin, "WorkloadEntry of its namespace", "so the service has no endpoint"
             )
+
+
+def _without_endpoints(policy: Policy[ServiceEntry], index: Index) -> Iterator[Finding]:
+    """A service that nobody gives endpoints, where registries may: those that list its host, or by a selector any of them."""
+    spec = policy.spec
+    hosts = [index.host(host, policy.key) for host in spec.hosts]
+    given = spec.endpoints or spec.workload_selector is not None or any(map(index.providers.may_list, hosts))
+    if spec.resolution is Resolution.STATIC and not given:
+        report = Report(policy.origin)
+        message = "the service has no endpoints, and no registry lists its hosts, so its requests are answered with 503"
+        hint = "add `workloadSelector: {labels: ...}` or endpoints, or let a registry of Mesh.discovery list it"
+        report.warning("no-endpoints", message, "resolution", hint=hint)
+        yield from report.findings
 
 
 def _sidecar_selectors(index: Index) -> Iterator[Finding]:
