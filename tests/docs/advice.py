@@ -613,6 +613,14 @@ DAEMON: Group = {
     "notification": "See what the receiver says; check `Mesh.notifications`. Rollouts go on meanwhile.",
 }
 
+DISCOVERY: Group = {
+    "discovery-registry": "See in the message what the registry says; what it listed last stays in use, and it is asked again.",
+    "discovery-adapter": "Report it to whoever wrote the adapter; the daemon's debug log has the traceback.",
+    "discovery-kind": "Give each registry in `Mesh.discovery` exactly one of the kinds.",
+    "discovery-plugin": "Install the package that brings the adapter where the daemon runs, and check the name of its entry point.",
+    "discovery-settings": "Mend the registry's settings in `Mesh.discovery`; the adapter's own words are in the message.",
+}
+
 GROUPS: Mapping[str, Group] = {
     "files": FILES,
     "text": TEXT,
@@ -629,6 +637,7 @@ GROUPS: Mapping[str, Group] = {
     "outcomes": OUTCOMES,
     "git": GIT,
     "record": RECORD,
+    "discovery": DISCOVERY,
     "daemon": DAEMON,
     "rest": REST,
 }
