@@ -619,6 +619,36 @@ DISCOVERY: Group = {
     "discovery-kind": "Give each registry in `Mesh.discovery` exactly one of the kinds.",
     "discovery-plugin": "Install the package that brings the adapter where the daemon runs, and check the name of its entry point.",
     "discovery-settings": "Mend the registry's settings in `Mesh.discovery`; the adapter's own words are in the message.",
+    "discovery-no-ports": Entry(
+        "Write a ServiceEntry with `resolution: STATIC` and its ports, or `ports` at the registry.",
+        "A registry lists instances of a host, and nobody says which ports the host has: it is no service.",
+        "warning",
+    ),
+    "discovery-resolution": Entry(
+        "Write `resolution: STATIC` in the ServiceEntry, or take the host out of the registry.",
+        "A registry lists instances of a service whose ServiceEntry finds its endpoints in another way: they are not used.",
+        "warning",
+    ),
+    "discovery-namespace": Entry(
+        "Put the ServiceEntry into the namespace that the registry has the service in.",
+        "A registry's service selects WorkloadEntries of another namespace than its ServiceEntry is in: they are not used.",
+        "warning",
+    ),
+    "discovery-network": Entry(
+        "Add the network to the registry's `networks`, if its addresses can be reached from the proxies.",
+        "Instances are in a network that the registry's `networks` does not list: they are left out.",
+        "warning",
+    ),
+    "discovery-port": Entry(
+        "Give the port one name in the registry and in the ServiceEntry, or say with `port` which one a target's is.",
+        "Instances have none of the ports that their service has: they are left out.",
+        "warning",
+    ),
+    "discovery-address": Entry(
+        "Let the registry list IP addresses; names are looked up by a registry of kind `dns`.",
+        "Instances of a service of resolution STATIC have names instead of IP addresses: they are left out.",
+        "warning",
+    ),
 }
 
 GROUPS: Mapping[str, Group] = {
