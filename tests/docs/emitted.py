@@ -44,9 +44,18 @@ def computed(source: Path = SOURCE) -> list[str]:
 
 def _codes(tree: ast.Module) -> Iterator[str]:
     for value in _values(tree):
-        for part in ast.walk(value) if isinstance(value, ast.IfExp) else (value,):
+        for part in _choices(value):
             if isinstance(part, ast.Constant) and isinstance(part.value, str) and _CODE.fullmatch(part.value):
                 yield part.value
+
+
+def _choices(value: ast.expr) -> Iterator[ast.expr]:
+    """What an expression can come to, without what it is decided by."""
+    if isinstance(value, ast.IfExp):
+        yield from _choices(value.body)
+        yield from _choices(value.orelse)
+    else:
+        yield value
 
 
 def _values(tree: ast.Module) -> Iterator[ast.expr]:

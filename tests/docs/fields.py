@@ -133,7 +133,8 @@ def _word(annotation: Any) -> str:
         return " or ".join(f"`{item.value}`" for item in annotation)
     if isinstance(annotation, type) and issubclass(annotation, Spec):
         return "object"
-    return {str: "text", int: "integer", float: "number", bool: "boolean", timedelta: "duration"}[annotation]
+    words = {str: "text", int: "integer", float: "number", bool: "boolean", timedelta: "duration", Any: "anything"}
+    return words[annotation]
 
 
 def _limits(field: FieldInfo) -> str:
@@ -155,6 +156,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, bool):
         return f"`{value}`".lower()
+    if isinstance(value, tuple):
+        return ", ".join(f"`{item}`" for item in value)
     return f"`{format_duration(value) if isinstance(value, timedelta) else getattr(value, 'value', value)}`"
 
 

@@ -51,13 +51,14 @@ def _check_interval(spec: FileSd | HttpSd, report: Report) -> None:
 
 
 def check_naming(spec: Naming, report: Report) -> None:
-    """The host, or the label that says it, and the port that a target's is."""
+    """The host, or the label that says it, and the port that a target's is. A registry that has names of its own needs neither."""
+    usual = type(spec).model_fields["host_label"].default
     if spec.host:
         check_host(spec.host, report, "host")
-        if spec.host_label != Naming.model_fields["host_label"].default:
+        if spec.host_label != usual:
             message = "all targets are instances of `host`, so no label says which host they are of"
             report.error("one-of", message, "hostLabel", hint="remove one of the two", key=True)
-    elif not spec.host_label:
+    elif usual and not spec.host_label:
         message = "nothing says which service a target belongs to"
         report.error("missing-field", message, "hostLabel", hint="write host, or the name of a label here")
     check_namespace(spec.namespace, report)

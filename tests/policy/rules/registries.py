@@ -106,6 +106,7 @@ CASES: list[tuple[str, str]] = [
     ("address", etcd("addresses: [^'http://10.0.0.1:2379'], usernameFile: /u")),
     ("duplicate-value", etcd("addresses: ['http://10.0.0.1:2379', ^'http://10.0.0.1:2379']")),
     ("value", etcd("usernameFile: ^u")),
+    ("one-of", etcd("host: a, ^hostLabel: app")),
     ("missing-field", registry("^etcd: {certificate: /c, addresses: ['https://a.com']}")),
     ("missing-field", registry("^etcd: {key: /c, addresses: ['https://a.com']}")),
     ("no-effect", etcd("^certificate: /c, key: /k")),
@@ -130,5 +131,7 @@ HEALTHY: list[str] = [
     registry("kubernetes: {kubeconfig: /k, context: c, namespaces: [a], selector: {a: b}, domain: cluster.local}"),
     registry("kubernetes: {}"),
     etcd("addresses: ['https://a.com:2379'], usernameFile: /u, certificate: /c, key: /k, ca: /ca, prefix: /x/"),
+    etcd("hostLabel: app"),
+    etcd("host: a, port: b"),
     registry("plugin: {adapter: my.adapter_1, settings: {any: [thing]}}"),
 ]
