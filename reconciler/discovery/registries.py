@@ -75,20 +75,21 @@ class Registries:
         Where another source is described by the same name, what is in use stays in use until the new one has spoken.
 
         Args:
-            registries: `Mesh.discovery`; names are unique.
+            registries: `Mesh.discovery`; names are unique there, and of two with one name the last counts.
             domain: The mesh's.
 
         Raises:
             KindError: A registry is of no kind, or of several; nothing is changed.
         """
-        digests = {registry.name: digest(registry, domain=domain) for registry in registries}
+        wanted = {registry.name: registry for registry in registries}
+        digests = {name: digest(registry, domain=domain) for name, registry in wanted.items()}
         with self._state:
             if self._closed:
                 return
             before = self._kept
             self._kept = {
-                registry.name: self._configured(before.get(registry.name), registry, digests[registry.name], domain)
-                for registry in registries
+                name: self._configured(before.get(name), registry, digests[name], domain)
+                for name, registry in wanted.items()
             }
             for name, kept in before.items():
                 if name not in self._kept:
@@ -208,7 +209,10 @@ class Registries:
             if not self._outdated or self._announced or self._closed:
                 return
             self._announced = True
-        self._on_change()
+        try:
+            self._on_change()
+        except Exception:  # noqa: BLE001 -- it is somebody else's, and runs where adapters are driven
+            self._log.exception("a change of what registries say could not be passed on")
 
     def _made(self) -> Catalogue:
         old, kept = self._catalogue, self._kept.values()

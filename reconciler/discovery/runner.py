@@ -9,6 +9,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Generator
+from typing import get_args
 
 from reconciler.clock import Clock
 from reconciler.discovery.contract import Adapter, AdapterError, Event, Snapshot, Stopping
@@ -16,6 +17,9 @@ from reconciler.errors import Diagnostic, ReconcilerError
 
 SHORTEST, LONGEST = 0.5, 30.0
 """Seconds between two attempts."""
+
+
+_EVENTS = get_args(Event)
 
 
 class FaultError(AdapterError):
@@ -112,6 +116,8 @@ class Runner:
             for event in events:
                 if self._stopping.is_set():
                     return
+                if not isinstance(event, _EVENTS):
+                    raise self._fault(f"said {event!r:.100}, which is no event")
                 if self._good_since is None and not isinstance(event, Snapshot):
                     raise self._fault(f"began with {type(event).__name__} instead of a Snapshot")
                 if self._good_since is None:

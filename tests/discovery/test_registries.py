@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -290,3 +292,59 @@ def test_the_log_has_a_line_for_what_matters(world: World, caplog: pytest.LogCap
     loft.be(Mood.DOWN)
     world.until(lambda _: lines("does not answer, and what it said last stays in use") == 1)
     assert len(caplog.records) == 3
+
+
+def test_a_reader_that_fails_harms_nobody(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Registries go on; the log has what happened."""
+
+    def fail() -> None:
+        raise RuntimeError("not today")
+
+    loft = world.loft("loft")
+    loft.publish({"reviews": [ONE]})
+    world.registries.close()
+    world.registries = Registries(clock=SystemClock(), cache=None, on_change=fail, log=LOG)
+    world.configure(world.registry("loft"))
+    world.until(lambda it: knowledge(it) == [Knowledge.LIVE])
+    loft.publish({"reviews": [ONE, TWO]})
+    world.until(lambda it: addresses(it) == {"reviews": [("loft", ["11", "12"])]})
+    assert "not today" in caplog.text
+
+
+def test_what_could_not_be_written_is_written_later(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A disk that can't be written for a while is told once, and costs nothing that is in use by then."""
+    loft = world.loft("loft")
+    loft.publish({"reviews": [ONE]})
+    with closing(sqlite3.connect(world.folder / "cache", isolation_level=None)) as other:
+        world.configure(world.registry("loft"))
+        world.until(lambda it: knowledge(it) == [Knowledge.LIVE])
+        other.execute("BEGIN IMMEDIATE")
+        loft.publish({"reviews": [ONE, TWO]})
+        world.until(lambda _: "can't be remembered" in caplog.text)
+        other.execute("ROLLBACK")
+    world.registries.close()
+    loft.be(Mood.DOWN)
+    world.registries = world.make()
+    world.configure(world.registry("loft"))
+    assert addresses(world.registries.catalogue) == {"reviews": [("loft", ["11", "12"])]}
+
+
+def test_many_changes_cost_what_they_are_about(world: World) -> None:
+    """A thousand services that all change while nobody reads are one announcement and one catalogue, and only they are new in it."""
+    loft = world.loft("loft")
+    steady = {f"steady-{number}": [ONE] for number in range(1000)}
+    loft.publish(steady)
+    world.configure(world.registry("loft"))
+    before = world.until(lambda it: len(it.services) == 1000)
+    keeper = world.registries._kept["loft"].keeper
+    calls = world.calls
+    loft.publish(steady | {f"busy-{number}": [ONE, TWO] for number in range(1000)})
+    deadline = time.monotonic() + 20
+    while len(keeper.used) < 2000:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert world.calls == calls + 1
+    after = world.registries.catalogue
+    assert len(after.services) == 2000
+    assert after.generation == before.generation + 1
+    assert all(after.services[host] is listed for host, listed in before.services.items())
