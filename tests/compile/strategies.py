@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from reconciler.yamldoc import dump
-from tests.compile import httprules, limitspecs
+from tests.compile import checkspecs, httprules, limitspecs
 from tests.compile.trafficpolicies import resolutions, traffic_policies
 
 NAMESPACES = ("default", "shop")
@@ -202,6 +202,12 @@ def _limits(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
     return _document("RateLimit", name, namespace, {"target": draw(_LIMITED), **draw(_LIMITS)})
 
 
+@st.composite
+def _checks(draw: st.DrawFn, name: str, namespace: str) -> dict[str, Any]:
+    parts = {"ports": draw(st.sampled_from([[], [80]])), "subsets": draw(st.sampled_from([[], ["v1"]]))}
+    return _document("HealthCheck", name, namespace, {"host": draw(_HOSTS), **parts, **draw(checkspecs.specs())})
+
+
 def _proxies(name: str, namespace: str) -> dict[str, Any]:
     spec = {"workload": name, "admin": "unix:///run/a.sock", "push": {"files": {"directory": f"/e/{namespace}/{name}"}}}
     return _document("Proxy", name, namespace, spec)
@@ -229,6 +235,7 @@ def texts(draw: st.DrawFn) -> list[str]:
                 documents.append(_document("WorkloadEntry", name, namespace, {**entry, "labels": labels}))
                 documents.append(_proxies(name, namespace))
     documents.extend(draw(_limits(name, "default")) for name in NAMES if draw(st.booleans()))
+    documents.extend(draw(_checks(name, "default")) for name in NAMES if draw(st.booleans()))
     documents.append(draw(_gateways("g", "default")))
     documents.append(draw(_gateways("h", "shop")))
     return [dump(document) for document in draw(st.permutations(documents))]

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from reconciler.compile import MeshCompiler, Prototypes, compile_mesh
 from reconciler.compile.names import ClusterRef
 from reconciler.model.resource import ResourceType
-from tests.compile.meshes import compiled, documents, messages, only, service, sidecar_proxy, workload
+from reconciler.model.services import declared
+from tests.compile.meshes import (
+    compiled,
+    documents,
+    house_templates,
+    mesh_of,
+    messages,
+    only,
+    service,
+    sidecar_proxy,
+    workload,
+)
 from tests.compile.onecluster import HOST, SERVICE, alone, built, cluster, codes, content, rule
 
 _SUBSETS = "[{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]"
@@ -283,3 +296,17 @@ def test_a_service_is_checked_by_every_proxy_that_calls_it() -> None:
     found = compiled(texts, rule("{}"))
     for view in found.views.values():
         assert "health_checks" in messages(view, ResourceType.CLUSTER)[f"outbound|9080||{HOST}"]
+
+
+def test_a_check_that_comes_or_goes_is_compiled_as_if_it_were_the_first() -> None:
+    """Whatever was compiled before, and although no other document has changed."""
+    prototypes = Prototypes.parse(house_templates())
+    compiler = MeshCompiler(prototypes)
+    plain = mesh_of(documents(SERVICE, rule("{}")))
+    services = declared(plain)
+    checks = [
+        mesh_of(check(fields)).health_checks for fields in ("tcp: {}", "tcp: {}, interval: 1s", "tcp: {}, port: 81")
+    ]
+    for health_checks in ((), *checks, ()):
+        mesh = replace(plain, health_checks=health_checks)
+        assert compiler.compile(mesh, services) == compile_mesh(mesh, services, prototypes)
