@@ -4,7 +4,7 @@
 of each object what matters, and `cluster` makes services of that. The official client is imported only when it is used.
 """
 
-from reconciler.discovery.kubernetes.adapter import KubernetesAdapter, build
+from reconciler.discovery.kubernetes.adapter import ExtraError, KubernetesAdapter, build
 from reconciler.discovery.kubernetes.api import Patience
 
-__all__ = ["KubernetesAdapter", "Patience", "build"]
+__all__ = ["ExtraError", "KubernetesAdapter", "Patience", "build"]

@@ -111,8 +111,8 @@ class Access:
             configuration.connection_pool_maxsize = _CONNECTIONS
             pool = client.rest.RESTClientObject(configuration).pool_manager
             said = configuration.auth_settings()
-        except (config.ConfigException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            # Its loader raises whatever a wrong file makes it stumble over; its text may hold what is in the file.
+        except Exception as error:  # noqa: BLE001 -- its loader raises whatever a wrong file makes it stumble over
+            # What it says of its own may be shown; other texts may hold what is in the file.
             detail = f": {error}" if isinstance(error, config.ConfigException) else f" ({type(error).__name__})"
             raise KubeconfigError(
                 f"{self._named()} can't be used{detail}",

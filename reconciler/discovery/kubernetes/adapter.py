@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import Self
 
-from reconciler.discovery.contract import Adapter, AdapterError, Alive, Event, Problem, Stopping, Surroundings
+from reconciler.discovery.contract import Adapter, Alive, Event, Problem, Stopping, Surroundings
 from reconciler.discovery.kubernetes import records
 from reconciler.discovery.kubernetes.access import Access
 from reconciler.discovery.kubernetes.api import Api, Patience
 from reconciler.discovery.kubernetes.calls import Calls
 from reconciler.discovery.kubernetes.cluster import Cluster, Resource
 from reconciler.discovery.kubernetes.reflector import Changed, Heard, Listed, News, Reflector, Scope
-from reconciler.errors import Diagnostic, Severity
+from reconciler.errors import Diagnostic, InputError, Severity
 from reconciler.model.discovery import Kubernetes
 
 _ROOM = 1000
@@ -32,8 +32,8 @@ _AGAIN = 0.1
 _NAMED = 3
 
 
-class ExtraError(AdapterError):
-    """An adapter needs a package that is not installed."""
+class ExtraError(InputError):
+    """A registry, or an import, needs a Python package that is not installed."""
 
     default_code = "discovery-extra"
 

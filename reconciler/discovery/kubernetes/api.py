@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from reconciler.discovery.contract import AdapterError
+from reconciler.discovery.failures import AnswerError, DeniedError
 from reconciler.discovery.kubernetes.access import Access, Session
 from reconciler.discovery.kubernetes.calls import Calls, tracked
 
@@ -40,18 +41,14 @@ class StatusError(AdapterError):
         retry_after: Seconds that it asks to wait for, or None.
     """
 
-    default_code = "discovery-registry"
-
     def __init__(self, message: str, *, status: int, hint: str, retry_after: float | None = None) -> None:
         super().__init__(message, hint=hint)
         self.status = status
         self.retry_after = retry_after
 
 
-class DeniedError(StatusError):
-    """A registry says that whoever asks may not: the credentials are wrong, or too little is granted to them."""
-
-    default_code = "discovery-denied"
+class RefusedError(StatusError, DeniedError):
+    """The API server does not know who asks (401), or does not let them read (403)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +110,7 @@ class Api:
         try:
             return json.loads(body)
         except ValueError:
-            raise AdapterError(
+            raise AnswerError(
                 f"the answer to {path} is not JSON", hint="is the kubeconfig's server an API server?"
             ) from None
 
@@ -180,7 +177,7 @@ def _lines(response: Any, path: str) -> Iterator[bytes]:
         *whole, rest = (rest + piece).split(b"\n")
         yield from whole
         if len(rest) > _LARGEST_LINE:
-            raise AdapterError(f"the answer to {path} has a line without end", hint="is there a proxy in between?")
+            raise AnswerError(f"the answer to {path} has a line without end", hint="is there a proxy in between?")
     if rest.strip():
         raise AdapterError(
             f"the answer to {path} broke off within an event", hint="the API server closed the connection"
@@ -192,7 +189,7 @@ def _refusal(path: str, response: Any, url: str) -> AdapterError:
     text = f"{url} answered {response.status} to {path}" + (f": {said}" if said else "")
     if response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         unknown = response.status == HTTPStatus.UNAUTHORIZED
-        return DeniedError(text, status=response.status, hint=_UNKNOWN if unknown else _RULES)
+        return RefusedError(text, status=response.status, hint=_UNKNOWN if unknown else _RULES)
     after = response.headers.get("retry-after", "")
     hint = "look at the API server's health: `kubectl get --raw /readyz?verbose`"
     return StatusError(text, status=response.status, hint=hint, retry_after=float(after) if after.isdecimal() else None)

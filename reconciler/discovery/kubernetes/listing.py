@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from reconciler.discovery.contract import AdapterError
+from reconciler.discovery.failures import AnswerError
 from reconciler.discovery.kubernetes.api import Api, StatusError
 
 _PAGE = 500
@@ -63,7 +63,7 @@ def _page(
     items = [] if items is None else items  # Go's empty list
     if isinstance(metadata, dict) and isinstance(metadata.get("resourceVersion"), str) and isinstance(items, list):
         return metadata, items
-    raise AdapterError(f"{path} does not answer as Kubernetes does", hint="is the kubeconfig's server an API server?")
+    raise AnswerError(f"{path} does not answer as Kubernetes does", hint="is the kubeconfig's server an API server?")
 
 
 def _patiently(api: Api, path: str, query: dict[str, str], *, accept: str, wait: Callable[[float], bool]) -> Any:

@@ -14,8 +14,9 @@ from typing import Any
 
 from reconciler.clock import Clock
 from reconciler.discovery.contract import AdapterError, Stopping
+from reconciler.discovery.failures import AnswerError
 from reconciler.discovery.kubernetes import records
-from reconciler.discovery.kubernetes.api import METADATA, Api, DeniedError, StatusError
+from reconciler.discovery.kubernetes.api import METADATA, Api, RefusedError, StatusError
 from reconciler.discovery.kubernetes.cluster import Resource
 from reconciler.discovery.kubernetes.listing import listed
 from reconciler.discovery.kubernetes.records import MalformedError, Name, Record
@@ -118,16 +119,25 @@ class Reflector:
         Raises:
             AdapterError: It can't be read. A watch that breaks is resumed a few times before that.
         """
+        forgotten, patience = 0, self._api.patience
         while not self._stopping.is_set():
             try:
                 self._list()
-            except DeniedError as error:
+            except RefusedError as error:
                 if not self._scope.optional or error.status != HTTPStatus.FORBIDDEN:
                     raise
                 self._tell(Listed(scope=self._scope, objects={}, wrong={}, refused=error.message))
-                self._stopping.wait(self._api.patience.refused)
+                self._stopping.wait(patience.refused)
                 continue
+            since = self._clock.monotonic()
             self._follow()
+            forgotten = 1 if self._clock.monotonic() - since > _STEADY else forgotten + 1
+            if forgotten > patience.attempts:
+                raise AdapterError(
+                    f"{self._scope.path} can't be watched: the API server forgets at once what it lists",
+                    hint="look at the API server's health, and at its watch cache",
+                )
+            self._stopping.wait(patience.again * 2 ** (forgotten - 1))
 
     def _list(self) -> None:
         scope = self._scope
@@ -155,7 +165,7 @@ class Reflector:
                 self._watch()
             except _ExpiredError:
                 return
-            except DeniedError:
+            except RefusedError:
                 raise
             except AdapterError as error:
                 lasted = self._version != heard or self._clock.monotonic() - since > _STEADY
@@ -244,5 +254,5 @@ def _error_of(status: Any, path: str) -> Exception:
     return StatusError(f"the watch of {path} ended: {said.get('message')}", status=code or 0, hint=hint)
 
 
-def _nonsense(path: str) -> AdapterError:
-    return AdapterError(f"{path} does not answer as Kubernetes does", hint="is the kubeconfig's server an API server?")
+def _nonsense(path: str) -> AnswerError:
+    return AnswerError(f"{path} does not answer as Kubernetes does", hint="is the kubeconfig's server an API server?")
