@@ -8,6 +8,7 @@ not known either.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
 
@@ -26,12 +27,15 @@ from reconciler.model.discovery import FileSd
 _LOOK = 1.0
 """Seconds between two looks at the files, however quiet it is."""
 
+_FILE = re.compile(r"/[^*?\[]*[^/]*\.(json|yml|yaml)", re.IGNORECASE)
+"""As in Prometheus: only the last part of a path may be a pattern."""
+
 _DOUBT = 0.1
 """Seconds until a file that is broken or gone is looked at again, before that is believed."""
 
 
 def build(spec: FileSd, around: Surroundings) -> FileAdapter:
-    """The adapter for a registry of this kind."""
+    """The adapter for a registry of this kind; ValueError if a path is not one of file_sd."""
     return FileAdapter(spec, around)
 
 
@@ -43,6 +47,9 @@ class FileAdapter:
         around: The mesh's domain, and the clock for the interval.
         observer: Seam for tests.
         look: Seconds between two looks at the files; a seam for tests.
+
+    Raises:
+        ValueError: A path is not absolute, ends in something else than .json, .yml or .yaml, or has a directory with `*`.
     """
 
     def __init__(
@@ -53,6 +60,11 @@ class FileAdapter:
         observer: Callable[[], BaseObserver] = Observer,
         look: float = _LOOK,
     ) -> None:
+        for path in spec.files:
+            if _FILE.fullmatch(path) is None:
+                raise ValueError(
+                    f"{path!r} is not a path such as /etc/targets/*.json; it may end in .json, .yml and .yaml"
+                )
         self._spec = spec
         self._around = around
         self._observer = observer

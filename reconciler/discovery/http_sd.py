@@ -13,7 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from reconciler.discovery.contract import AdapterError, Alive, Event, Problem, Snapshot, Stopping, Surroundings
+from reconciler.discovery.contract import Alive, Event, Problem, Snapshot, Stopping, Surroundings
+from reconciler.discovery.failures import AnswerError, DeniedError, unread
 from reconciler.discovery.targets import LARGEST, Listing, changes, from_json, read, services, summary
 from reconciler.errors import Diagnostic, UsageError
 from reconciler.http import AbortedError, HttpClient, HttpError, Reply
@@ -28,16 +29,11 @@ _OK, _UNCHANGED, _UNAUTHORIZED, _FORBIDDEN = 200, 304, 401, 403
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _SHOWN = 80
-
-
-class HttpSdError(AdapterError):
-    """A URL does not answer with a list of targets."""
-
-    default_code = "discovery-http"
+_NOT_A_URL = "url is none that can be asked: write http://host:port/path or https://host:port/path; a token has a file, tokenFile"
 
 
 def build(spec: HttpSd, around: Surroundings) -> HttpAdapter:
-    """The adapter for a registry of this kind."""
+    """The adapter for a registry of this kind; ValueError if its URL is none."""
     return HttpAdapter(spec, around)
 
 
@@ -47,18 +43,24 @@ class HttpAdapter:
     Args:
         spec: The URL, and whose instances its targets are.
         around: The mesh's domain.
+
+    Raises:
+        ValueError: The URL can't be asked.
     """
 
     def __init__(self, spec: HttpSd, around: Surroundings) -> None:
         self._spec = spec
         self._around = around
         self._shown = _without_query(spec.url)
+        self._client().close()
 
     def watch(self, stopping: Stopping) -> Iterator[Event]:
         """The services that the URL lists, and then what changes.
 
         Raises:
-            HttpSdError: It does not answer, not in time, or with something else; or the token can't be read.
+            AdapterError: It does not answer, or not in time.
+            DeniedError: It does not let us in, or the token can't be read.
+            AnswerError: It answers with something else.
             TargetsError: The answer is no list of target groups.
         """
         with closing(self._client()) as client, stopping.closing(client.abort):
@@ -90,15 +92,11 @@ class HttpAdapter:
         url = urlsplit(self._spec.url)
         settings = AdminSettings(connect_timeout=_CONNECT, read_timeout=_SILENCE, max_body=LARGEST, ca=self._spec.ca)
         if url.scheme not in {"http", "https"} or "@" in url.netloc:
-            raise self._not_a_url()
+            raise ValueError(_NOT_A_URL)
         try:
             return HttpClient(f"{url.scheme}://{url.netloc}", settings)
         except UsageError:
-            raise self._not_a_url() from None
-
-    def _not_a_url(self) -> HttpSdError:
-        hint = "write http://host:port/path or https://host:port/path; a token has a file of its own, tokenFile"
-        return HttpSdError("the URL of the registry is none that can be asked", hint=hint)
+            raise ValueError(_NOT_A_URL) from None
 
     def _ask(self, client: HttpClient, tag: str) -> Reply | None:
         """A list of targets; None if it is still the one with this tag."""
@@ -116,8 +114,7 @@ class HttpAdapter:
         except AbortedError:
             raise
         except HttpError as error:
-            hint = "see whether the server runs, and what keeps it busy; what it said last is used until it answers"
-            raise HttpSdError(error.message, hint=hint) from error
+            raise unread(self._around.registry, error) from error
         if tag and reply.status == _UNCHANGED:
             return None
         self._check(reply)
@@ -128,18 +125,18 @@ class HttpAdapter:
         where, status = self._shown, reply.status
         if status in {_UNAUTHORIZED, _FORBIDDEN}:
             why = "write a token that it takes into tokenFile" if self._spec.token_file else "name a token in tokenFile"
-            raise HttpSdError(f"{where}: it answers {status}, so it does not let us in", hint=why)
+            raise DeniedError(f"{where}: it answers {status}, so it does not let us in", hint=why)
         if status in _REDIRECTS:
             target = _without_query(reply.headers.get("location", "")) or "nowhere"
-            raise HttpSdError(
+            raise AnswerError(
                 f"{where}: it answers {status}, the list is at {target}", hint="write that URL, if it is right"
             )
         if status != _OK:
-            raise HttpSdError(f"{where}: it answers {status} instead of 200", hint="look at that server's own log")
+            raise AnswerError(f"{where}: it answers {status} instead of 200", hint="look at that server's own log")
         kind = reply.headers.get("content-type", "").strip()
         if _JSON.fullmatch(kind) is None:
             hint = "let it answer with Content-Type: application/json, as Prometheus wants it too"
-            raise HttpSdError(f"{where}: its content type is {kind[:_SHOWN]!r}", hint=hint)
+            raise AnswerError(f"{where}: its content type is {kind[:_SHOWN]!r}", hint=hint)
 
     def _token(self) -> str:
         path = self._spec.token_file
@@ -147,12 +144,12 @@ class HttpAdapter:
             token = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             why = (error.strerror if isinstance(error, OSError) else "") or "it is not UTF-8"
-            raise HttpSdError(
+            raise DeniedError(
                 f"cannot read the token in {path}: {why}", hint="make it readable for the daemon"
             ) from None
         if _TOKEN.fullmatch(token) is None:
             hint = "write the token, on one line, and nothing else"
-            raise HttpSdError(f"{path} holds no token", hint=hint)
+            raise DeniedError(f"{path} holds no token", hint=hint)
         return token
 
 

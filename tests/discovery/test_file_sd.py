@@ -320,3 +320,12 @@ def test_while_nothing_changes_nothing_is_said(file: Path) -> None:
         replace(file, [group("10.0.0.2:80")])
         sees(watched, ["10.0.0.2"])
         assert [type(event).__name__ for event in watched.events[count:] if not isinstance(event, Alive)] == ["Put"]
+
+
+@pytest.mark.parametrize(
+    "path", ["targets.json", "/etc/targets", "/etc/targets.txt", "/etc/*/targets.json", "/etc/[ab]/t.yml"]
+)
+def test_a_path_that_file_sd_does_not_take_is_an_error(path: str) -> None:
+    """When the adapter is made: as in Prometheus, and absolute, since a daemon may run anywhere."""
+    with pytest.raises(ValueError, match="is not a path such as"):
+        adapter(Path(path))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.discovery.contract import Alive, Event, Snapshot, Stopping
-from reconciler.discovery.http_sd import HttpSdError, build
-from reconciler.discovery.targets import LARGEST, TargetsError
+from reconciler.discovery.contract import AdapterError, Alive, Event, Snapshot, Stopping
+from reconciler.discovery.http_sd import build
+from reconciler.discovery.targets import LARGEST
 from reconciler.model.discovery import HttpSd
 from tests.certificates import Authority
 from tests.discovery.conformance import Rule, rules
@@ -47,7 +47,7 @@ def first(spec: HttpSd) -> Event:
 
 
 def why(spec: HttpSd) -> str:
-    with pytest.raises((HttpSdError, TargetsError)) as error:
+    with pytest.raises(AdapterError) as error:
         first(spec)
     (said,) = error.value.diagnostics
     assert said.hint
@@ -170,8 +170,10 @@ def test_a_huge_answer_is_refused(server: TargetServer) -> None:
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://user:s3cret@127.0.0.1/", "http:///x", "x", "http://a:b/"])
 def test_a_url_that_can_t_be_asked_is_an_error(url: str) -> None:
-    """With what to write instead; credentials in it are not repeated."""
-    assert "s3cret" not in why(HttpSd(url=url))
+    """When the adapter is made, with what to write instead; credentials in it are not repeated."""
+    with pytest.raises(ValueError, match="write http://host:port/path") as error:
+        build(HttpSd(url=url), AROUND)
+    assert "s3cret" not in str(error.value)
 
 
 def test_tls_is_checked_against_the_authority_that_is_named(tmp_path: Path) -> None:
