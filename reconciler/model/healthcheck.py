@@ -92,7 +92,8 @@ class HealthCheck(Spec):
         grpc: Ask by gRPC's health protocol.
         port: Another port of the instances that is asked instead of the one that is called.
         interval: Between the end of a check and the next.
-        timeout: After which an instance that has not answered fails.
+        timeout: After which an instance that has not answered fails. A cluster that is new or changed serves only once all its
+            instances were checked for the first time, so a push may last as long as this and `initialJitter` together.
         unhealthy_threshold: Failures in a row that take an instance out: a status that is not expected counts once, as no answer
             does. A gRPC answer other than `SERVING` takes it out at once, and so does the very first check.
         healthy_threshold: Successes in a row that bring it back; at the very first check one is enough.

@@ -100,6 +100,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "ref-duplicate-address": "two services have one address and port, and nothing else tells connections apart (warning)",
         "ref-duplicate-sidecar": "two Sidecars apply to the same workloads (a warning where they also apply to others)",
         "ref-duplicate-limit": "two RateLimits limit the same requests, or mean different things by one limit of a domain",
+        "ref-deadline": "a first health check may take longer than a push is waited for (warning)",
         "ref-duplicate-check": "two HealthChecks are for one port of one host, or for one subset of it",
         "ref-shared-port": "a limited Gateway shares a port with another one (warning)",
         "ref-several-counts": "a local limit counts apart for each match of a rule (warning)",

@@ -110,6 +110,7 @@ REFERENCES: Group = {
     "ref-duplicate-address": "Give one of the two another address or port.",
     "ref-duplicate-sidecar": "Merge the two Sidecars, or give each its own selector.",
     "ref-duplicate-limit": "Write both into one document, narrow a target, or give the limit of a domain one meaning or two names.",
+    "ref-deadline": "Keep `timeout` and `initialJitter` together below `verifyDeadline` of the Mesh.",
     "ref-duplicate-check": "Keep one of the two, or give each its own `ports` or `subsets`.",
     "ref-shared-port": "Give one of the two Gateways another port, or name hosts with `match.authority`.",
     "ref-several-counts": "Limit the workloads instead, or write one match with a `regex`.",

@@ -6,6 +6,7 @@ A host that no service has is another check's (`hosts`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import combinations
 
 from reconciler.model.healthcheck import HealthCheck
@@ -32,8 +33,9 @@ def check_health_checks(index: Index) -> Iterator[Finding]:
             _check_visibility(policy, service, report)
             _check_ports(policy, service, report)
             _check_host_header(policy, service, report)
-        if service is not None or policy.spec.subsets:
+        if policy.spec.subsets:
             _check_subsets(policy, host, index, report)
+        _check_deadline(policy, index, report)
         yield from report.findings
     for host, group in groups.items():
         yield from _overlaps(host, group)
@@ -65,7 +67,7 @@ def _check_host_header(policy: Check, service: Service, report: Report) -> None:
 
 
 def _check_subsets(policy: Check, host: str, index: Index, report: Report) -> None:
-    if not policy.spec.subsets or index.may_have_rule(host):
+    if index.may_have_rule(host):
         return
     known = {subset.name for rule in index.rules_for(host) for subset in rule.spec.subsets}
     for position, name in enumerate(policy.spec.subsets):
@@ -73,6 +75,21 @@ def _check_subsets(policy: Check, host: str, index: Index, report: Report) -> No
             hint = close(name, known) or (f"there are {', '.join(sorted(known))}" if known else "add a DestinationRule")
             message = f"no DestinationRule gives {host} a subset {name}"
             report.error("ref-subset", message, "subsets", position, hint=hint)
+
+
+def _check_deadline(policy: Check, index: Index, report: Report) -> None:
+    """A changed cluster serves once all instances were checked for the first time (tried on Envoy 1.40), and a push waits for it."""
+    first, deadline = (
+        policy.spec.timeout + (policy.spec.initial_jitter or timedelta()),
+        index.mesh.settings.verify_deadline,
+    )
+    if first >= deadline:
+        message = (
+            f"a first check may take {first.total_seconds():g}s, and a push is waited for {deadline.total_seconds():g}s: "
+            "while any instance does not answer, every change of its service is late"
+        )
+        hint = "keep timeout and initialJitter together below verifyDeadline of the Mesh"
+        report.warning("ref-deadline", message, "timeout", hint=hint)
 
 
 def _overlaps(host: str, group: list[Check]) -> Iterator[Finding]:

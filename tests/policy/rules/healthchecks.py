@@ -78,6 +78,8 @@ CASES: list[tuple[str, str]] = [
     ("ref-host", ABROAD + check("tcp: {}", "^abroad.example.com")),
     ("ref-port", check("tcp: {}, ports: [80, ^82]")),
     ("ref-subset", SUBSETS + check("tcp: {}, subsets: [all, ^none]")),
+    ("ref-deadline", check("tcp: {}, timeout: ^10s")),
+    ("ref-deadline", check("tcp: {}, timeout: ^1s, initialJitter: 9s")),
     ("missing-field", ANY + check("^http: {path: /}", "'*.any.example.com'")),
 ]  # fmt: skip
 
