@@ -173,7 +173,7 @@ def _note(finding: Finding) -> Diagnostic:
         message=finding.message,
         severity=finding.severity,
         hint=finding.hint,
-        file=finding.origin.file if finding.origin else None,
+        file=(finding.origin.file or None) if finding.origin else None,  # what a registry lists stands in no file
     )
 
 

@@ -202,6 +202,8 @@ def test_static_resources_are_left_alone_and_said() -> None:
 def test_what_a_proxy_cannot_do_is_noted() -> None:
     """What the policies ask for in vain is shown with its file, on reachable proxies and others."""
     finding = Finding(code="runtime-unmapped", message="no mapping", origin=Origin("policies/a.yaml", 0))
+    nowhere = View.of(GATEWAY, [], (replace(finding, origin=Origin("", 0)),))
+    assert compare_views(None, nowhere).notes[0].file is None
     asked = View.of(GATEWAY, [], [finding])
     note = Diagnostic(code="runtime-unmapped", message="no mapping", file="policies/a.yaml")
     assert plan_proxy(asked, observe(), receipt_view="", bases=_never).notes == (note,)

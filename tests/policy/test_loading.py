@@ -264,9 +264,11 @@ def test_findings_of_other_rooms_get_their_lines() -> None:
         Finding(code="y", message="m", origin=Origin("policies/a.yaml", 0), path=("kind",), key=True),
         Finding(code="x", message="m", hint="h"),
         Finding(code="w", message="m", origin=Origin("policies/gone.yaml", 0)),
+        Finding(code="xx", message="m", origin=Origin("", 0), path=("spec", "hosts")),
     ]
     assert locate(findings, tree) == (
         Diagnostic(code="x", message="m", hint="h"),
+        Diagnostic(code="xx", message="m"),
         Diagnostic(code="y", message="m", file="policies/a.yaml", line=2, column=1),
         Diagnostic(code="z", message="m", file="policies/b.yaml", line=14, column=11, severity=Severity.WARNING),
         Diagnostic(code="w", message="m", file="policies/gone.yaml"),
