@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from concurrent import futures
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -21,6 +23,7 @@ from reconciler.model.protos import decode, resource
 from reconciler.model.resource import ResourceId, ResourceType
 from reconciler.model.seen import HostSeen, Told, Trouble
 from reconciler.settings import AdminSettings
+from tests.certificates import Authority, Pair
 from tests.compile.envoys import free_port
 from tests.compile.onecluster import rule
 from tests.compile.reached import Reached, reached
@@ -239,3 +242,46 @@ def test_what_eds_says_of_hosts_is_seen(rig: Rig) -> None:
         address="127.0.0.1", port=rig.other.port, told=Told.DRAINING, weight=3, locality="r/z"
     )
     assert rig.host(_TOLD, rig.aside).troubles == ()
+
+
+def _secured(pair: Pair, agreed: list[str | None]) -> tuple[ThreadingHTTPServer, int]:
+    """An HTTPS server that would rather speak HTTP/2, which it can't; notes what each connection agreed on."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.chain, pair.key)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            connection: Any = self.connection
+            agreed.append(connection.selected_alpn_protocol())
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base class's name
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    return server, server.server_address[1]
+
+
+def test_checks_go_through_tls_and_agree_on_what_they_speak(tmp_path: Path) -> None:
+    """By the DestinationRule's own certificates; where requests are as their client speaks, checks offer HTTP/1.1 alone."""
+    authority = Authority(tmp_path / "ca")
+    agreed: list[str | None] = []
+    server, port = _secured(authority.issue(_CHECKED.host), agreed)
+    tls = f"{{mode: SIMPLE, caCertificates: {authority.root}, sni: {_CHECKED.host}}}"
+    policy = f"{{tls: {tls}, connectionPool: {{http: {{useClientProtocol: true}}}}}}"
+    texts = (_entry(_CHECKED, port), _check(_CHECKED, "http: {path: /}"), rule(policy, host=_CHECKED.host))
+    try:
+        with reached(tmp_path, [_CHECKED], *texts) as live, Admin(live.proxy.spec.admin, AdminSettings()) as admin:
+            until(lambda: [host.troubles for host in admin.endpoints()[_CHECKED.name]] == [()])
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert set(agreed) == {"http/1.1"}
