@@ -65,6 +65,13 @@ def test_a_host_that_no_registry_can_list_is_an_error(registry: str, host: str) 
     assert (item.code, item.severity) == ("ref-host", Severity.ERROR)
 
 
+@pytest.mark.parametrize(("registry", "count"), [(DNS, 0), (DNS.replace("nobody", "x.com"), 1)])
+def test_a_wildcard_is_answered_by_any_host_under_it(registry: str, count: int) -> None:
+    """A rule for all hosts of a namespace waits for the one that a registry has there, and for no other."""
+    out = loaded(doc("DestinationRule", "spec: {host: '*.default.svc.cluster.local'}\n"), base="", registries_=registry)
+    assert [item.code for item in out.diagnostics] == ["ref-host"] * count
+
+
 def test_without_registries_nothing_is_awaited() -> None:
     """And the same host is the same error as ever."""
     out = loaded(SENDING, registries_="")

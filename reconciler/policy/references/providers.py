@@ -26,13 +26,15 @@ class Providers:
         registries, domain = mesh.settings.discovery, mesh.settings.domain
         self.any = bool(registries)
         self.clusters = any(item.kubernetes is not None for item in registries)
-        self._patterns = frozenset(pattern for item in registries for pattern in _patterns(item, domain))
+        patterns = {pattern for item in registries for pattern in _patterns(item, domain)}
+        self._wild = frozenset(item for item in patterns if item.startswith("*"))
+        self._hosts = frozenset(patterns - self._wild)
 
     def may_list(self, host: str) -> bool:
         """Whether a registry may list this full host, or one under it if it is a wildcard."""
-        if host in self._patterns:
+        if host in self._hosts or any(covers(pattern, host) or covers(host, pattern) for pattern in self._wild):
             return True
-        return any(covers(pattern, host) or covers(host, pattern) for pattern in self._patterns)
+        return host.startswith("*") and any(covers(host, item) for item in self._hosts)
 
 
 def _patterns(registry: Registry, domain: str) -> Iterator[str]:
