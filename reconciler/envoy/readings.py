@@ -146,7 +146,8 @@ def matches(versions: Versions, view: View, *, since: Versions | None = None) ->
     of a set after it, like a restart, needs a full observation again. RUNTIME keys never match: stats don't hold values.
 
     What is subscribed to by name shows its own version where it came by itself, and by ADS the version of the set that was
-    current when it was sent. So what shows the same text as at `since` is what it was.
+    current when it was sent. So what shows the same text as at `since` is what it was. Load assignments that registries have a part in
+    move all the time: that there is one is enough.
 
     Args:
         versions: The reading.
@@ -162,6 +163,7 @@ def matches(versions: Versions, view: View, *, since: Versions | None = None) ->
         return False
     return all(
         (text := shown.get((id_.type, id_.name))) == item.version
+        or (text is not None and item.recipe is not None)
         or (text is not None and text == before.get((id_.type, id_.name)))
         for id_, item in view.resources.items()
         if id_.type not in _BY_SET

@@ -1,9 +1,10 @@
 """Getting a plan onto proxies, in phases that make before they break, and proving that it is live.
 
-`push` is the way in. `phases` plans the steps, a `Way` carries them out (`ads`, `files`, `runtime`), `verify` reads them back.
+`push` is the way in; `Channel` delivers endpoints past it, which change without a plan. `phases` plans the steps, a `Way` carries them out (`ads`, `files`, `runtime`), `verify` reads them back.
 """
 
 from reconciler.push.byword import observe_by_word
+from reconciler.push.channel import Channel, Confirmed, Delivered
 from reconciler.push.directory import prepare_directory, prepare_files, prepare_socket
 from reconciler.push.disk import WriteError
 from reconciler.push.fleet import Pushed, push
@@ -12,6 +13,9 @@ from reconciler.push.watches import WatchLimitError
 from reconciler.push.ways import DisconnectedError, NotConfirmedError, RefusedByEnvoyError, Target, Way
 
 __all__ = [
+    "Channel",
+    "Confirmed",
+    "Delivered",
     "DisconnectedError",
     "NotConfirmedError",
     "Phase",

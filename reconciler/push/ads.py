@@ -1,7 +1,8 @@
 """Pushing by ADS: one step of the plan is a state that is published to the plane, and confirmed.
 
 The plane sends what differs and hears what the proxy says to it; the admin endpoint says what is so. What a proxy refuses does not
-stop it: that resource is held at what it has, whatever would need it is left as it serves, and everything else goes on.
+stop it: that resource is held at what it has, whatever would need it is left as it serves, and everything else goes on. Load assignments
+with recipes are sent meanwhile, whenever their endpoints change; what is published for them is only where they start from.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from reconciler.push.dependents import Spared, spare
 from reconciler.push.ghosts import Ghosts
 from reconciler.push.lateness import lateness
 from reconciler.push.overrides import clear, overridden
-from reconciler.push.phases import Phase, State, Step, live_state, state, steps
+from reconciler.push.phases import Phase, State, Step, as_sent, live_state, renewed, state, steps
 from reconciler.push.verify import Confirmation, Expectation, Reading, Verdict, Watch, read_with
 from reconciler.push.ways import NotConfirmedError, Proven, RefusedByEnvoyError, Target
-from reconciler.xds import Hold, NodeState, Plane
+from reconciler.xds import Fresh, Hold, NodeState, Plane
 
 SETS = (ResourceType.CLUSTER, ResourceType.LISTENER)
 AGAIN = frozenset({ResourceType.LISTENER})
@@ -55,8 +56,10 @@ class AdsWay:
         self._watch = Watch(admin, clock=clock, baseline=target.observation.versions) if admin else None
         self._ghosts = Ghosts(plane, self._key, admin, clock) if admin else None
         self._reading = Reading(target, admin, at=clock.now) if admin else None
-        self._live: State = live_state(target.observation)
-        self._wanted: State = state(target.view.resources)
+        self._wanted: State = renewed(state(target.view.resources), plane.fresh)
+        self._live: State = as_sent(live_state(target.observation), self._wanted)
+        self._before: State = MappingProxyType({})
+        self._moving: State = MappingProxyType({id_: item for id_, item in self._wanted.items() if item.recipe})
         self._overrides = overridden(target.changes)
         self._steps: tuple[Step, ...] = ()
         self._spared = Spared(state=self._live)
@@ -69,15 +72,23 @@ class AdsWay:
     def prepare(self) -> frozenset[Phase]:
         """Plan the steps; tell the plane what serves if it does not know yet, so that only differences are sent."""
         known = self._link.require()
+        if known.waiting == {ResourceType.ENDPOINTS}:  # these may be on their way at any time
+            known = self._plane.wait(self._key, timeout=FIRST_LOOK)
         self._owes = bool(known.waiting)
         serving = any(id_.type in SETS for id_ in self._live)
         # One that has just started becomes ready with its listeners: they must not come a step later.
         whole = Step(phase=Phase.ADD, before=self._live, after=self._wanted)
         self._steps = steps(self._live, self._wanted) if serving else ((whole,) if whole.types else ())
         if not known.published and serving:
-            self._plane.publish(self._key, self._live.values(), commit=self._commit)
+            # What moves is not taken back to what it was when it was read, nor to what a dump does not show of it.
+            moving = {id_: item for id_, item in self._moving.items() if id_ in self._live}
+            self._plane.publish(self._key, {**self._live, **moving}.values(), commit=self._commit)
             self._plane.wait(self._key, timeout=UNREAD)  # what it says that it has is what it is held at
-        self._plane.release(self._key, [id_ for id_, hold in known.held.items() if _in_force(self._live, id_, hold)])
+        self._before = {id_: item for id_, item in self._plane.published(self._key).items() if item.recipe}
+        fresh = self._plane.fresh
+        self._plane.release(
+            self._key, [id_ for id_, hold in known.held.items() if _in_force(self._live, id_, hold, fresh)]
+        )  # fmt: skip
         self._have_read_again(known)
         if not self._steps:
             ensure(self._plane, self._target.view, commit=self._commit)
@@ -151,16 +162,19 @@ class AdsWay:
 
     def _as_far_as_possible(self, step: Step) -> Spared:
         """What can be published of a step. What is held stays as it was refused: as anything else it would be sent again."""
-        held = self._plane.state(self._key).held
+        held, fresh = self._plane.state(self._key).held, self._plane.fresh
         kept = {
             id_: known[id_]
             for known in (self._wanted, self._again)
             for id_, hold in held.items()
-            if _in_force(known, id_, hold)
+            if _in_force(known, id_, hold, fresh)
         }
-        after = MappingProxyType({**step.after, **kept})
+        # What serves, as it was read, may be older than what was sent since: until it is its turn, what moves does so as before.
+        moving = {id_: item for id_, item in self._before.items() if id_ in step.after}
+        moving |= {id_: item for id_, item in self._moving.items() if step.after.get(id_) == item}
+        after = MappingProxyType({**step.after, **moving, **kept})
         # What is to be in another version now is not held any more as soon as that is published.
-        self._held = MappingProxyType({id_: hold for id_, hold in held.items() if _in_force(after, id_, hold)})
+        self._held = MappingProxyType({id_: hold for id_, hold in held.items() if _in_force(after, id_, hold, fresh)})
         absent = frozenset(id_ for id_, hold in self._held.items() if hold.kept is None and id_ not in self._live)
         return spare(after, live=self._live, absent=absent)
 
@@ -236,9 +250,12 @@ class AdsWay:
     def _expected(self, step: Step, seen: NodeState) -> Expectation:
         """The sets as they are to be now; of what is asked for by name and was sent, one of the texts it was sent with."""
         among: dict[tuple[ResourceType, str], frozenset[str]] = {}
+        # What has moved may have been sent before this step was published, with another text.
+        moved = self._plane.answered(self._key, [item.id for item in step.put if item.id in self._moving])
         for item in step.put:
             type_ = item.id.type
             mine = self._spared.state.get(item.id) == item and item.id not in seen.held
+            mine = mine and item.id not in moved
             if mine and type_ not in SETS and not (seen.settled and type_ not in seen.texts):
                 among[type_, item.id.name] = seen.texts.get(type_, frozenset())
         required = {(type_, ""): seen.sets[type_] for type_ in SETS}
@@ -257,10 +274,18 @@ class AdsWay:
 def ensure(plane: Plane, view: View, *, commit: str) -> None:
     """Have a proxy served its view that has it already: by a daemon that was started since, or asked for something else since."""
     wanted = state(view.resources)
-    if not plane.state(view.proxy).published or plane.published(view.proxy) != wanted:
+    if not plane.state(view.proxy).published or not _same(plane.published(view.proxy), wanted):
         plane.publish(view.proxy, wanted.values(), commit=commit)
 
 
-def _in_force(resources: State, id_: ResourceId, hold: Hold) -> bool:
+def _same(published: State, wanted: State) -> bool:
+    """Whether what was published is what is wanted. By the same recipe it is, whatever the endpoints were; by another it will not be."""
+    return published.keys() == wanted.keys() and all(
+        item.recipe is wanted[id_].recipe and (item.recipe is not None or item == wanted[id_])
+        for id_, item in published.items()
+    )
+
+
+def _in_force(resources: State, id_: ResourceId, hold: Hold, fresh: Fresh) -> bool:
     """Whether this is the very version that is held."""
-    return id_ in resources and resources[id_].version == hold.version
+    return id_ in resources and fresh(resources[id_]).version == hold.version

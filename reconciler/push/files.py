@@ -3,30 +3,35 @@
 Level-triggered on what the proxy serves: a file is replaced when its part of the live state has to change, whatever lies on
 the disk. Since the next restart reads the disk, a push also mends every other file whose bytes are not what they should
 be (wiped, edited in place, left by a crash); a proxy whose live state is right is not pushed to, and its disk not looked at.
-What Envoy refuses is replaced by what it serves, rendered from the observation, so that a restart serves it too; this is
+Load assignments with recipes change without a push, and `channel` writes them meanwhile: whoever writes such a file works out its content
+while nobody else can write, so that it never becomes older. What Envoy refuses is replaced by what it serves, rendered from the observation, so that a restart serves it too; this is
 also what makes Envoy drop the half of a refused update that it had taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
 from reconciler.clock import Clock
 from reconciler.envoy import Admin, AdminError
+from reconciler.model.mesh import Policy
 from reconciler.model.observation import Versions
-from reconciler.model.resource import ResourceId, ResourceType
+from reconciler.model.proxy import Proxy
+from reconciler.model.resource import Resource, ResourceId, ResourceType
 from reconciler.push.blame import blamed
 from reconciler.push.credentials import arriving, awaited, check_files, demand, lacking, read_again, reason
 from reconciler.push.disk import Disk, WriteError
+from reconciler.push.given import Given
 from reconciler.push.lateness import lateness
 from reconciler.push.layout import SETS, Content, contents
 from reconciler.push.overrides import clear, overridden
-from reconciler.push.phases import Phase, State, Step, live_state, state, steps
+from reconciler.push.phases import Phase, State, Step, as_sent, live_state, renewed, state, steps
 from reconciler.push.verify import Confirmation, Expectation, Reading, Verdict, Watch, named, read_with
 from reconciler.push.watches import Watches, user_of
 from reconciler.push.ways import NotConfirmedError, Proven, RefusedByEnvoyError, Target
+from reconciler.xds import Fresh, unchanged
 
 TAKING_BACK = 1.0
 """Seconds to wait for Envoy to take the old files back; its last reading is only for the message."""
@@ -44,23 +49,49 @@ _WRITE_ORDER = {
 
 Layout = Mapping[str, Content]
 
+Follow = Callable[[Policy[Proxy], Sequence[Resource]], None]
+"""Told which load assignments with recipes are on a proxy's disk now, by whom they are kept the newest from then on; must not wait."""
+
+
+def unfollowed(proxy: Policy[Proxy], items: Sequence[Resource]) -> None:
+    """Where nothing is written but by a pass."""
+    del proxy, items
+
 
 class FilesWay:
-    """Pushes to one `files` proxy. See `ways.Way`."""
+    """Pushes to one `files` proxy. See `ways.Way`.
 
-    def __init__(self, target: Target, *, admin: Admin, clock: Clock, disk: Disk, watches: Watches) -> None:
+    Args:
+        fresh: What a load assignment is for the endpoints that are known now.
+        follow: Who writes load assignments after this push, and meanwhile.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        admin: Admin,
+        clock: Clock,
+        disk: Disk,
+        watches: Watches,
+        fresh: Fresh = unchanged,
+        follow: Follow = unfollowed,
+    ) -> None:
         self._target = target
         self._admin = admin
         self._clock = clock
         self._disk = disk
         self._watches = watches
+        self._fresh = fresh
+        self._follow = follow
         self._watch = Watch(admin, clock=clock, baseline=target.observation.versions)
         self._reading = Reading(target, admin, at=clock.now)
         self._overrides = overridden(target.changes)
         self._steps: tuple[Step, ...] = ()
         self._last = Phase.REPOINT
         self._final: Layout = MappingProxyType({})
-        self._repairs: dict[str, bytes] = {}
+        self._repairs: dict[str, Content] = {}
+        self._same: Layout = {}
         self._lacking: State = MappingProxyType({})
         self._remembered: State = MappingProxyType({})
         self._touched: set[ResourceType] = set()
@@ -72,7 +103,8 @@ class FilesWay:
 
     def prepare(self) -> frozenset[Phase]:
         """Plan the steps and compare the disk with the end."""
-        live, wanted = live_state(self._target.observation), state(self._target.view.resources)
+        wanted = renewed(state(self._target.view.resources), self._fresh)
+        live = as_sent(live_state(self._target.observation), wanted)
         self._disk.check()
         check_files(live, wanted)
         self._watches.reserve(user_of(self._admin.address), _newly_watched(live, wanted))
@@ -84,11 +116,9 @@ class FilesWay:
         self._steps = steps(live, wanted)
         self._final = contents(self._disk.directory, wanted)
         now = contents(self._disk.directory, live)
-        for path, content in self._final.items():
-            if now.get(path) == content:
-                body = content.render()
-                if not self._disk.holds(path, body):
-                    self._repairs[path] = body
+        same = {path: content for path, content in self._final.items() if now.get(path) == content}
+        self._repairs = {path: item for path, item in same.items() if not self._disk.holds(path, item.render())}
+        self._same = {path: item for path, item in same.items() if path not in self._repairs}
         mending = {Phase.REPOINT} if self._overrides or not self._steps else set()
         phases = frozenset({step.phase for step in self._steps} | mending)
         self._last = max(phases, key=list(Phase).index)
@@ -98,6 +128,10 @@ class FilesWay:
         """Replace the files of each step and confirm it; then clear overrides and delete what is no longer needed."""
         moves = [step for step in self._steps if step.phase is phase]
         self._watch.begin()
+        if self._same:
+            with self._disk.alone():
+                self._followed(self._same)
+            self._same = {}
         self._remind(until)
         written: dict[str, Content] = {}
         for step in moves:
@@ -128,20 +162,35 @@ class FilesWay:
     def _send(self, step: Step, written: dict[str, Content]) -> Expectation:
         before, after = contents(self._disk.directory, step.before), contents(self._disk.directory, step.after)
         changed = {path: content for path, content in after.items() if before.get(path) != content}
-        bodies = {path: content.render() for path, content in changed.items()} | self._repairs
-        self._repairs = {}
-        order = sorted(bodies, key=lambda path: (_WRITE_ORDER[after[path].type], path))
+        files, self._repairs = {**self._repairs, **changed}, {}
+        order = sorted(files, key=lambda path: (_WRITE_ORDER[files[path].type], path))
         begun = self._clock.monotonic()
         written |= {path: changed[path] for path in order if path in changed}
         self._touched |= step.types
-        self._disk.replace([(path, bodies[path]) for path in order])
+        self._replace({path: files[path] for path in order})
         self.sent += self._clock.monotonic() - begun
-        return _expected(changed, step)
+        return _expected(changed, step, self._fresh)
+
+    def _replace(self, files: Layout) -> None:
+        """Put these in place, in this order, with the endpoints that are known then."""
+        with self._disk.alone():
+            newest = {path: content.newest(self._fresh) for path, content in files.items()}
+            self._disk.replace([(path, content.render()) for path, content in newest.items()])
+            self._followed(newest)
+
+    def _followed(self, files: Layout) -> None:
+        """Somebody else keeps these the newest from now on; what changed since they were worked out, nobody knew to be this proxy's."""
+        moving = {path: content for path, content in files.items() if content.moves}
+        if moving:
+            self._follow(self._target.proxy, [content.resources[0] for content in moving.values()])
+        while late := {path: now for path, old in moving.items() if (now := old.newest(self._fresh)) != old}:
+            self._disk.replace([(path, content.render()) for path, content in late.items()])
+            moving |= late
 
     def _mend(self) -> None:
         """What is not a step: files that only the next restart would miss, and overrides, after the routes they shadow."""
         if self._repairs:
-            self._disk.replace(sorted(self._repairs.items()))
+            self._replace(dict(sorted(self._repairs.items())))
             self._repairs = {}
         if not self._overrides:
             return
@@ -151,8 +200,9 @@ class FilesWay:
 
     def _tidy(self) -> None:
         begun = self._clock.monotonic()
-        for path in self._disk.strays(self._final):
-            self._disk.remove(path)
+        with self._disk.alone():
+            for path in self._disk.strays(self._final):
+                self._disk.remove(path)
         self.sent += self._clock.monotonic() - begun
 
     def _remind(self, until: float) -> None:
@@ -185,7 +235,7 @@ class FilesWay:
         proxy = self._target.proxy
         resources = {ResourceId(ResourceType.SECRET, name) for name in secrets}
         resources |= blamed(step, others, proxy=proxy, admin=self._admin, clock=self._clock)
-        back = self._take_back(first, written)
+        back = self._take_back(first, written, others)
         what = named([*(f"secret {name}" for name in secrets), *files])
         said = f"in phase {step.phase} envoy refused {what}: {words}; {back}"
         return RefusedByEnvoyError(said, resources=resources)
@@ -199,16 +249,21 @@ class FilesWay:
                 return "; ".join(f"{item.type} {item.name}: {item.message}" for item in said)
         return "its log has the reason"
 
-    def _take_back(self, first: Step, written: dict[str, Content]) -> str:
-        """Put the files of a phase back to what serves, last one first; new ones go."""
+    def _take_back(self, first: Step, written: dict[str, Content], refused: frozenset[ResourceType]) -> str:
+        """Put the files of a phase back to what serves, last one first; new ones go.
+
+        Endpoints that change without a push stay, unless it was endpoints that Envoy refused.
+        """
         self._reading.forget()
         before = contents(self._disk.directory, first.before)
-        again = [path for path in reversed(written) if path in before]
+        kept = {path for path, content in written.items() if content.moves and ResourceType.ENDPOINTS not in refused}
+        again = [path for path in reversed(written) if path in before and path not in kept]
         try:
-            self._disk.replace([(path, before[path].render()) for path in again])
-            for path in reversed(written):
-                if path not in before:
-                    self._disk.remove(path)
+            with self._disk.alone():
+                self._disk.replace([(path, before[path].render()) for path in again])
+                for path in reversed(written):
+                    if path not in before:
+                        self._disk.remove(path)
         except WriteError as error:
             return f"the files in force could not be put back: {error.message}"
         required = {_subscription(before[path]): before[path].version for path in again}
@@ -250,20 +305,28 @@ def _differs(live: State, wanted: State, cluster: str) -> bool:
     return live.get(id_) != wanted.get(id_)
 
 
-def _expected(changed: Layout, step: Step) -> Expectation:
+def _expected(changed: Layout, step: Step, fresh: Fresh) -> Expectation:
     """Sets and what is subscribed to must show the new version; nobody may have subscribed to new ones yet."""
     required: dict[tuple[ResourceType, str], str] = {}
     loose: dict[tuple[ResourceType, str], str] = {}
+    among: dict[tuple[ResourceType, str], Given] = {}
+    present: set[tuple[ResourceType, str]] = set()
     for content in changed.values():
         known = content.type in SETS or ResourceId(content.type, content.name) in step.before
-        (required if known else loose)[_subscription(content)] = content.version
+        if content.moves:
+            among[_subscription(content)] = Given(content.resources[0], fresh)
+            present |= {_subscription(content)} if known else set()
+        else:
+            (required if known else loose)[_subscription(content)] = content.version
     types = {item.type for item in changed.values()}
     secrets = {(ResourceType.SECRET, name): version for name, version in awaited(step).items()}
     if secrets:
         required |= secrets
         loose = {key: version for key, version in loose.items() if key not in secrets}
         types.add(ResourceType.SECRET)
-    return Expectation(required=required, loose=loose, types=frozenset(types))
+    return Expectation(
+        required=required, loose=loose, among=among, present=frozenset(present), types=frozenset(types)
+    )  # fmt: skip
 
 
 def _subscription(content: Content) -> tuple[ResourceType, str]:

@@ -22,13 +22,13 @@ from reconciler.model.resource import ResourceId
 from reconciler.push.ads import AdsWay, ensure
 from reconciler.push.byword import by_word
 from reconciler.push.disk import Disk
-from reconciler.push.files import FilesWay
+from reconciler.push.files import FilesWay, Follow, unfollowed
 from reconciler.push.phases import Phase
 from reconciler.push.runtime import RuntimeWay
 from reconciler.push.verify import judge
 from reconciler.push.watches import Watches
 from reconciler.push.ways import Proven, RefusedByEnvoyError, Target, Way, kind_of
-from reconciler.xds import Plane
+from reconciler.xds import Fresh, Plane, unchanged
 
 Ways = Callable[[Target, Admin | None, Clock], Way]
 """Chooses how a proxy is pushed to. Only one on ADS can be without an admin endpoint."""
@@ -49,12 +49,16 @@ class Pushed:
     verify_seconds: float
 
 
-def by_spec(*, plane: Plane | None = None, commit: str = "") -> Ways:
+def by_spec(
+    *, plane: Plane | None = None, commit: str = "", fresh: Fresh = unchanged, follow: Follow = unfollowed
+) -> Ways:  # fmt: skip
     """The way that each proxy's `spec.push` names. What the proxies of one push share is shared by the result.
 
     Args:
         plane: Where proxies on ADS are served; None where this process serves none.
         commit: The policy commit of the push, told to these proxies along with what is sent.
+        fresh: What a load assignment is for the endpoints that are known now, for proxies on files; a plane has its own.
+        follow: Told what is written to proxies on files that changes without a push.
     """
     watches = Watches()
 
@@ -63,7 +67,10 @@ def by_spec(*, plane: Plane | None = None, commit: str = "") -> Ways:
         if spec.ads is not None and plane is not None:
             return AdsWay(target, plane=plane, admin=admin, clock=clock, commit=commit)
         if spec.files is not None and admin is not None:
-            return FilesWay(target, admin=admin, clock=clock, disk=Disk(spec.files.directory), watches=watches)
+            disk = Disk(spec.files.directory)
+            return FilesWay(
+                target, admin=admin, clock=clock, disk=disk, watches=watches, fresh=fresh, follow=follow
+            )  # fmt: skip
         if spec.runtime is not None and admin is not None:
             return RuntimeWay(target, spec.runtime, admin=admin, clock=clock)
         raise BugError(f"proxy {target.proxy.key} has no way to push")
@@ -81,6 +88,8 @@ def push(
     progress: Callable[[str], None],
     plane: Plane | None = None,
     commit: str = "",
+    fresh: Fresh = unchanged,
+    follow: Follow = unfollowed,
     ways: Ways | None = None,
 ) -> Pushed:
     """Bring every target to its view, phase by phase, and prove it. Never raises for a proxy.
@@ -94,6 +103,8 @@ def push(
         progress: Told what begins, for a person who watches.
         plane: Where proxies on ADS are served; one of them in `targets` needs it.
         commit: The policy commit of the views, for proxies on ADS.
+        fresh: What a load assignment is for the endpoints that are known now: that of the plane, where there is one.
+        follow: `Channel.follow`, where endpoints are delivered while passes run.
         ways: A seam for tests; by `spec.push`.
     """
     members = [_Member(target) for target in targets]
@@ -113,7 +124,7 @@ def push(
                 clock,
                 deadline.total_seconds(),
                 progress,
-                ways or by_spec(plane=plane, commit=commit),
+                ways or by_spec(plane=plane, commit=commit, fresh=fresh, follow=follow),
                 begun,
             ).carry_out(active)
         finally:
@@ -201,7 +212,7 @@ class _Member:
 
     def _end(self, kind: OutcomeKind, proof: Proof, detail: str) -> None:
         seen = self.observation
-        view = seen.version if seen.reachable else ""
+        view = seen.version_without(self.target.view.discovered) if seen.reachable else ""
         self.outcome = Outcome(proxy=self.key, kind=kind, proof=proof, view=view, detail=detail)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
@@ -17,6 +17,7 @@ from reconciler.model.files import SUFFIX, file_name, path_of
 from reconciler.model.protos import encode
 from reconciler.model.resource import Resource, ResourceId, ResourceType, set_version
 from reconciler.push.phases import State
+from reconciler.xds import Fresh
 
 SETS = (ResourceType.CLUSTER, ResourceType.LISTENER)
 """Types that Envoy subscribes to as a whole: one file, and one version, for all."""
@@ -41,6 +42,15 @@ class Content:
     def version(self) -> str:
         """What Envoy will show as `version_text`."""
         return set_version(self.resources) if self.type in SETS else self.resources[0].version
+
+    @property
+    def moves(self) -> bool:
+        """Whether it changes without a push."""
+        return len(self.resources) == 1 and self.resources[0].recipe is not None
+
+    def newest(self, fresh: Fresh) -> Content:
+        """The same with the endpoints that are known now."""
+        return replace(self, resources=(fresh(self.resources[0]),)) if self.moves else self
 
     def render(self) -> bytes:
         """A binary DiscoveryResponse; deterministic."""

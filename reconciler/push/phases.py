@@ -19,9 +19,11 @@ from types import MappingProxyType
 from envoy.config.core.v3.address_pb2 import Address
 from envoy.config.listener.v3.listener_pb2 import Listener
 
+from reconciler.model.endpoints import alike
 from reconciler.model.observation import Observation
 from reconciler.model.protos import decode
 from reconciler.model.resource import Resource, ResourceId, ResourceType
+from reconciler.xds import Fresh
 
 State = Mapping[ResourceId, Resource]
 """What a proxy serves or should serve: secrets, clusters, endpoints, listeners and routes; never RUNTIME keys."""
@@ -81,6 +83,19 @@ def state(resources: State, foreign: frozenset[ResourceId] = frozenset()) -> Sta
 def live_state(observation: Observation) -> State:
     """What a proxy serves, as far as a full push manages it."""
     return state(observation.resources, observation.foreign)
+
+
+def renewed(resources: State, fresh: Fresh) -> State:
+    """The same with the endpoints that are known now."""
+    return MappingProxyType(
+        {id_: item if item.recipe is None else fresh(item) for id_, item in resources.items()}
+    )  # fmt: skip
+
+
+def as_sent(live: State, wanted: State) -> State:
+    """What serves, with load assignments as they were sent, which a dump can't show: it has no health of endpoints."""
+    moving = ((id_, item) for id_, item in wanted.items() if item.recipe is not None and id_ in live)
+    return MappingProxyType({**live, **{id_: item for id_, item in moving if alike(live[id_], item)}})
 
 
 def steps(live: State, wanted: State) -> tuple[Step, ...]:

@@ -6,7 +6,7 @@ the end. Any way that pushes xDS resources is verified like this, however they t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
@@ -47,7 +47,7 @@ class Expectation:
 
     required: Mapping[Subscription, str] = field(default_factory=lambda: MappingProxyType({}))
     loose: Mapping[Subscription, str] = field(default_factory=lambda: MappingProxyType({}))
-    among: Mapping[Subscription, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    among: Mapping[Subscription, Container[str]] = field(default_factory=lambda: MappingProxyType({}))
     present: frozenset[Subscription] = frozenset()
     types: frozenset[ResourceType] = frozenset()
     connected: bool = False
@@ -255,13 +255,19 @@ def merge(before: Observation, read: Observation, types: frozenset[ResourceType]
 
 
 def difference(target: Target, observation: Observation) -> str:
-    """What serves and should not, or should and does not, by name; "" if nothing."""
+    """What serves and should not, or should and does not, by name; "" if nothing.
+
+    Load assignments with recipes move all the time, without a push: that there is one is enough.
+    """
     wanted = target.view.resources
     live = {id_: item for id_, item in observation.resources.items() if id_ not in observation.foreign}
     runtime = ResourceType.RUNTIME
     parts = (
         ("missing", [id_ for id_ in wanted if id_ not in live]),
-        ("different", [id_ for id_ in wanted if id_ in live and live[id_] != wanted[id_]]),
+        (
+            "different",
+            [id_ for id_, item in wanted.items() if item.recipe is None and id_ in live and live[id_] != item],
+        ),
         ("left over", [id_ for id_ in live if id_ not in wanted and id_.type is not runtime]),
         ("overridden", [id_ for id_ in live if id_ not in wanted and id_.type is runtime]),
     )

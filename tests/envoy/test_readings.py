@@ -81,6 +81,24 @@ def test_anything_else_does_not(old: str, new: str) -> None:
     assert not matches(read(FINE.replace(old, new)), WORLD)
 
 
+def test_of_discovered_endpoints_it_is_enough_that_there_are_some() -> None:
+    """They move without a push, under whatever version; a cluster that shows none has none."""
+
+    class Anything:
+        host = "x"
+
+        def at(self, _: object) -> Resource:
+            raise AssertionError
+
+    found = view(
+        [replace(item, recipe=Anything() if item.id.type is ENDPOINTS else None) for item in WORLD.resources.values()]
+    )
+    moved = FINE.replace('cluster.x.version_text: "', 'cluster.x.version_text: "z')
+    assert matches(read(moved), found)
+    assert not matches(read(moved), WORLD)
+    assert not matches(read(FINE.replace("cluster.x.version_text", "cluster.z.version_text")), found)
+
+
 def test_runtime_keys_never_match() -> None:
     """Stats say whether something is overridden, not with what."""
     assert not matches(read(FINE), view([*WORLD.resources.values(), Resource.of(RUNTIME, "a.b", b"1")]))
