@@ -620,6 +620,24 @@ DISCOVERY: Group = {
     "discovery-kind": "Give each registry in `Mesh.discovery` exactly one of the kinds.",
     "discovery-plugin": "Install the package that brings the adapter where the daemon runs, and check the name of its entry point.",
     "discovery-settings": "Mend the registry's settings in `Mesh.discovery`; the adapter's own words are in the message.",
+    "discovery-targets": "Mend the entry that the message names, by file or URL, group and target; the other entries are used.",
+    "discovery-file": "Make the file or directory readable for the daemon. What it said before is used until then.",
+    "discovery-file-missing": Entry(
+        "Write the file, or mend its path at the registry.",
+        "A registry's file is not there, or no file matches its pattern: it counts as one without targets.",
+        "retried",
+    ),
+    "discovery-watch": Entry(
+        "Raise `fs.inotify.max_user_instances` and `fs.inotify.max_user_watches`, or leave it: files are looked at every second.",
+        "The system can't tell of changes in a directory with a registry's files, so they are seen a second or two late (warning).",
+        "warning",
+    ),
+    "discovery-dns": "See whether the server runs, and whether it answers for the zone. What it said last is used until it answers.",
+    "discovery-dns-name": Entry(
+        "Write `port` for host names, or look up an SRV name; write all names of a host in one service.",
+        "A name in a registry's settings can't be used: its instances have no port, or its host is listed twice.",
+        "input",
+    ),
     "discovery-no-ports": Entry(
         "Write a ServiceEntry with `resolution: STATIC` and its ports, or `ports` at the registry.",
         "A registry lists instances of a host, and nobody says which ports the host has: it is no service.",
