@@ -520,6 +520,10 @@ RECORD: Group = {
 }
 
 REST: Group = {
+    "import-exists": "Move the file away, choose another `--output-dir`, or give `--force`, which replaces all that differ.",
+    "import-write": "See in the message which file; nothing was written. Check permissions and the disk.",
+    "import-no-istio": "Name the right context with `--context`; Istio's definitions have to be installed in the cluster.",
+    "import-name": "Look at what the server is: no Kubernetes API server lists such a name.",
     "usage": "`reconcile --help` lists commands and options.",
     "input": "Read the message; a more specific code is the rule.",
     "policy": "As above.",
@@ -637,6 +641,13 @@ DISCOVERY: Group = {
         "Write `port` for host names, or look up an SRV name; write all names of a host in one service.",
         "A name in a registry's settings can't be used: its instances have no port, or its host is listed twice.",
         "input",
+    ),
+    "discovery-kubeconfig": "Name a kubeconfig and a context that `kubectl` can use as the daemon's user; both are read again by themselves.",
+    "discovery-extra": "`pip install 'envoy-reconciler[kubernetes]'` where the command runs.",
+    "discovery-entry": Entry(
+        "Mend the objects that the message names; all others are used meanwhile.",
+        "A registry lists objects that make no sense: they are left out.",
+        "warning",
     ),
     "discovery-no-ports": Entry(
         "Write a ServiceEntry with `resolution: STATIC` and its ports, or `ports` at the registry.",
