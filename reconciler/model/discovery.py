@@ -143,11 +143,12 @@ class Consul(Spec):
 
 
 class Etcd(Naming):
-    """etcd as a registry, in the layout of gRPC's etcd naming: `<prefix><service>/<instance>`, a JSON value with `Addr`.
+    """etcd as a registry: keys `<prefix><service>/<instance>`, as gRPC's etcd naming, go-zero and Kitex write them.
 
     Attributes:
         addresses: `http://host:port` or `https://host:port` of its members; any of them will do.
         prefix: What keys of services begin with.
+        host_label: The label that says the host; by default it is the key's part between the prefix and the last slash.
         username_file: Path on the daemon's host of a file with `user:password`, if it asks for one.
         ca: Path of the authorities, PEM, for `https://`; the system's by default.
         certificate: Path of a client certificate, PEM.
@@ -156,6 +157,7 @@ class Etcd(Naming):
 
     addresses: Annotated[tuple[_Text, ...], Field(min_length=1)] = ("http://127.0.0.1:2379",)
     prefix: str = ""
+    host_label: str = ""
     username_file: str = ""
     ca: str = ""
     certificate: str = ""
