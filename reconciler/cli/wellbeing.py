@@ -16,6 +16,9 @@ from reconciler.model.seen import HostsSeen, Place, Sight, Trouble
 _LISTED = 20
 """Instances of one service in JSON, and services in text, after which the rest is a number."""
 
+_NAMED = 5
+"""Proxies that do not answer, each with its reason, after which the rest is a number."""
+
 _WORDS = {
     Trouble.EJECTED: "ejected (outlier)",
     Trouble.FAILED_CHECK: "failed (health check)",
@@ -110,11 +113,10 @@ def wellbeing_lines(document: Mapping[str, Any], *, unreachable: Iterable[str] =
             f"and {more} more {'service' if more == 1 else 'services'} with instances that are not well (-o json has all)"
         )
     known = frozenset(unreachable)
-    lines += [
-        f"{item['proxy']} does not say how it sees instances: {item['reason']}"
-        for item in document["silent"]
-        if item["proxy"] not in known
-    ]
+    silent = [item for item in document["silent"] if item["proxy"] not in known]
+    lines += [f"{item['proxy']} does not say how it sees instances: {item['reason']}" for item in silent[:_NAMED]]
+    if len(silent) > _NAMED:
+        lines.append(f"and {len(silent) - _NAMED} more proxies do not say it")
     return lines
 
 

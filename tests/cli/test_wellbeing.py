@@ -81,6 +81,8 @@ def test_large_services_and_fleets_are_summed_up() -> None:
     wide: dict[str, Any] = {f"c{number}": [host(1, HostFlag.EJECTED)] for number in range(25)}
     said = lines(seen(wide))
     assert (len(said), said[-1].startswith("and 5 more services ")) == (21, True)
+    mute = wellbeing_lines(wellbeing(seen(), {Key("default", f"p{number}"): DOWN for number in range(8)}))
+    assert (len(mute), mute[-1]) == (6, "and 3 more proxies do not say it")
 
 
 def test_the_document() -> None:
