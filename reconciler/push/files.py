@@ -3,34 +3,31 @@
 Level-triggered on what the proxy serves: a file is replaced when its part of the live state has to change, whatever lies on
 the disk. Since the next restart reads the disk, a push also mends every other file whose bytes are not what they should
 be (wiped, edited in place, left by a crash); a proxy whose live state is right is not pushed to, and its disk not looked at.
-Load assignments with recipes change without a push, and `channel` writes them meanwhile: whoever writes such a file works out its content
-while nobody else can write, so that it never becomes older. What Envoy refuses is replaced by what it serves, rendered from the observation, so that a restart serves it too; this is
+Load assignments with recipes change without a push, and `channel` writes them meanwhile (see `writing`). What Envoy refuses is replaced by what it serves, rendered from the observation, so that a restart serves it too; this is
 also what makes Envoy drop the half of a refused update that it had taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
 from reconciler.clock import Clock
 from reconciler.envoy import Admin, AdminError
-from reconciler.model.mesh import Policy
 from reconciler.model.observation import Versions
-from reconciler.model.proxy import Proxy
-from reconciler.model.resource import Resource, ResourceId, ResourceType
+from reconciler.model.resource import ResourceId, ResourceType
 from reconciler.push.blame import blamed
 from reconciler.push.credentials import arriving, awaited, check_files, demand, lacking, read_again, reason
 from reconciler.push.disk import Disk, WriteError
 from reconciler.push.given import Given
 from reconciler.push.lateness import lateness
-from reconciler.push.layout import SETS, Content, contents
+from reconciler.push.layout import SETS, Content, Layout, contents
 from reconciler.push.overrides import clear, overridden
 from reconciler.push.phases import Phase, State, Step, as_sent, live_state, renewed, state, steps
 from reconciler.push.verify import Confirmation, Expectation, Reading, Verdict, Watch, named, read_with
 from reconciler.push.watches import Watches, user_of
 from reconciler.push.ways import NotConfirmedError, Proven, RefusedByEnvoyError, Target
+from reconciler.push.writing import Follow, Writer, unfollowed
 from reconciler.xds import Fresh, unchanged
 
 TAKING_BACK = 1.0
@@ -46,16 +43,6 @@ _WRITE_ORDER = {
     ResourceType.ROUTE: 3,
     ResourceType.LISTENER: 4,
 }
-
-Layout = Mapping[str, Content]
-
-Follow = Callable[[Policy[Proxy], Sequence[Resource]], None]
-"""Told which load assignments with recipes are on a proxy's disk now, by whom they are kept the newest from then on; must not wait."""
-
-
-def unfollowed(proxy: Policy[Proxy], items: Sequence[Resource]) -> None:
-    """Where nothing is written but by a pass."""
-    del proxy, items
 
 
 class FilesWay:
@@ -83,7 +70,7 @@ class FilesWay:
         self._disk = disk
         self._watches = watches
         self._fresh = fresh
-        self._follow = follow
+        self._writer = Writer(target.proxy, disk=disk, fresh=fresh, follow=follow)
         self._watch = Watch(admin, clock=clock, baseline=target.observation.versions)
         self._reading = Reading(target, admin, at=clock.now)
         self._overrides = overridden(target.changes)
@@ -129,8 +116,7 @@ class FilesWay:
         moves = [step for step in self._steps if step.phase is phase]
         self._watch.begin()
         if self._same:
-            with self._disk.alone():
-                self._followed(self._same)
+            self._writer.follow(self._same)
             self._same = {}
         self._remind(until)
         written: dict[str, Content] = {}
@@ -167,30 +153,14 @@ class FilesWay:
         begun = self._clock.monotonic()
         written |= {path: changed[path] for path in order if path in changed}
         self._touched |= step.types
-        self._replace({path: files[path] for path in order})
+        self._writer.replace({path: files[path] for path in order})
         self.sent += self._clock.monotonic() - begun
         return _expected(changed, step, self._fresh)
-
-    def _replace(self, files: Layout) -> None:
-        """Put these in place, in this order, with the endpoints that are known then."""
-        with self._disk.alone():
-            newest = {path: content.newest(self._fresh) for path, content in files.items()}
-            self._disk.replace([(path, content.render()) for path, content in newest.items()])
-            self._followed(newest)
-
-    def _followed(self, files: Layout) -> None:
-        """Somebody else keeps these the newest from now on; what changed since they were worked out, nobody knew to be this proxy's."""
-        moving = {path: content for path, content in files.items() if content.moves}
-        if moving:
-            self._follow(self._target.proxy, [content.resources[0] for content in moving.values()])
-        while late := {path: now for path, old in moving.items() if (now := old.newest(self._fresh)) != old}:
-            self._disk.replace([(path, content.render()) for path, content in late.items()])
-            moving |= late
 
     def _mend(self) -> None:
         """What is not a step: files that only the next restart would miss, and overrides, after the routes they shadow."""
         if self._repairs:
-            self._replace(dict(sorted(self._repairs.items())))
+            self._writer.replace(dict(sorted(self._repairs.items())))
             self._repairs = {}
         if not self._overrides:
             return

@@ -22,12 +22,13 @@ from reconciler.model.resource import ResourceId
 from reconciler.push.ads import AdsWay, ensure
 from reconciler.push.byword import by_word
 from reconciler.push.disk import Disk
-from reconciler.push.files import FilesWay, Follow, unfollowed
+from reconciler.push.files import FilesWay
 from reconciler.push.phases import Phase
 from reconciler.push.runtime import RuntimeWay
 from reconciler.push.verify import judge
 from reconciler.push.watches import Watches
 from reconciler.push.ways import Proven, RefusedByEnvoyError, Target, Way, kind_of
+from reconciler.push.writing import Follow, unfollowed
 from reconciler.xds import Fresh, Plane, unchanged
 
 Ways = Callable[[Target, Admin | None, Clock], Way]

@@ -60,7 +60,11 @@ class Content:
         return encode(response)
 
 
-def contents(directory: str, state: State) -> Mapping[str, Content]:
+Layout = Mapping[str, Content]
+"""Contents by path."""
+
+
+def contents(directory: str, state: State) -> Layout:
     """Every file of a state by its path. The two sets are always there, empty or not: Envoy won't start without them."""
     ordered = [state[id_] for id_ in sorted(state)]
     found = {path_of(directory, ResourceId(type_, "")): _content(ordered, type_) for type_ in SETS}
