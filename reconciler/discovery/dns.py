@@ -32,13 +32,18 @@ class _Known:
     answers: dict[Question, Answer] = field(default_factory=dict)
     failing: dict[Question, str] = field(default_factory=dict)
 
-    def learn(self, outcomes: list[Outcome]) -> None:
+    def learn(self, outcomes: list[Outcome]) -> bool:
+        """Whether anything is another way than it was."""
+        changed = False
         for each in outcomes:
             if each.answer is None:
+                changed |= self.failing.get(each.question) != each.why
                 self.failing[each.question] = each.why
             else:
+                changed |= self.answers.get(each.question) != each.answer or each.question in self.failing
                 self.answers[each.question] = each.answer
                 self.failing.pop(each.question, None)
+        return changed
 
     def forget_all_but(self, wanted: frozenset[Question]) -> None:
         for store in (self.answers, self.failing):
@@ -94,27 +99,26 @@ class DnsAdapter:
         known = _Known()
         services: dict[str, Found] | None = None
         said: Diagnostic | None = None
-        outcomes: list[Outcome] = []
+        changed = True
         while not stopping.is_set():
-            wanted = runner.run(self._want(asker, known))
-            if known.failing.keys() >= wanted:
-                raise DnsError(diagnostics=known.problems)
-            everything = wanted <= known.answers.keys() | known.failing.keys()
-            if services is not None or everything:
+            if changed:
+                wanted = runner.run(self._want(asker, known))
+                if known.failing.keys() >= wanted:
+                    raise DnsError(diagnostics=known.problems)
+            if changed and (services is not None or wanted <= known.answers.keys() | known.failing.keys()):
                 reading = read(self._spec, known.answers, known.failing, domain=self._around.domain)
                 problem = summary((*reading.problems, *known.problems))
                 # What is not known (again) stays what it was; hosts come and go with the settings only.
                 now = {**(services or {}), **reading.services}
-                events: list[Event] = [Snapshot(now)] if services is None else [*changes(services, now)]
+                yield from [Snapshot(now)] if services is None else changes(services, now)
                 services = now
                 if problem != said:
                     said = problem
-                    events.append(Problem(problem))
-                yield from events
-                if not events and any(each.answer is not None for each in outcomes):
-                    yield Alive()
+                    yield Problem(problem)
             outcomes = runner.run(asker.outcomes())
-            known.learn(outcomes)
+            changed = known.learn(outcomes)
+            if not changed and services is not None and any(each.answer is not None for each in outcomes):
+                yield Alive()
 
     async def _asker(self) -> Asker:
         shortest, longest = self._spec.min_ttl.total_seconds(), self._spec.max_ttl.total_seconds()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,6 +23,7 @@ from reconciler.model.discovered import Found
 from reconciler.model.discovery import HttpSd
 from reconciler.settings import AdminSettings
 
+_SHORTEST = timedelta(milliseconds=100)
 _CONNECT = 5.0
 _SILENCE = 10.0
 _JSON = re.compile(r'application/json(\s*;\s*charset=("utf-8"|utf-8))?', re.IGNORECASE)
@@ -45,13 +47,15 @@ class HttpAdapter:
         around: The mesh's domain.
 
     Raises:
-        ValueError: The URL can't be asked.
+        ValueError: The URL can't be asked, or so often.
     """
 
     def __init__(self, spec: HttpSd, around: Surroundings) -> None:
         self._spec = spec
         self._around = around
         self._shown = _without_query(spec.url)
+        if spec.interval < _SHORTEST:
+            raise ValueError("interval is shorter than 100ms, which no server of targets is made for")
         self._client().close()
 
     def watch(self, stopping: Stopping) -> Iterator[Event]:

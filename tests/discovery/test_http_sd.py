@@ -176,6 +176,12 @@ def test_a_url_that_can_t_be_asked_is_an_error(url: str) -> None:
     assert "s3cret" not in str(error.value)
 
 
+def test_an_interval_that_would_be_a_storm_is_an_error() -> None:
+    """Zero would ask without a pause."""
+    with pytest.raises(ValueError, match="shorter than 100ms"):
+        build(HttpSd(url="http://127.0.0.1/", interval=timedelta()), AROUND)
+
+
 def test_tls_is_checked_against_the_authority_that_is_named(tmp_path: Path) -> None:
     """And against nobody else."""
     ours, others = Authority(tmp_path / "ours"), Authority(tmp_path / "others")
