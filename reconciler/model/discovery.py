@@ -38,7 +38,7 @@ class FileSd(Naming):
     """Prometheus's file_sd: files with lists of targets, in JSON or YAML.
 
     Attributes:
-        files: Absolute paths on the daemon's host; the last part may have `*`.
+        files: Absolute paths on the daemon's host that end in `.json`, `.yml` or `.yaml`; the last part may have `*`.
         interval: How often files are read although nobody has said that they changed.
     """
 
@@ -51,7 +51,7 @@ class HttpSd(Naming):
 
     Attributes:
         url: `http://` or `https://`.
-        interval: Between two questions.
+        interval: Between two questions; at least `100ms`.
         token_file: Path on the daemon's host of a file with a bearer token.
         ca: Path of the authorities, PEM, that the server is checked against; the system's by default.
     """
@@ -68,7 +68,7 @@ class DnsService(Spec):
     Attributes:
         host: The service.
         names: What is looked up: host names (A and AAAA) with `port`, or SRV names (`_http._tcp.reviews.example.com`).
-        port: Of instances, for A and AAAA; SRV has its own.
+        port: Of instances, for A and AAAA; that of `ports` by default, if there is just one. SRV has its own.
         labels: What all instances carry.
         ports: Of the service if no ServiceEntry declares it.
     """
