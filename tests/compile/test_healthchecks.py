@@ -11,6 +11,7 @@ from reconciler.compile import MeshCompiler, Prototypes, compile_mesh
 from reconciler.compile.names import ClusterRef
 from reconciler.model.resource import ResourceType
 from reconciler.model.services import declared
+from tests.compile.instances import instance, listing
 from tests.compile.meshes import (
     compiled,
     documents,
@@ -310,3 +311,25 @@ def test_a_check_that_comes_or_goes_is_compiled_as_if_it_were_the_first() -> Non
     for health_checks in ((), *checks, ()):
         mesh = replace(plain, health_checks=health_checks)
         assert compiler.compile(mesh, services) == compile_mesh(mesh, services, prototypes)
+
+
+def test_instances_that_registries_list_are_asked_at_the_other_port_too() -> None:
+    """Now, and whenever others come without a compile; and where none is well, all of them get requests."""
+    mesh = mesh_of(documents(SERVICE, rule("{}"), check("http: {path: /}, port: 8081, ports: [9080]")))
+    services = [listing(item, instance("10.9.9.9", name="p9080")) for item in declared(mesh)]
+    view = only(compile_mesh(mesh, services, Prototypes.parse(house_templates())))
+    name = f"outbound|9080||{HOST}"
+    (given,) = (item for item in view.of_type(ResourceType.ENDPOINTS) if item.id.name == name)
+    assert given.recipe is not None
+    newer = given.recipe.at((instance("10.9.9.8", name="p9080"), instance("10.9.9.7", 8081, name="p9080")))
+    asked = {
+        item["endpoint"]["address"]["socket_address"]["address"]: item["endpoint"].get("health_check_config")
+        for group in content(newer)["endpoints"]
+        for item in group["lb_endpoints"]
+    }
+    assert {address: asked[address] for address in ("10.9.9.8", "10.9.9.7")} == {
+        "10.9.9.8": {"port_value": 8081},
+        "10.9.9.7": None,
+    }
+    found = messages(view, ResourceType.CLUSTER)[name]
+    assert found["common_lb_config"]["healthy_panic_threshold"] == {"value": 1.0}
