@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.compile import Compiled, Prototypes
@@ -14,7 +16,8 @@ from reconciler.compile.viewer import Viewer
 from reconciler.model.protos import decode, to_dict
 from reconciler.model.proxy import Certificates
 from reconciler.model.resource import Resource, ResourceType
-from reconciler.model.services import declared
+from reconciler.model.services import Endpoint, declared
+from tests.compile.instances import listing
 from tests.compile.meshes import (
     compiled,
     documents,
@@ -77,10 +80,11 @@ EDGE = Viewer(namespace="default", gateway=True)
 SITE = Site(FilesSource("/e"), Certificates())
 
 
-def clusters_of(*texts: str) -> Clusters:
-    """The clusters of these documents."""
+def clusters_of(*texts: str, found: Mapping[str, Sequence[Endpoint]] = MappingProxyType({})) -> Clusters:
+    """The clusters of these documents; `found` are instances that registries list, by host."""
     mesh = mesh_of(*texts)
-    index = Index.of(mesh, declared(mesh))
+    services = [listing(item, *found[item.host]) if item.host in found else item for item in declared(mesh)]
+    index = Index.of(mesh, services)
     return Clusters(index, Prototypes.parse(house_templates()), interception=mesh.settings.interception)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
+from types import MappingProxyType
 
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
@@ -28,6 +29,7 @@ from reconciler.model.observation import Observation
 from reconciler.model.proxy import Certificates, Proxy
 from reconciler.model.resource import Resource, View
 from reconciler.model.secrets import secret_resource
+from reconciler.model.services import Endpoint
 from reconciler.settings import AdminSettings
 from tests.compile.envoys import envoy, free_port
 from tests.compile.meshes import house_templates, mesh_of
@@ -94,11 +96,15 @@ def reached(
     *texts: str,
     viewer: Viewer = CALLER,
     certificates: Certificates | None = None,
+    found: Mapping[str, Sequence[Endpoint]] = MappingProxyType({}),
 ) -> Iterator[Reached]:
-    """An Envoy that has these clusters of these documents, and a listener that leads to them."""
+    """An Envoy that has these clusters of these documents, and a listener that leads to them.
+
+    `found` are instances that registries list, by host.
+    """
     prototypes = Prototypes.parse(house_templates())
     (proxy,) = mesh_of(_PROXY.format(folder=folder)).proxies
-    clusters = clusters_of(*texts)
+    clusters = clusters_of(*texts, found=found)
     site = Site(FilesSource(f"{folder}/e"), certificates or Certificates())
     built = [clusters.resources(ref, site, viewer=viewer) for ref in refs]
     routes = RouteConfiguration(name="all")

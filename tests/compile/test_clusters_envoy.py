@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from reconciler.compile.names import ClusterRef
 from reconciler.compile.viewer import Viewer
 from reconciler.model.proxy import Certificates
 from tests.certificates import Authority, Pair
+from tests.compile.answering import Answering, answering, until
 from tests.compile.envoys import application
 from tests.compile.onecluster import alone, rule
 from tests.compile.reached import Reached, reached
@@ -42,52 +43,11 @@ def _at(port: int, more: str = "") -> str:
     return f"{{address: 127.0.0.1, ports: {{p: {port}}}{more}}}"
 
 
-class _Answering(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    status = 200
-    gate: threading.Event | None = None
-    waiting: threading.Semaphore
-
-    def do_GET(self) -> None:
-        if self.gate is not None:
-            self.waiting.release()
-            self.gate.wait(10)
-        self.send_response(self.status)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base class's name
-        """Nothing."""
-
-
-@contextmanager
-def _answering(status: int, *, gate: threading.Event | None = None) -> Iterator[tuple[int, threading.Semaphore]]:
-    """A server that answers with a status, once a gate is open; its port, and how many requests have come to the gate."""
-    waiting = threading.Semaphore(0)
-    handler = type("Handler", (_Answering,), {"status": status, "gate": gate, "waiting": waiting})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server.server_address[1], waiting
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def _until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
 def test_an_endpoint_that_fails_gets_no_requests_for_a_while(tmp_path: Path) -> None:
     """Consecutive 5xx answers eject it as soon as the policy says, and the others answer everything."""
     with ExitStack() as stack:
         good = stack.enter_context(application("good"))
-        bad, _ = stack.enter_context(_answering(500))
+        bad, _ = stack.enter_context(answering(500))
         policy = "{outlierDetection: {consecutive5xxErrors: 2, interval: 1h, maxEjectionPercent: 50}}"
         texts = (_entry(f"{_at(good)}, {_at(bad)}"), rule(policy, host=_HOST))
         live = stack.enter_context(reached(tmp_path, [_REF], *texts))
@@ -99,7 +59,7 @@ def test_an_endpoint_that_fails_gets_no_requests_for_a_while(tmp_path: Path) -> 
 def test_the_last_endpoint_is_not_panicked_over(tmp_path: Path) -> None:
     """Panic is off with outlier detection: with all endpoints ejected there is a 503, unless `minHealthPercent` says otherwise."""
     with ExitStack() as stack:
-        bad, _ = stack.enter_context(_answering(500))
+        bad, _ = stack.enter_context(answering(500))
         other = ClusterRef("y.example.com", 80)
         base = "consecutive5xxErrors: 1, interval: 1h, maxEjectionPercent: 100"
         texts = (
@@ -118,14 +78,14 @@ def test_statuses_of_a_policy_eject(tmp_path: Path) -> None:
     """`outlierDetectionHttpErrorCodes` count as failures do."""
     with ExitStack() as stack:
         good = stack.enter_context(application("good"))
-        bad, _ = stack.enter_context(_answering(429))
+        bad, _ = stack.enter_context(answering(429))
         policy = (
             "{outlierDetection: {consecutive5xxErrors: 1, interval: 1h, maxEjectionPercent: 50, "
             "outlierDetectionHttpErrorCodes: [429, 418]}}"
         )
         texts = (_entry(f"{_at(good)}, {_at(bad)}"), rule(policy, host=_HOST))
         live = stack.enter_context(reached(tmp_path, [_REF], *texts))
-        _until(lambda: live.ask(_REF)[0] == 429)
+        until(lambda: live.ask(_REF)[0] == 429)
         assert live.answers(_REF, 10) == {"good": 10}
 
 
@@ -133,7 +93,7 @@ def test_requests_beyond_a_limit_are_refused_at_once(tmp_path: Path) -> None:
     """One active request and no other: the next one gets a 503 without waiting."""
     gate = threading.Event()
     with ExitStack() as stack:
-        port, waiting = stack.enter_context(_answering(200, gate=gate))
+        port, waiting = stack.enter_context(answering(200, gate=gate))
         policy = "{connectionPool: {http: {http2MaxRequests: 1}}}"
         live = stack.enter_context(reached(tmp_path, [_REF], _entry(_at(port)), rule(policy, host=_HOST)))
         pool = stack.enter_context(ThreadPoolExecutor(1))
@@ -164,7 +124,7 @@ def test_requests_go_to_the_nearest_priority_until_it_fails(tmp_path: Path) -> N
     """With outlier detection a caller stays in its locality, and leaves it when its endpoints are ejected."""
     with ExitStack() as stack:
         far = stack.enter_context(application("far"))
-        near, _ = stack.enter_context(_answering(500))
+        near, _ = stack.enter_context(answering(500))
         policy = (
             "{outlierDetection: {consecutive5xxErrors: 1, interval: 1h, maxEjectionPercent: 50}, "
             "loadBalancer: {localityLbSetting: {enabled: true}}}"
@@ -199,12 +159,12 @@ def test_a_new_endpoint_is_warmed_up(tmp_path: Path) -> None:
         rules = rule(policy, host=_HOST)
         live = stack.enter_context(reached(tmp_path, [_REF], _entry(_at(ports[0])), rules))
         since = time.monotonic()
-        _until(lambda: time.monotonic() - since > 1.5)  # an age is all that tells the two apart
+        until(lambda: time.monotonic() - since > 1.5)  # an age is all that tells the two apart
         later = alone(_REF, _entry(", ".join(map(_at, ports))), rules)
         assert later.endpoints is not None
         live.replace(later.endpoints)
         members = f"cluster.{_REF.name}.membership_total"
-        _until(lambda: live.stats("membership_total")[members] == 2)
+        until(lambda: live.stats("membership_total")[members] == 2)
         found = live.answers(_REF, 60)
         assert found["old"] > 2 * found["new"], found
 
@@ -309,7 +269,7 @@ class _Secure(ThreadingHTTPServer):
 @contextmanager
 def _secure(pair: Pair, authority: Authority) -> Iterator[int]:
     """An HTTPS server with this certificate; its port."""
-    server = _Secure(("127.0.0.1", 0), type("Handler", (_Answering,), {"status": 204}))
+    server = _Secure(("127.0.0.1", 0), type("Handler", (Answering,), {"status": 204}))
     server.socket = authority.server_context(pair).wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
