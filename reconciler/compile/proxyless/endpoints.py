@@ -25,8 +25,8 @@ _SERVING = frozenset({UNKNOWN, HEALTHY})
 def assignment(given: Any, *, hashed: bool) -> Any:
     """A load assignment for gRPC; the given one is not changed.
 
-    Endpoints that are not at an address and port are left out, and those that are to get no requests: gRPC would do the same
-    (gRFC A27), and one that knows drop-outs by their health (A62, A81) must not count them twice.
+    Endpoints that are not at an address and port are left out, and those that are to get no requests, which gRPC does not look
+    at either (gRFC A27).
 
     Args:
         given: One for Envoy.
