@@ -31,6 +31,7 @@ _TRY = 2.0
 GIVE_UP = 6.0
 """Seconds for one question, to all servers."""
 
+_RESOLV = "/etc/resolv.conf"
 _AT_ONCE = 16
 _LEAST = 0.05
 """Seconds between two equal questions, whatever the settings and TTLs say."""
@@ -71,18 +72,27 @@ class Asker:
         shortest: Seconds between two equal questions, at least.
         longest: At most, as long as there are answers.
         give_up: Seconds for one question, to all servers.
+        resolv: Where the system names its servers; a seam for tests.
 
     Raises:
         DnsError: There is no server.
     """
 
     def __init__(
-        self, servers: Sequence[dns.nameserver.Nameserver], *, shortest: float, longest: float, give_up: float = GIVE_UP
+        self,
+        servers: Sequence[dns.nameserver.Nameserver],
+        *,
+        shortest: float,
+        longest: float,
+        give_up: float = GIVE_UP,
+        resolv: str = _RESOLV,
     ) -> None:
         try:
-            self._resolver = dns.asyncresolver.Resolver(configure=not servers)
+            self._resolver = dns.asyncresolver.Resolver(resolv, configure=not servers)
         except (dns.exception.DNSException, OSError):
-            raise DnsError("no DNS server is known: /etc/resolv.conf names none", hint="write servers") from None
+            raise DnsError(
+                f"no DNS server is known: {resolv} names none", hint="write servers at the registry, or mend that file"
+            ) from None
         if servers:
             self._resolver.nameservers = list(servers)
         self._resolver.timeout, self._resolver.lifetime = _TRY, give_up

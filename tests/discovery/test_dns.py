@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import dns.rcode
 import pytest
 
+from reconciler.discovery.asking import Asker, DnsError
 from reconciler.discovery.contract import Alive, Snapshot
 from reconciler.discovery.dns import DnsAdapter, build
 from reconciler.discovery.records import Answer, Kind, Question, Target, asked, read
@@ -212,6 +214,25 @@ def test_a_server_that_is_none_is_an_error(server: str) -> None:
     """When the adapter is made: by its text, and with what to write."""
     with pytest.raises(ValueError, match=f"{re.escape(repr(server))} is not the address of a DNS server, such as"):
         build(Dns(services=(service("a"),), servers=(server,)), AROUND)
+
+
+def test_a_system_without_servers_is_an_error(tmp_path: Path) -> None:
+    """Where the registry names none, /etc/resolv.conf does, or nobody can be asked."""
+    (tmp_path / "resolv.conf").write_text("search example.test\n")
+    for path in (tmp_path / "resolv.conf", tmp_path / "missing"):
+        with pytest.raises(DnsError, match="no DNS server is known") as error:
+            Asker((), shortest=1, longest=1, resolv=str(path))
+        assert error.value.diagnostics[0].hint
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    Asker((), shortest=1, longest=1, resolv=str(tmp_path / "resolv.conf"))
+
+
+def test_an_alias_that_its_server_does_not_follow_is_not_emptiness(knot: Knot, platform: DnsPlatform) -> None:
+    """An authoritative server says nothing of other zones: that is a problem of whom is asked."""
+    knot.zone("a CNAME b.other.test.\nb A 10.0.0.1")
+    with watching(build(platform.spec(service("a"), service("b", host="ratings")), AROUND)) as watched:
+        says(watched, f"a.{ZONE} (A)", "an alias that it does not follow")
+        assert set(watched.services) == {full("ratings")}
 
 
 def test_a_name_that_can_t_be_looked_up_is_a_problem(knot: Knot, platform: DnsPlatform) -> None:
