@@ -62,7 +62,8 @@ def daemon(
 
     from reconciler.cli.session import Session
     from reconciler.clock import SystemClock
-    from reconciler.daemon import Daemon, Schedule, Trigger, stop_on_signals
+    from reconciler.daemon import Courier, Daemon, Schedule, Trigger, stop_on_signals
+    from reconciler.discovery import Newest
 
     schedule = Schedule(
         interval=timedelta(seconds=duration(interval, "--interval")),
@@ -84,9 +85,10 @@ def daemon(
     served = ads_settings(
         ads, certificate=ads_cert, key=ads_key, client_ca=ads_ca, identities=ads_identity, plaintext=ads_plaintext
     )
-    streams = Streams(served, clock=SystemClock(), logger=logger) if served is not None else None
+    newest = Newest()
+    streams = Streams(served, clock=SystemClock(), logger=logger, fresh=newest.fresh) if served is not None else None
     plane = streams.plane if streams is not None else None
-    with Session(chosen, quiet=True, plane=plane) as session, session.repository.lock("daemon", wait=0):
+    with Session(chosen, quiet=True, plane=plane, newest=newest) as session, session.repository.lock("daemon", wait=0):
         logger.info("daemon for %s (%s): Git every %s, drift every %s", repo, ref, interval, drift_interval)
         loop = Daemon(
             _Passes(session, ref),
@@ -95,7 +97,13 @@ def daemon(
             logger=logger,
             on_ready=lambda: logger.info("ready"),
         )
+        courier = Courier(
+            session.discovery, wake=lambda: loop.wake(Trigger.DISCOVERY), clock=session.clock, logger=logger
+        )
         with stop_on_signals(loop.stop), ExitStack() as serving:
+            session.told = courier.tell
+            courier.start()
+            serving.callback(courier.stop)
             if streams is not None:
                 streams.start(lambda: loop.wake(Trigger.CONNECT))
                 serving.callback(streams.stop)

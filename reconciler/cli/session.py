@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Self
 
 from reconciler.cli.progress import Line, watcher
 from reconciler.clock import Clock, SystemClock
-from reconciler.cycle import Ask, Compiler, Fleet, Reconciler, Report, preview
+from reconciler.cycle import Ask, Compiler, Discovery, Fleet, Reconciler, Report, preview
 from reconciler.cycle.notifier import Notifier
+from reconciler.discovery import Newest, Registries
 from reconciler.errors import Diagnostic, UsageError
 from reconciler.gitrepo import open_repository
 from reconciler.model.tree import Tree
 from reconciler.plan import diagnostic_text
 from reconciler.policy import FolderTree
+from reconciler.push import Channel
 from reconciler.settings import Settings
 from reconciler.xds import Plane
 
@@ -28,23 +32,48 @@ def _complain(found: Diagnostic) -> None:
     _LOGGER.warning("%s", diagnostic_text(found))
 
 
+def _name(location: str) -> str:
+    """Of the file in which it is remembered what the registries of a repository list."""
+    return hashlib.sha256(str(location).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
 class Session:
     """The product put together for one command.
 
     Args:
         quiet: Show no progress, even to a person: the command logs instead.
         plane: Where proxies on ADS are published to; only a daemon has one.
+        newest: The newest endpoints, which the plane sends; a daemon's, which brings them to proxies between passes.
+
+    Attributes:
+        discovery: What registries list. None is asked before a mesh names one.
+        told: Called, on any thread, when they list something else.
     """
 
-    def __init__(self, settings: Settings, *, quiet: bool = False, plane: Plane | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, quiet: bool = False, plane: Plane | None = None, newest: Newest | None = None
+    ) -> None:
         self.settings = settings
         self.plane = plane
+        self.told: Callable[[], None] = lambda: None
         self.clock: Clock = SystemClock()
         self.compiler = Compiler()
         self._stack = ExitStack()
         self.repository = self._stack.enter_context(open_repository(settings.repo, settings.git))
         self.progress = Line() if quiet else self._stack.enter_context(watcher(sys.stderr))
         self.fleet = self._stack.enter_context(Fleet(settings.admin, self.clock, plane=plane))
+        registries = Registries(
+            clock=self.clock,
+            cache=settings.git.cache / "registries" / f"{_name(self.repository.location)}.sqlite",
+            on_change=self._tell,
+            log=_LOGGER,
+        )
+        self._stack.callback(registries.close)
+        channel = None
+        if newest is not None:
+            channel = Channel(plane=plane, fresh=newest.fresh, clock=self.clock, settings=settings.admin)
+            self._stack.callback(channel.close)
+        self.discovery = Discovery(registries, newest, channel=channel)
         self._notifier = Notifier(_complain)
         self._stack.callback(self._notifier.close)
 
@@ -64,7 +93,11 @@ class Session:
             plane=self.plane,
             notifier=self._notifier,
             settle=settle,
+            discovery=self.discovery,
         )
+
+    def _tell(self) -> None:
+        self.told()
 
     def preview(self, ask: Ask, against: str) -> Report:
         """An offline comparison of two commits."""

@@ -14,6 +14,7 @@ from reconciler.settings import DEFAULT_IDENTITY, AdsSettings
 
 if TYPE_CHECKING:
     from reconciler.clock import Clock
+    from reconciler.model.resource import Resource
     from reconciler.xds import Plane
 
 AGAIN = 60.0
@@ -84,6 +85,9 @@ def ads_settings(
 class Streams:
     """The ADS server of a daemon.
 
+    Args:
+        fresh: A load assignment with the newest endpoints.
+
     Attributes:
         plane: What it serves; passes publish to it.
 
@@ -91,14 +95,21 @@ class Streams:
         UsageError: The certificates can't be used, or plaintext would be served to other hosts unasked.
     """
 
-    def __init__(self, settings: AdsSettings, *, clock: Clock, logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        settings: AdsSettings,
+        *,
+        clock: Clock,
+        logger: logging.Logger,
+        fresh: Callable[[Resource], Resource] = lambda resource: resource,
+    ) -> None:
         from reconciler.xds import Plane
         from reconciler.xds.server import AdsServer
 
         self._settings = settings
         self._logger = logger
         self._told: Callable[[], None] = lambda: None
-        self.plane: Plane = Plane(clock=clock, on_change=lambda _key: self._told())
+        self.plane: Plane = Plane(clock=clock, on_change=lambda _key: self._told(), fresh=fresh)
         self._refused: dict[str, float] = {}
         self._clock = clock
         self._server = AdsServer(self.plane, settings, on_refused=self._say_refused)

@@ -6,10 +6,23 @@ record. Each is one call into the room that knows how; what travels between them
 
 from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
+from reconciler.cycle.discovering import Discovery
 from reconciler.cycle.fleet import Fleet
 from reconciler.cycle.passes import Reconciler
 from reconciler.cycle.preview import preview
 from reconciler.cycle.report import Report, Stage, silent
 from reconciler.cycle.targets import NEEDS_DAEMON
 
-__all__ = ["NEEDS_DAEMON", "Ask", "Compiler", "Desired", "Fleet", "Reconciler", "Report", "Stage", "preview", "silent"]
+__all__ = [
+    "NEEDS_DAEMON",
+    "Ask",
+    "Compiler",
+    "Desired",
+    "Discovery",
+    "Fleet",
+    "Reconciler",
+    "Report",
+    "Stage",
+    "preview",
+    "silent",
+]

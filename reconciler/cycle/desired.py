@@ -9,17 +9,22 @@ from dataclasses import dataclass, replace
 from reconciler.compile import Compiled, MeshCompiler, Prototypes
 from reconciler.cycle.joining import Joined, join, left_out, same
 from reconciler.cycle.report import Stage, Stopwatch
+from reconciler.discovery import Merged, Merger
 from reconciler.errors import Diagnostic, PolicyError, Severity
+from reconciler.model.discovered import NOTHING, Catalogue
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.proxy import Proxy
 from reconciler.model.resource import View
+from reconciler.model.services import Service
 from reconciler.model.tree import Tree
 from reconciler.policy import DocumentCache, Loaded, load, locate, uncollected
 from reconciler.rollouts.overlay import Overlay
 from reconciler.xds import Announcement
 
 _REMEMBERED = 16
+_MERGING = 2
+"""Commits whose services are followed; others are compiled anew when registries list something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,8 @@ class Desired:
         source: The policies as they are written.
         notes: By proxy, what the policies ask for and its way to push can't do.
         announced: Members that no document declares.
+        declared_services: The services that documents declare.
+        services: The services there are: these, and what registries list.
     """
 
     commit: str
@@ -41,11 +48,19 @@ class Desired:
     warnings: tuple[Diagnostic, ...]
     notes: Mapping[Key, tuple[Diagnostic, ...]]
     announced: frozenset[Key] = frozenset()
+    declared_services: tuple[Service, ...] = ()
+    services: tuple[Service, ...] = ()
 
     @property
     def declared(self) -> frozenset[Key]:
         """Members that a document declares."""
         return frozenset(self.views) - self.announced
+
+    @property
+    def listed(self) -> frozenset[str]:
+        """Hosts that only registries know."""
+        known = {service.host for service in self.declared_services}
+        return frozenset(service.host for service in self.services if service.host not in known)
 
 
 class Compiler:
@@ -59,6 +74,15 @@ class Compiler:
         self._everybody: tuple[Policy[Proxy], ...] = ()
         self._overlay = Overlay()
         self._aborted: dict[Key, str] = {}
+        self._catalogue = NOTHING
+        self._merging: OrderedDict[str, _Merging] = OrderedDict()
+
+    def discover(self, catalogue: Catalogue) -> None:
+        """From now on commits are compiled with what registries list.
+
+        Other instances of the same services compile nothing anew: their endpoints are made from recipes when they are sent.
+        """
+        self._catalogue = catalogue
 
     def overlay(self, aborted: Mapping[Key, str]) -> None:
         """From now on commits are compiled with these runs of rollouts aborted, as far as they don't say so themselves.
@@ -89,7 +113,7 @@ class Compiler:
             PolicyError: It can't be used; carries every error that was found, and the warnings.
         """
         found = self._done.get(tree.commit) if tree.commit else None
-        if found is None:
+        if found is None or self._outdated(tree.commit, found):
             try:
                 found = self._compile(tree, watch)
             except PolicyError as error:
@@ -112,9 +136,10 @@ class Compiler:
         with watch.stage(Stage.COMPILE), uncollected(0):
             mesh = self._overlay.of(loaded.mesh, aborted=self._aborted)
             joined = self._joined(mesh)
-            compiled, found = self._found(loaded, joined.mesh, tree)
+            merged = self._merged(tree.commit, loaded.services, mesh)
+            compiled, found = self._found(loaded, joined.mesh, merged, tree)
             if joined.members and _failed(found):
-                compiled, without = self._found(loaded, mesh, tree)
+                compiled, without = self._found(loaded, mesh, merged, tree)
                 joined = Joined(mesh=mesh, strangers=() if _failed(without) else left_out(joined.members, found))
                 found = without
             if _failed(found):
@@ -129,7 +154,34 @@ class Compiler:
                 warnings=(*found, *joined.strangers),
                 notes=notes,
                 announced=joined.members,
+                declared_services=loaded.services,
+                services=merged.services,
             )
+
+    def _merged(self, commit: str, declared: tuple[Service, ...], mesh: Mesh) -> Merged:
+        """The services that documents declare with those of the registries that they name."""
+        if not mesh.settings.discovery:
+            return Merged(services=declared, lasting=declared)
+        merging = self._merging.get(commit) or _Merging(Merger())
+        merged = merging.merger.merged(declared, mesh, self._catalogue)
+        merging.catalogue, merging.lasting = self._catalogue, merged.lasting
+        self._merging[commit] = merging
+        self._merging.move_to_end(commit)
+        while len(self._merging) > _MERGING:
+            self._merging.popitem(last=False)
+        return merged
+
+    def _outdated(self, commit: str, found: Desired | PolicyError) -> bool:
+        """Whether registries list other services by now, and not only other instances of the same."""
+        if isinstance(found, Desired) and not found.mesh.settings.discovery:
+            return False
+        merging = self._merging.get(commit)
+        if merging is None or isinstance(found, PolicyError):
+            return self._catalogue is not NOTHING
+        if merging.catalogue is self._catalogue:
+            return False
+        before = merging.lasting
+        return self._merged(commit, found.declared_services, found.mesh).lasting is not before
 
     def _joined(self, mesh: Mesh) -> Joined:
         """The mesh with who joined it; the same proxies are the same objects, by which the compiler knows them."""
@@ -140,11 +192,21 @@ class Compiler:
             self._everybody = joined.mesh.proxies
         return joined
 
-    def _found(self, loaded: Loaded, mesh: Mesh, tree: Tree) -> tuple[Compiled, tuple[Diagnostic, ...]]:
+    def _found(self, loaded: Loaded, mesh: Mesh, merged: Merged, tree: Tree) -> tuple[Compiled, tuple[Diagnostic, ...]]:
         """The compiled mesh, and all that is to be said about it, in the order in which it is printed."""
-        compiled = self._meshes.of(loaded.templates).compile(mesh, loaded.services)
-        found = (*loaded.diagnostics, *locate(compiled.findings, tree))
+        compiled = self._meshes.of(loaded.templates).compile(mesh, merged.services)
+        said = loaded.besides({service.host for service in merged.services})
+        found = (*said, *locate((*merged.notes, *compiled.findings), tree))
         return compiled, tuple(sorted(found, key=Diagnostic.sort_key))
+
+
+@dataclass(slots=True)
+class _Merging:
+    """One commit's services with those of registries, from one catalogue to the next."""
+
+    merger: Merger
+    catalogue: Catalogue = NOTHING
+    lasting: tuple[Service, ...] = ()
 
 
 def _failed(found: Iterable[Diagnostic]) -> bool:

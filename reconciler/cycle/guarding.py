@@ -10,6 +10,7 @@ from reconciler.cycle.desired import Desired
 from reconciler.errors import Diagnostic, Severity
 from reconciler.model.plan import Cause, Plan, ProxyPlan
 from reconciler.model.proxy import DriftPolicy
+from reconciler.model.resource import Resource
 from reconciler.plan import Split, check, digest
 
 
@@ -21,6 +22,8 @@ def guarded(
     acknowledged: Callable[[], Collection[str]],
     verified: Callable[[], Sequence[Split]],
     plan_digest: str = "",
+    fresh: Callable[[Resource], Resource] = lambda resource: resource,
+    silent: Collection[str] = (),
 ) -> Plan:
     """The plan with its refusals, and with what was allowed among its warnings.
 
@@ -36,6 +39,8 @@ def guarded(
         views=desired.views,
         limits=desired.mesh.settings.guards,
         verified=verified,
+        fresh=fresh,
+        silent=silent,
         prefixes={key: [route.prefix for route in item.routes] for key, item in runtimes.items() if item},
     )
     found = judge(allow=allow)

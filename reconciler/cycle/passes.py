@@ -9,6 +9,7 @@ from dataclasses import replace
 from reconciler.clock import Clock
 from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
+from reconciler.cycle.discovering import Discovery
 from reconciler.cycle.fleet import Fleet
 from reconciler.cycle.history import last_good_branch, newest_receipt, require_apart
 from reconciler.cycle.notifier import Notifier
@@ -31,7 +32,7 @@ from reconciler.cycle.walking import Decided, Walker, stepping
 from reconciler.errors import Diagnostic, PolicyError, ReconcilerError, TransientError, UsageError
 from reconciler.gitrepo import CorruptRepositoryError, RefNotFoundError, Repository
 from reconciler.model.plan import Plan
-from reconciler.model.receipt import Receipt
+from reconciler.model.receipt import OutcomeKind, Receipt
 from reconciler.push import Pushed, push
 from reconciler.record import Draft, Record
 from reconciler.settings import Settings
@@ -48,6 +49,7 @@ class Reconciler:
         plane: Where proxies on ADS are published to. Without one they can be observed and not pushed to.
         notifier: Tells people of rollouts.
         settle: Seconds to wait for what they are told: for a process that ends after its pass.
+        discovery: What registries list; without it, as if there were none.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Reconciler:
         plane: Plane | None = None,
         notifier: Notifier | None = None,
         settle: float = 0.0,
+        discovery: Discovery | None = None,
     ) -> None:
         self._repository = repository
         self._compiler = compiler
@@ -70,6 +73,7 @@ class Reconciler:
         self._settings = settings
         self._progress = progress
         self._plane = plane
+        self._discovery = discovery or Discovery()
         self._walker = Walker(
             repository=repository,
             compiler=compiler,
@@ -80,7 +84,11 @@ class Reconciler:
             settle=settle,
         )
         self._planner = Planner(
-            repository, compiler, clock, stepping=lambda desired: stepping(desired, self._walker.aborted)
+            repository,
+            compiler,
+            clock,
+            stepping=lambda desired: stepping(desired, self._walker.aborted),
+            discovery=self._discovery,
         )
         self._reverter = Reverter(repository, compiler, clock, attempts=settings.git.push_attempts)
         self._records: dict[str, Record] = {}
@@ -112,6 +120,7 @@ class Reconciler:
         if self._plane is not None:
             self._compiler.join(self._plane.joined())
         try:
+            self._discovery.begin(self._compiler, tree, watch)
             desired = self._compiler.desired(tree, watch)
             branch = desired.mesh.settings.record.branch
             require_apart(branch, ask.ref)
@@ -128,6 +137,8 @@ class Reconciler:
         report = self._reverter.after(ask, desired, record, report, watch)
         if not ask.dry_run and report.plan is not None:
             self._refused = frozenset({desired.commit}) if report.plan.refused else frozenset()
+            if not report.plan.refused:
+                self._discovery.in_force()
         if not ask.dry_run and report.plan is not None and report.plan.refused:
             repaired = self._repair(ask, record, last, watch)
             if repaired is not None:
@@ -161,7 +172,9 @@ class Reconciler:
         if last is None:
             return None
         try:
-            good = self._compiler.desired(self._repository.tree(last.policy_commit), watch)
+            tree = self._repository.tree(last.policy_commit)
+            self._discovery.begin(self._compiler, tree, watch, head=False)
+            good = self._compiler.desired(tree, watch)
             decided = self._walker.decide(ask, good, record, last, watch, applied=False, able=self._able(good))
         except ReconcilerError:
             return None
@@ -174,6 +187,8 @@ class Reconciler:
         if ask.defers:
             require_ours(desired.mesh, ask.select, self._plane)
         proxies = members(desired.mesh, ask.select)
+        if not ask.dry_run:
+            self._discovery.adopt(desired)
         with watch.stage(Stage.OBSERVE, f"{len(proxies)} proxies"):
             observations = self._fleet.observe(proxies, exact=ask.exact)
         plan = self._planner.plan(ask, desired, proxies, observations, record=record, last=last, watch=watch)
@@ -230,6 +245,7 @@ class Reconciler:
 
     def _push(self, desired: Desired, work: Sequence[Work], watch: Stopwatch) -> Pushed:
         """Push and verify; from then on nobody is served who is not, or not any more, on ADS."""
+        self._discovery.serves(desired, [item.target.proxy.key for item in work if not item.target.changes])
         with watch.stage(Stage.PUSH):
             pushed = push(
                 [item.target for item in work],
@@ -240,7 +256,11 @@ class Reconciler:
                 progress=lambda detail: self._progress(Stage.PUSH, detail),
                 plane=self._plane,
                 commit=desired.commit,
+                fresh=self._discovery.fresh,
+                follow=self._discovery.follow,
             )
+        there = [key for key, outcome in pushed.outcomes.items() if outcome.kind is OutcomeKind.APPLIED]
+        self._discovery.serves(desired, there)
         watch.add(Stage.PUSH, -pushed.verify_seconds)
         watch.add(Stage.VERIFY, pushed.verify_seconds)
         if self._plane is not None:

@@ -9,12 +9,14 @@ from functools import partial
 from reconciler.clock import Clock
 from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
+from reconciler.cycle.discovering import Discovery
 from reconciler.cycle.guarding import guarded
 from reconciler.cycle.history import ARRIVED, VerifiedSplits, allowed_since, commits_since_applied
 from reconciler.cycle.report import Stage, Stopwatch
 from reconciler.cycle.targets import left_behind
 from reconciler.errors import ReconcilerError
 from reconciler.gitrepo import Repository
+from reconciler.model.discovered import Knowledge
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.observation import Observation
@@ -34,6 +36,7 @@ class Planner:
 
     Args:
         stepping: The splits of a commit that rollouts ask for: no increase of them is refused.
+        discovery: What registries list.
     """
 
     def __init__(
@@ -43,11 +46,13 @@ class Planner:
         clock: Clock,
         *,
         stepping: Callable[[Desired], Sequence[Split]] = lambda _: (),
+        discovery: Discovery | None = None,
     ) -> None:
         self._repository = repository
         self._compiler = compiler
         self._clock = clock
         self._stepping = stepping
+        self._discovery = discovery or Discovery()
         self._differ = Differ()
         self._verified = VerifiedSplits(repository, compiler)
 
@@ -63,6 +68,7 @@ class Planner:
         watch: Stopwatch,
     ) -> Plan:
         """The fleet's plan, judged by the guards."""
+        listed, standings = desired.listed, self._discovery.standings(desired.mesh)
         with watch.stage(Stage.PLAN):
             plans = tuple(
                 plan_proxy(
@@ -72,11 +78,14 @@ class Planner:
                     bases=partial(self._bases, last, proxy.key, record=record, watch=watch),
                     notes=desired.notes.get(proxy.key, ()),
                     differ=self._differ,
+                    fresh=self._discovery.fresh,
+                    listed=listed,
                 )
                 for proxy in proxies
             )
             gone = left_behind(self._declared(last, watch), desired.mesh)
-            plan = Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *gone))
+            doubts = self._discovery.warnings(desired.mesh)
+            plan = Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *doubts, *gone))
         with watch.stage(Stage.GUARD):
             oldest = self._clock.now() - _ROLLBACK
             return guarded(
@@ -86,6 +95,8 @@ class Planner:
                 acknowledged=partial(self._acknowledged, plan, record=record, last=last),
                 verified=lambda: (*self._stepping(desired), *self._verified.since(record, oldest, watch)),
                 plan_digest=ask.plan_digest,
+                silent=[item.registry for item in standings if item.knowledge is Knowledge.SILENT],
+                fresh=self._discovery.fresh,
             )
 
     def base(self, last: Receipt | None, key: Key, watch: Stopwatch) -> View | None:

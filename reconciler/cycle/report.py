@@ -20,6 +20,7 @@ class Stage(StrEnum):
 
     CHECKOUT = "checkout"
     LOAD = "load"
+    DISCOVER = "discover"
     DECIDE = "decide"
     COMPILE = "compile"
     OBSERVE = "observe"

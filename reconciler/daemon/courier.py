@@ -81,7 +81,11 @@ class Courier:
         self._told = threading.Event()
         self._stopping = threading.Event()
         self._complaint = ""
-        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._sent = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, name="courier", daemon=True),
+            threading.Thread(target=self._look, name="courier-look", daemon=True),  # proxies may take their time
+        ]
 
     def tell(self) -> None:
         """There is something new. Safe from any thread; costs nothing."""
@@ -89,31 +93,31 @@ class Courier:
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """End, after the delivery that is under way."""
         self._stopping.set()
         self._told.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._sent.set()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
 
     def _run(self) -> None:
-        look_at: float | None = None
-        while not self._stopping.is_set():
-            told = self._told.wait(None if look_at is None else max(0.0, look_at - self._clock.monotonic()))
-            if self._stopping.is_set():
-                return
-            if told:
-                self._gather()
-                begun = self._clock.monotonic()
-                self._attempt(self._deliveries.deliver)
-                now = self._clock.monotonic()
-                look_at = now + self._pace.look_after
-                self._stopping.wait(max(self._pace.rest, now - begun))
-            else:
-                look_at = None
-                self._attempt(self._deliveries.confirm)
+        while self._told.wait() and not self._stopping.is_set():
+            self._gather()
+            begun = self._clock.monotonic()
+            self._attempt(self._deliveries.deliver)
+            self._sent.set()
+            self._stopping.wait(max(self._pace.rest, self._clock.monotonic() - begun))
+
+    def _look(self) -> None:
+        """Look whether what was sent has arrived: once for all that was sent in a while."""
+        while self._sent.wait() and not self._stopping.wait(self._pace.look_after):
+            self._sent.clear()
+            self._attempt(self._deliveries.confirm)
 
     def _gather(self) -> None:
         """Wait for a moment of quiet."""

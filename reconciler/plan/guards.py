@@ -147,7 +147,32 @@ class NoHealthyEndpoint:
                 )
 
 
-GUARDS: tuple[Guard, ...] = (WeightIncrease(), DeletePercent(), EmptyView(), NoHealthyEndpoint())
+@dataclass(frozen=True, slots=True)
+class SilentRegistry:
+    """A proxy that serves may not be changed as long as nothing is known of a registry: what that lists would be taken for gone.
+
+    Exempt: a proxy that has nothing yet, which loses nothing.
+    """
+
+    code: str = "guard-silent-registry"
+
+    def hint(self, limits: Guards) -> str:  # noqa: ARG002 -- there is no limit to it
+        """Ask it, or do without."""
+        return "bring it up, or take it out of Mesh.discovery"
+
+    def objections(self, proxy: ProxyPlan, scene: Scene) -> Iterator[str]:
+        """One if it matters."""
+        if scene.silent and proxy.live:
+            yield f"nothing is known of what {' and '.join(scene.silent)} lists, and its services would be taken for gone"
+
+
+GUARDS: tuple[Guard, ...] = (
+    WeightIncrease(),
+    DeletePercent(),
+    EmptyView(),
+    NoHealthyEndpoint(),
+    SilentRegistry(),
+)
 GUARD_CODES = frozenset(guard.code for guard in GUARDS)
 
 
@@ -168,6 +193,7 @@ def check(
     verified: Callable[[], Sequence[Split]] = _never,
     prefixes: Mapping[Key, Collection[str]] = MappingProxyType({}),
     fresh: Callable[[Resource], Resource] = _identity,
+    silent: Collection[str] = (),
 ) -> tuple[Diagnostic, ...]:
     """What the guards say about a plan; nothing if it is safe.
 
@@ -182,8 +208,9 @@ def check(
         verified: Splits that receipts of the last 30 days show as verified; called at most once, and only if it matters.
         prefixes: Each runtime proxy's prefixes, to tell prefix from cluster in its keys; guessed at the last dot if absent.
         fresh: A resource with the newest endpoints, by which it is judged whether a subset can serve; itself if it has no recipe.
+        silent: Registries of which nothing is known, neither now nor from before.
     """
-    scene = Scene(limits, views, verified, prefixes, fresh)
+    scene = Scene(limits, views, verified, prefixes, fresh, tuple(silent))
     found = [item for guard in GUARDS for item in _objections(guard, plan, scene)]
     return (*(_allowed(item) if item.code in allow else item for item in found), *_unknown(allow))
 

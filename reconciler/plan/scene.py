@@ -38,6 +38,7 @@ class Scene:
         verified: The splits that recent receipts prove; asked for at most once.
         prefixes: Runtime prefixes by proxy, where they are known.
         fresh: A resource with the newest endpoints; itself if it has no recipe.
+        silent: Registries of which nothing is known.
     """
 
     limits: Guards
@@ -45,6 +46,7 @@ class Scene:
     verified: Callable[[], Sequence[Split]]
     prefixes: Mapping[Key, Collection[str]]
     fresh: Callable[[Resource], Resource] = lambda item: item
+    silent: tuple[str, ...] = ()
     _proven: list[frozenset[Split]] = field(default_factory=list)
     _pairs: dict[tuple[str, str], tuple[tuple[Split | None, Split], ...]] = field(default_factory=dict)
     _counted: dict[str, tuple[int, int]] = field(default_factory=dict)

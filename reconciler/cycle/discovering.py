@@ -1,0 +1,154 @@
+"""The stage discover, of services: what registries list, for passes to compile and for the endpoints-only path to bring to proxies.
+
+Passes and the courier run on threads of their own and meet here. A pass compiles the services as they are when it begins; what
+changes of their instances from then on is in `newest`, which everything that is sent to a proxy goes through.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from reconciler.cycle.desired import Compiler, Desired
+from reconciler.cycle.doubts import doubts
+from reconciler.cycle.report import Stage, Stopwatch
+from reconciler.discovery import Merged, Merger, Newest, Registries
+from reconciler.errors import Diagnostic
+from reconciler.model.discovered import NOTHING, Catalogue, Standing
+from reconciler.model.discovery import Registry
+from reconciler.model.key import Key
+from reconciler.model.mesh import Mesh, Policy
+from reconciler.model.proxy import Proxy
+from reconciler.model.resource import Resource
+from reconciler.model.services import Service
+from reconciler.model.tree import Tree
+from reconciler.push import Channel
+
+PATIENCE = 10.0
+"""Seconds that a pass waits for registries that it has not heard of before."""
+
+_CONFIRMING = 1.0
+"""Seconds for which it is waited until proxies have what they were sent; then a pass looks."""
+
+
+class Discovery:
+    """What registries list. One for each process; safe for several threads.
+
+    Args:
+        registries: Told which ones there are, and asked for what they list. None of them is ever asked without it.
+        newest: The newest endpoints; what is sent is made from them.
+        channel: Brings endpoints to proxies between passes; only a daemon has one.
+        patience: Seconds to wait for registries that are new.
+    """
+
+    def __init__(
+        self,
+        registries: Registries | None = None,
+        newest: Newest | None = None,
+        *,
+        channel: Channel | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._registries = registries
+        self._newest = newest or Newest()
+        self._channel = channel
+        self._patience = patience
+        self._merger = Merger()
+        self._lock = threading.Lock()
+        self._head: tuple[Registry, ...] = ()
+        self._good: tuple[Registry, ...] = ()
+        self._asked: tuple[Registry, ...] = ()
+        self._catalogue = NOTHING
+        self._lasting: tuple[Service, ...] | None = None
+        self._adopted: tuple[tuple[Service, ...], Mesh] | None = None
+
+    def begin(self, compiler: Compiler, tree: Tree, watch: Stopwatch, *, head: bool = True) -> None:
+        """Have a tree compiled with what registries list now; those that it is the first to name are waited for.
+
+        Args:
+            compiler: Told of it.
+            tree: A tree whose policies can't be used names no registry.
+            watch: For the time it takes.
+            head: Whether it is the head of the branch. The registries of an older commit are asked beside the head's.
+        """
+        mesh = compiler.mesh(tree) if self._registries is not None else None
+        if mesh is None or self._registries is None:
+            return
+        if head:
+            self._head = mesh.settings.discovery
+        else:
+            self._good = mesh.settings.discovery
+        named = {item.name for item in self._head}
+        wanted = (*self._head, *(item for item in self._good if item.name not in named))
+        self._registries.configure(wanted, domain=mesh.settings.domain)
+        if wanted != self._asked:
+            self._asked = wanted
+            with watch.stage(Stage.DISCOVER, ", ".join(item.name for item in wanted)):
+                self._registries.settled(self._patience)
+        self._catalogue = self._registries.catalogue
+        compiler.discover(self._catalogue)
+
+    def in_force(self) -> None:
+        """The head is not refused: registries that only an older commit names are not asked any more."""
+        self._good = ()
+
+    def adopt(self, desired: Desired) -> None:
+        """From now on instances are instances of the services of this commit."""
+        with self._lock:
+            self._adopted = desired.declared_services, desired.mesh
+            self._lasting = self._merged(self._catalogue).lasting
+        hosts, _ = self._follow()
+        if hosts and self._channel is not None:
+            self._channel.deliver(hosts)
+
+    def serves(self, desired: Desired, proxies: Iterable[Key]) -> None:
+        """These proxies have what this commit asks of them: their endpoints change from now on."""
+        if self._channel is not None:
+            self._channel.adopt(desired.mesh.proxies, {key: desired.views[key] for key in proxies})
+
+    def follow(self, proxy: Policy[Proxy], items: Sequence[Resource]) -> None:
+        """A push has written load assignments of a proxy, which change from now on."""
+        if self._channel is not None:
+            self._channel.follow(proxy, items)
+
+    def fresh(self, resource: Resource) -> Resource:
+        """A resource with the newest endpoints, if it is one that registries have a part in."""
+        return self._newest.fresh(resource)
+
+    def standings(self, mesh: Mesh) -> tuple[Standing, ...]:
+        """How well this pass knows a mesh's registries."""
+        names = {item.name for item in mesh.settings.discovery}
+        return tuple(item for item in self._catalogue.standings if item.registry in names)
+
+    def warnings(self, mesh: Mesh) -> Iterator[Diagnostic]:
+        """What to know of a mesh's registries before relying on what they list."""
+        return doubts(self.standings(mesh))
+
+    def deliver(self) -> bool:
+        """Bring what has changed of instances to the proxies, waiting for none; whether it takes a pass to bring all of it."""
+        hosts, reshaped = self._follow()
+        if not hosts or self._channel is None:
+            return reshaped
+        return bool(self._channel.deliver(hosts).failures) or reshaped
+
+    def confirm(self) -> bool:
+        """Look whether proxies have what they were sent; whether one of them does not take it."""
+        return self._channel is not None and bool(self._channel.confirm(_CONFIRMING).late)
+
+    @property
+    def present(self) -> Catalogue:
+        """What registries list at this instant."""
+        return self._registries.catalogue if self._registries is not None else NOTHING
+
+    def _follow(self) -> tuple[Collection[str], bool]:
+        """The hosts whose endpoints have changed since the last time; and whether more has changed since the last pass."""
+        with self._lock:
+            if self._registries is None or self._adopted is None:
+                return frozenset(), False
+            merged = self._merged(self._registries.catalogue)
+            silent = self._registries.catalogue.silent != self._catalogue.silent
+            return self._newest.update(merged.endpoints), silent or merged.lasting is not self._lasting
+
+    def _merged(self, catalogue: Catalogue) -> Merged:
+        declared, mesh = self._adopted or ((), Mesh())
+        return self._merger.merged(declared, mesh, catalogue)

@@ -1,0 +1,43 @@
+"""What to know of registries before relying on what they list: warnings of a plan. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from reconciler.errors import Diagnostic, Severity
+from reconciler.model.discovered import Held, Knowledge, Standing
+
+
+def doubts(standings: Iterable[Standing]) -> Iterator[Diagnostic]:
+    """Registries that don't answer, what of an answer can't be used, and losses that are not believed yet.
+
+    The words stay the same for as long as it is the same, so that a log has them once.
+    """
+    for item in standings:
+        if item.problem is not None and item.knowledge is Knowledge.LIVE:
+            yield item.problem.demoted()
+        elif item.problem is not None:
+            yield _unanswered(item, item.problem)
+        for held in item.held:
+            yield _held(item.registry, held)
+
+
+def _unanswered(item: Standing, problem: Diagnostic) -> Diagnostic:
+    used = "what it listed last is in use" if item.knowledge is Knowledge.STALE else "nothing is known of what it lists"
+    return Diagnostic(
+        code=f"discovery-{item.knowledge}",
+        message=f"registry {item.registry} does not answer, and {used}: {problem.message}",
+        hint=problem.hint,
+        severity=Severity.WARNING,
+    )
+
+
+def _held(registry: str, held: Held) -> Diagnostic:
+    what = f"of {held.host}" if held.host else "altogether"
+    return Diagnostic(
+        code="discovery-held",
+        message=f"registry {registry} lists {held.has} instances {what} where it listed {held.had}; the others stay in use"
+        f" until {held.until:%Y-%m-%d %H:%M:%S} UTC",
+        hint="see that they are gone on purpose; `protection` of the registry in Mesh.discovery says what is doubted",
+        severity=Severity.WARNING,
+    )
