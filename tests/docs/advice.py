@@ -624,6 +624,8 @@ DISCOVERY: Group = {
     "discovery-kind": "Give each registry in `Mesh.discovery` exactly one of the kinds.",
     "discovery-plugin": "Install the package that brings the adapter where the daemon runs, and check the name of its entry point.",
     "discovery-settings": "Mend the registry's settings in `Mesh.discovery`; the adapter's own words are in the message.",
+    "discovery-denied": "Check the token or password file that the registry's settings name, and what its owner may read.",
+    "discovery-answer": "See whether the address is the one of the registry's API, and not of something before it.",
     "discovery-targets": "Mend the entry that the message names, by file or URL, group and target; the other entries are used.",
     "discovery-file": "Make the file or directory readable for the daemon. What it said before is used until then.",
     "discovery-file-missing": Entry(
