@@ -1,9 +1,11 @@
-"""How a registry that is asked over HTTP can fail: the same words for all of them."""
+"""How a registry that is asked over HTTP can fail, or never be asked: the same words for all of them."""
 
 from __future__ import annotations
 
 from reconciler.discovery.contract import AdapterError
-from reconciler.http import DistrustError, HttpError, TimedOutError
+from reconciler.errors import UsageError
+from reconciler.http import DistrustError, HttpClient, HttpError, TimedOutError
+from reconciler.settings import AdminSettings
 
 
 class DeniedError(AdapterError):
@@ -33,3 +35,17 @@ def unread(registry: str, error: HttpError) -> AdapterError:
         case _:
             hint = "see whether it runs, and whether its address in Mesh.discovery is right"
     return AdapterError(f"{registry}: {error.message}", hint=hint)
+
+
+def speakable(address: str) -> None:
+    """Refuse what is no address of an HTTP server, when an adapter is made.
+
+    Raises:
+        ValueError: It is none, or has a secret in it.
+    """
+    if "@" in address:
+        raise ValueError("an address has no user and password in it; they belong into a file")
+    try:
+        HttpClient(address, AdminSettings()).close()
+    except UsageError as error:
+        raise ValueError(error.message) from error

@@ -286,8 +286,8 @@ def test_no_list_of_instances_at_all(document: object) -> None:
 
 def test_a_name_that_is_no_host() -> None:
     """Consul takes any name; a host is in lower case."""
-    assert host_of("Web_1.v2", "consul") == "web_1.v2.service.consul"
-    for name in ("a b", "-a", "a/b", "", "a..b", "ä"):
+    assert host_of("Web_1.v2", "Consul.") == "web_1.v2.service.consul"
+    for name in ("a b", "-a", "a/b", "", "a..b", "ä", "a." * 120 + "a"):
         with pytest.raises(NonsenseError):
             host_of(name, "consul")
 
@@ -460,3 +460,10 @@ def test_a_service_without_instances_is_none() -> None:
         watch.wait(lambda it: Gone("web.service.consul") in it.events, within=10, what="end of the service")
         catalog.register("web", "a", address="10.0.0.1")
         watch.until(lambda now: addresses(now, "web") == ["10.0.0.1"], within=10, what="service that came back")
+
+
+@pytest.mark.parametrize("address", ["consul:8500", "http://", "unix://relative"])
+def test_an_address_that_is_none_is_refused_when_the_adapter_is_made(address: str) -> None:
+    """Trying again would not help."""
+    with pytest.raises(ValueError, match="is not an address"):
+        build(Consul(address=address), AROUND)

@@ -496,3 +496,12 @@ def test_both_sides_show_certificates(tmp_path: Path) -> None:
             assert "certificate" in watch.error.message
     finally:
         cluster.close()
+
+
+def test_an_address_that_is_none_is_refused_when_the_adapter_is_made() -> None:
+    """Trying again would not help."""
+    with pytest.raises(ValueError, match="is not an address"):
+        build(Etcd(addresses=("http://127.0.0.1:2379", "etcd:2379")), AROUND)
+    with pytest.raises(ValueError, match="belong into a file") as caught:
+        build(Etcd(addresses=("http://root:secret@127.0.0.1:2379",)), AROUND)
+    assert "secret" not in str(caught.value)

@@ -24,11 +24,17 @@ from __future__ import annotations
 
 from reconciler.discovery.consul.adapter import ConsulAdapter
 from reconciler.discovery.contract import Surroundings
+from reconciler.discovery.failures import speakable
 from reconciler.model.discovery import Consul
 
 __all__ = ["ConsulAdapter", "build"]
 
 
 def build(spec: Consul, around: Surroundings) -> ConsulAdapter:
-    """The adapter that a registry of kind `consul` runs."""
+    """The adapter that a registry of kind `consul` runs.
+
+    Raises:
+        ValueError: An address is none.
+    """
+    speakable(spec.address)
     return ConsulAdapter(spec, around)

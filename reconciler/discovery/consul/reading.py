@@ -30,7 +30,8 @@ from reconciler.model.protocol import Protocol
 from reconciler.model.serviceentry import Resolution
 from reconciler.model.services import Health, Port
 
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
+_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
+_LONGEST_HOST = 253
 _HIGHEST_PORT = 65535
 _HEAVIEST = 4294967295
 _NODE_MAINTENANCE = "_node_maintenance"
@@ -83,10 +84,10 @@ def host_of(name: str, domain: str) -> str:
     Raises:
         NonsenseError: No host name can be made of its name.
     """
-    short = name.lower()
-    if not _LABEL.fullmatch(short):
+    host = f"{name}.service.{domain}".lower().removesuffix(".")
+    if not _HOST.fullmatch(host) or len(host) > _LONGEST_HOST:
         raise NonsenseError(f"service {name[:80]!r}: its name is not part of a host name")
-    return f"{short}.service.{domain}"
+    return host
 
 
 def entries(document: Any, name: str) -> Entries:

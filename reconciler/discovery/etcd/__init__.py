@@ -21,11 +21,18 @@ from __future__ import annotations
 
 from reconciler.discovery.contract import Surroundings
 from reconciler.discovery.etcd.adapter import EtcdAdapter
+from reconciler.discovery.failures import speakable
 from reconciler.model.discovery import Etcd
 
 __all__ = ["EtcdAdapter", "build"]
 
 
 def build(spec: Etcd, around: Surroundings) -> EtcdAdapter:
-    """The adapter that a registry of kind `etcd` runs."""
+    """The adapter that a registry of kind `etcd` runs.
+
+    Raises:
+        ValueError: An address is none.
+    """
+    for address in spec.addresses:
+        speakable(address)
     return EtcdAdapter(spec, around)
