@@ -103,14 +103,14 @@ class _Watch:
         self._counted = now
         return 0 if self._allowed >= 1 else 1 / _PER_SECOND
 
-    def _begin(self) -> tuple[int, int]:
+    def _begin(self) -> tuple[Answer, Answer]:
         names = self._questions.ask(self._client, NAMES)
         checks = self._questions.ask(self._client, CHECKS)
         self._read("names", names)
         self._read("checks", checks)
         hosts = frozenset[str]().union(*(self._ask_for(name) for name in self._known.names))
         list(self._known.told(hosts))
-        return names.index, checks.index
+        return names, checks
 
     def _take(self, answers: dict[str, Answer]) -> Iterator[Event]:
         """Ask for what has surely changed, then for some of what may have; tell what has."""

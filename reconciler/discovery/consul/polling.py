@@ -40,9 +40,9 @@ class Polls:
         self._cost = 0.0
         self._threads: list[threading.Thread] = []
 
-    def add(self, name: str, ask: Callable[[int], Answer], index: int) -> None:
-        """Ask again and again, from this index on."""
-        thread = threading.Thread(target=self._poll, args=(name, ask, index), name=f"consul {name}", daemon=True)
+    def add(self, name: str, ask: Callable[[int], Answer], known: Answer) -> None:
+        """Ask again and again for what is newer than what is known."""
+        thread = threading.Thread(target=self._poll, args=(name, ask, known), name=f"consul {name}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -75,22 +75,22 @@ class Polls:
         for thread in self._threads:
             thread.join()
 
-    def _poll(self, name: str, ask: Callable[[int], Answer], index: int) -> None:
+    def _poll(self, name: str, ask: Callable[[int], Answer], known: Answer) -> None:
         while not self._ended:
             began = time.thread_time()
             try:
-                answer = ask(index)
+                answer = ask(known.index)
             except Exception as error:  # noqa: BLE001 -- whoever drives the adapter is told, whatever it was
                 self._failed(error)
                 return
             with self._condition:
                 self._answered = True
-                if answer.index != index or not index:
+                if not known.index or (answer.index, answer.filtered) != (known.index, known.filtered):
                     self._answers[name] = answer
                 self._condition.notify_all()
                 rest = max(_SHORTEST, _IDLE * (time.thread_time() - began + self._cost))
                 self._condition.wait_for(lambda: self._ended, rest)
-            index = answer.index
+            known = answer
 
     def _failed(self, error: Exception) -> None:
         with self._condition:
