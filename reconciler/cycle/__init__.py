@@ -6,7 +6,7 @@ record. Each is one call into the room that knows how; what travels between them
 
 from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
-from reconciler.cycle.discovering import Discovery
+from reconciler.cycle.discovering import Discovery, Inventory
 from reconciler.cycle.fleet import Fleet
 from reconciler.cycle.passes import Reconciler
 from reconciler.cycle.preview import preview
@@ -20,6 +20,7 @@ __all__ = [
     "Desired",
     "Discovery",
     "Fleet",
+    "Inventory",
     "Reconciler",
     "Report",
     "Stage",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.doubts import doubts
@@ -29,6 +30,21 @@ PATIENCE = 10.0
 
 _CONFIRMING = 1.0
 """Seconds for which it is waited until proxies have what they were sent; then a pass looks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """The services that there are at one instant.
+
+    Attributes:
+        desired: The commit that they are services of.
+        services: Those that it declares, and what registries list now.
+        catalogue: What that is made of.
+    """
+
+    desired: Desired
+    services: tuple[Service, ...]
+    catalogue: Catalogue
 
 
 class Discovery:
@@ -60,7 +76,7 @@ class Discovery:
         self._asked: tuple[Registry, ...] = ()
         self._catalogue = NOTHING
         self._lasting: tuple[Service, ...] | None = None
-        self._adopted: tuple[tuple[Service, ...], Mesh] | None = None
+        self._adopted: Desired | None = None
 
     def begin(self, compiler: Compiler, tree: Tree, watch: Stopwatch, *, head: bool = True) -> None:
         """Have a tree compiled with what registries list now; those that it is the first to name are waited for.
@@ -95,7 +111,7 @@ class Discovery:
     def adopt(self, desired: Desired) -> None:
         """From now on instances are instances of the services of this commit."""
         with self._lock:
-            self._adopted = desired.declared_services, desired.mesh
+            self._adopted = desired
             self._lasting = self._merged(self._catalogue).lasting
         hosts, _ = self._follow()
         if hosts and self._channel is not None:
@@ -140,6 +156,15 @@ class Discovery:
         """What registries list at this instant."""
         return self._registries.catalogue if self._registries is not None else NOTHING
 
+    @property
+    def inventory(self) -> Inventory | None:
+        """The services at this instant, of the commit that was adopted last; None before one was. For any thread."""
+        with self._lock:
+            if self._adopted is None:
+                return None
+            catalogue = self.present
+            return Inventory(desired=self._adopted, services=self._merged(catalogue).services, catalogue=catalogue)
+
     def _follow(self) -> tuple[Collection[str], bool]:
         """The hosts whose endpoints have changed since the last time; and whether more has changed since the last pass."""
         with self._lock:
@@ -150,5 +175,6 @@ class Discovery:
             return self._newest.update(merged.endpoints), silent or merged.lasting is not self._lasting
 
     def _merged(self, catalogue: Catalogue) -> Merged:
-        declared, mesh = self._adopted or ((), Mesh())
-        return self._merger.merged(declared, mesh, catalogue)
+        if self._adopted is None:
+            return self._merger.merged((), Mesh(), catalogue)
+        return self._merger.merged(self._adopted.declared_services, self._adopted.mesh, catalogue)
