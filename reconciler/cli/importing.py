@@ -56,7 +56,7 @@ def kubernetes(
     ] = "",
     context: Annotated[str, typer.Option("--context", help="Of the kubeconfig; its current one by default.")] = "",
     namespace: Annotated[
-        list[str], typer.Option("--namespace", "-n", help="Only this namespace; may be given several times.")
+        list[str], typer.Option("--namespace", "-n", metavar="NAME", help="Only this namespace; may be repeated.")
     ] = [],
     output_dir: Annotated[
         str, typer.Option("--output-dir", metavar="FOLDER", help="Where files go; `-` prints them instead.")

@@ -646,7 +646,7 @@ DISCOVERY: Group = {
     ),
     "discovery-kubeconfig": "Name a kubeconfig and a context that `kubectl` can use as the daemon's user; both are read again by themselves.",
     "discovery-extra": "`pip install 'envoy-reconciler[kubernetes]'` where the command runs.",
-    "discovery-entry": Entry(
+    "discovery-entries": Entry(
         "Mend the objects that the message names; all others are used meanwhile.",
         "A registry lists objects that make no sense: they are left out.",
         "warning",

@@ -88,6 +88,8 @@ def test_lists_then_watches(world: World) -> None:
         until(watched, 2)
     for plural in ("services", "endpointslices", "pods", "nodes"):
         assert (world.server.lists(plural), world.server.watches(plural)) == (1, 1)
+    listed = [request.path.split("/")[-1] for request in world.server.requests if not request.watch]
+    assert max(listed.index("pods"), listed.index("nodes")) > listed.index("endpointslices")
     watches = [request for request in world.server.requests if request.watch]
     assert all(request.query["allowWatchBookmarks"] == "true" for request in watches)
     assert all(int(request.query["resourceVersion"]) > 1000 for request in watches)

@@ -96,6 +96,7 @@ class _Following:
         self._cluster = Cluster(spec.domain or around.domain)
         self._scopes = _scopes(spec)
         self._waiting = set(self._scopes)
+        self._sliced = threading.Event()
         self._wrong: dict[tuple[Resource, records.Name], str] = {}
         self._refused: dict[Resource, str] = {}
         self._registry = around.registry
@@ -121,6 +122,7 @@ class _Following:
         """Have all threads end, and `events` with them. Safe from any thread."""
         self._ending.set()
         self._calls.close()
+        self._sliced.set()
         with suppress(queue.Full):  # then `events` does not wait
             self._news.put_nowait(None)
 
@@ -163,6 +165,8 @@ class _Following:
                     raise news
             case Listed(scope=scope):
                 self._waiting.discard(scope)
+                if not any(other.resource is Resource.SLICES for other in self._waiting):
+                    self._sliced.set()
                 self._cluster.replace(scope.resource, scope.namespace, news.objects)
                 self._wrong = {key: why for key, why in self._wrong.items() if not _within(scope, key)}
                 self._wrong |= {(scope.resource, name): why for name, why in news.wrong.items()}
@@ -182,8 +186,14 @@ class _Following:
         return False
 
     def _follow(self, scope: Scope, around: Surroundings) -> None:
-        """One thread."""
+        """One thread.
+
+        Pods and nodes are listed after the slices that name them: so none of these is unknown in the first Snapshot only because
+        it came between two lists.
+        """
         try:
+            if scope.resource in {Resource.PODS, Resource.NODES}:
+                self._sliced.wait()
             Reflector(self._api, scope, tell=self._tell, stopping=self._ending, clock=around.clock).run()
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is raised again where `watch` is driven
             self._tell(error)
@@ -200,7 +210,7 @@ class _Following:
             named = [f"{resource} {'/'.join(name)}: {why}" for (resource, name), why in sorted(self._wrong.items())]
             more = f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
             return Diagnostic(
-                code="discovery-entry",
+                code="discovery-entries",
                 severity=Severity.WARNING,
                 message=f"registry {self._registry} lists what can't be used, and is left out: {'; '.join(named[:_NAMED])}{more}",
                 hint="mend these objects in the cluster; everything else is used",

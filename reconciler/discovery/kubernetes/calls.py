@@ -24,6 +24,11 @@ class Calls:
             for each in self._sockets:
                 _shut(each)
 
+    @property
+    def closed(self) -> bool:
+        """Whether questions are to end."""
+        return self._closed
+
     def opened(self, sock: socket.socket) -> None:
         """This socket is in use from now on; for how long, it says itself."""
         with self._lock:
@@ -43,6 +48,9 @@ def tracked(connection: Any, calls: Calls) -> Any:
             # A handshake has a socket object of its own, which nobody sees before it is done; this is the same connection.
             self.beside = socket.socket(fileno=os.dup(sock.fileno()))
             calls.opened(self.beside)
+            if calls.closed:  # a socket that is shut already must not be wrapped: CPython would leak it
+                sock.close()
+                raise ConnectionAbortedError
             return sock
 
         def connect(self) -> None:
