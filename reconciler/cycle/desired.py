@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from reconciler.compile import Compiled, MeshCompiler, Prototypes
 from reconciler.cycle.joining import Joined, join, left_out, same
 from reconciler.cycle.report import Stage, Stopwatch
-from reconciler.discovery import Merged, Merger
+from reconciler.discovery import Accounts, Merged, Merger
 from reconciler.errors import Diagnostic, PolicyError, Severity
 from reconciler.model.discovered import NOTHING, Catalogue
 from reconciler.model.key import Key
@@ -76,6 +76,7 @@ class Compiler:
         self._aborted: dict[Key, str] = {}
         self._catalogue = NOTHING
         self._merging: OrderedDict[str, _Merging] = OrderedDict()
+        self._accounts = Accounts()
 
     def discover(self, catalogue: Catalogue) -> None:
         """From now on commits are compiled with what registries list.
@@ -162,7 +163,7 @@ class Compiler:
         """The services that documents declare with those of the registries that they name."""
         if not mesh.settings.discovery:
             return Merged(services=declared, lasting=declared)
-        merging = self._merging.get(commit) or _Merging(Merger())
+        merging = self._merging.get(commit) or _Merging(Merger(self._accounts))
         merged = merging.merger.merged(declared, mesh, self._catalogue)
         merging.catalogue, merging.lasting = self._catalogue, merged.lasting
         self._merging[commit] = merging

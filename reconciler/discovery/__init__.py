@@ -4,6 +4,7 @@ Adapters (`contract`) speak to platforms. Around each one, a keeper doubts losse
 registries together make a catalogue, which merges with what Git declares. Nothing here knows proxies or views.
 """
 
+from reconciler.discovery.accounts import Accounts
 from reconciler.discovery.contract import (
     Adapter,
     AdapterError,
@@ -23,6 +24,7 @@ from reconciler.discovery.registries import Registries
 from reconciler.discovery.runner import FaultError
 
 __all__ = [
+    "Accounts",
     "Adapter",
     "AdapterError",
     "Alive",

@@ -4,8 +4,8 @@ By Istio's rules, where they don't say otherwise themselves (`defining`): a host
 add up; Git's own go first, then those of registries in the order of `Mesh.discovery`; a ServiceEntry's `workloadSelector` also
 selects instances, and a registry's selector also selects WorkloadEntries. Only services of resolution STATIC take instances.
 
-A function of its three arguments. `Merger` remembers what it came to for each host, so that a change costs the hosts that it
-concerns; it never asks a registry, and knows neither proxies nor views.
+A function of its three arguments, but for service accounts, which stay (`accounts`). `Merger` remembers what it came to for each
+host, so that a change costs the hosts that it concerns; it never asks a registry, and knows neither proxies nor views.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from reconciler.discovery.accounts import Accounts
 from reconciler.discovery.defining import Behind, behind, define
 from reconciler.discovery.outcomes import Around, Inputs, Making, Outcome, identical
 from reconciler.discovery.selection import Selection, Selector
@@ -44,9 +45,15 @@ class Merged:
 
 
 class Merger:
-    """Merges one catalogue after another. Not for several threads at once."""
+    """Merges one catalogue after another. Not for several threads at once.
 
-    def __init__(self) -> None:
+    Args:
+        accounts: The service accounts that instances have had so far; shared by the mergers of several commits, so that a new commit
+            by itself takes trust away from nobody.
+    """
+
+    def __init__(self, accounts: Accounts | None = None) -> None:
+        self._accounts = accounts or Accounts()
         self._mesh: Mesh | None = None
         self._around = Around()
         self._selectors: list[Selector] = []
@@ -79,6 +86,7 @@ class Merger:
                 now = self._outcome(host, service, raw, before)
             known[host] = now
             moved = moved or now is not before
+        self._accounts.forget(self._known.keys() - known.keys())
         if moved or len(known) != len(self._known):
             self._merged = _put_together(known, self._merged)
         self._known = known
@@ -134,7 +142,9 @@ class Merger:
         )
         if before is not None and before.declared is declared and before.inputs.same(inputs):
             return before if before.raw is raw else replace(before, raw=raw)
-        found = Making(inputs, self._around, self._around.place(host, declared)).of(declared, defined)
+        found = Making(inputs, self._around, self._around.place(host, declared), self._accounts).of(declared, defined)
+        if found.lasting is None or not found.lasting.discovered:
+            self._accounts.forget([host])
         return replace(found if before is None else found.keeping(before), raw=raw, declared=declared)
 
 

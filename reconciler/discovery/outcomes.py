@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import is_
 
+from reconciler.discovery.accounts import Accounts
 from reconciler.discovery.defining import Behind, with_workloads
 from reconciler.discovery.leftovers import Place, foreign, left_out, no_ports, not_static
 from reconciler.discovery.offers import Offer, take
@@ -117,11 +118,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """What one host's inputs come to."""
+    """What one host's inputs come to.
+
+    Attributes:
+        accounts: That instances have had so far; told of those that they have.
+    """
 
     inputs: Inputs
     around: Around
     place: Place
+    accounts: Accounts
 
     def of(self, declared: Service | None, defined: Service | None) -> Outcome:
         """With the notes on what is not used."""
@@ -135,7 +141,7 @@ class Making:
         if service.resolution is Resolution.STATIC and (listed or self.inputs.selecting):
             taken = take(self._offers(), service.ports, service.endpoints, named=False)
             notes = (*notes, *left_out(self.place, service, taken.left))
-            lasting = replace(service, discovered=True)
+            lasting = replace(service, discovered=True, accounts=self._known(service, taken.endpoints))
             return Outcome(
                 inputs=self.inputs,
                 lasting=lasting,
@@ -152,6 +158,13 @@ class Making:
             unused += [item.registry for item in listed if item.found.instances]
             notes = (*notes, not_static(self.place, service, unused)) if unused else notes
         return Outcome(inputs=self.inputs, lasting=service, service=service, notes=notes)
+
+    def _known(self, service: Service, endpoints: tuple[Endpoint, ...]) -> frozenset[str]:
+        """The service accounts of these, and of those that the same registries have listed for the same service before."""
+        found = frozenset(item.service_account for item in endpoints if item.service_account)
+        entry = self.around.entries.get(service.origin)
+        selector = entry.spec.workload_selector if entry is not None else None
+        return self.accounts.with_these(service.host, found, basis=(service.namespace, selector, self.around.names))
 
     def _offers(self) -> Iterator[Offer]:
         for item in self.inputs.listed:

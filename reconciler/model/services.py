@@ -70,8 +70,9 @@ class Service:
         addresses: Where callers expect it: IP addresses and CIDR blocks.
         export_to: Namespaces that see it, in full: no `.`; `*` is everybody, none nobody.
         discovered: Whether registries list it: then its endpoints come and go without a commit.
-        accounts: Service accounts that instances found by registries may have: they are part of clusters (whom callers trust in
-            mutual TLS), so another one is another service, not only another endpoint. Those of Git's endpoints need not be here.
+        accounts: Service accounts that instances found by registries have, or have had lately: they are part of clusters (whom
+            callers trust in mutual TLS), so another one is another service, not only another endpoint. Those of Git's endpoints
+            are not here.
     """
 
     host: str

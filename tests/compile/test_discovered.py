@@ -13,7 +13,7 @@ from reconciler.compile import Compiled, MeshCompiler, Prototypes, compile_mesh
 from reconciler.compile.clusters.encoding import assembled, chosen
 from reconciler.compile.clusters.endpoints import assignment
 from reconciler.compile.clusters.localities import Spread
-from reconciler.model.protos import resource
+from reconciler.model.protos import decode, resource
 from reconciler.model.resource import ResourceType, View
 from reconciler.model.services import Endpoint, Health, Port, Service, declared
 from tests.compile import instances
@@ -180,6 +180,44 @@ def test_who_is_trusted_is_a_matter_of_the_service() -> None:
         view = only(compile_mesh(mesh, given_, PROTOTYPES))
         text = str(messages(view, ResourceType.CLUSTER)[name])
         assert [item for item in ("mine", "theirs") if f"/sa/{item}'" in text] == accounts
+        found = str(messages(view, ResourceType.ENDPOINTS)[name])
+        # Before the cluster trusts it, requests to it would fail.
+        assert ("10.2.0.1" in found) == ("theirs" in accounts)
+
+
+@pytest.mark.parametrize(
+    ("tls", "waits"),
+    [
+        ("{mode: ISTIO_MUTUAL}", True),
+        ("{mode: ISTIO_MUTUAL, subjectAltNames: [x]}", False),
+        ("{mode: SIMPLE}", False),
+        ("{mode: DISABLE}", False),
+    ],
+)
+def test_an_instance_waits_only_for_a_cluster_that_has_to_trust_it(tls: str, *, waits: bool) -> None:
+    """Where accounts are what connections are checked by; one of which no account is known is left to Envoy."""
+    mesh = mesh_of(
+        documents(
+            *_BASE[:3],
+            f"kind: DestinationRule\nmetadata: {{name: t}}\nspec: {{host: a, trafficPolicy: {{tls: {tls}}}}}",
+            workload("c", app="c", address="10.0.0.9"),
+            sidecar_proxy("c"),
+        )
+    )
+    known, new, unsaid = (
+        instance(f"10.2.0.{n}", service_account=sa) for n, sa in enumerate(("known", "new", ""), start=1)
+    )
+    services = _with(known, mesh=mesh)
+    services = [replace(item, accounts=frozenset({"known"})) if item.discovered else item for item in services]
+    name = f"outbound|80||{_HOST_A}"
+    view = only(compile_mesh(mesh, services, PROTOTYPES))
+    recipe = next(item.recipe for item in view.resources.values() if item.recipe and item.id.name == name)
+    text = str(decode(recipe.at([known, new, unsaid])))
+    assert [item for item in (1, 2, 3) if f"10.2.0.{item}" in text] == ([1, 3] if waits else [1, 2, 3])
+    services = _with(known, mesh=mesh)
+    view = only(compile_mesh(mesh, services, PROTOTYPES))
+    recipe = next(item.recipe for item in view.resources.values() if item.recipe and item.id.name == name)
+    assert "10.2.0.2" in str(decode(recipe.at([known, new])))  # any identity of the mesh will do
 
 
 def test_other_instances_exchange_load_assignments_and_arrange_nothing() -> None:

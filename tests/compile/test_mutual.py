@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.compile import Prototypes, compile_mesh
 from reconciler.model.key import Key
-from reconciler.model.services import declared
+from reconciler.model.services import Service, declared
 from tests.certificates import Authority
 from tests.compile.envoys import application, envoy, free_port
 from tests.compile.meshes import documents, house_templates, mesh_of
@@ -87,6 +87,13 @@ class Pair:
         return sum(int(line.rpartition(": ")[2]) for line in text.splitlines())
 
 
+def _listed(service: Service) -> Service:
+    """The same, if a registry and not Git had its instances."""
+    found = tuple(replace(item, registry="r", workload="") for item in service.endpoints)
+    accounts = frozenset(item.service_account for item in found)
+    return replace(service, discovered=True, endpoints=found, accounts=accounts)
+
+
 def _get(port: int, path: str, host: str) -> tuple[int, str]:
     with closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
         connection.request("GET", path, headers={"host": host})
@@ -94,12 +101,15 @@ def _get(port: int, path: str, host: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
 
 
-@pytest.fixture(params=["b", "other"], ids=["expected identity", "other identity"])
+@pytest.fixture(
+    params=[("b", False), ("other", False), ("b", True), ("other", True)],
+    ids=["expected identity", "other identity", "expected of a listed one", "other of a listed one"],
+)
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Pair, bool]]:
-    """The sidecars, and whether b has the identity that callers expect of its service account."""
+    """The sidecars, and whether b has the identity that callers expect of its service account, which Git or a registry says."""
     authority = Authority(tmp_path / "ca")
     own = authority.identify("spiffe://cluster.local/ns/default/sa/b", file="own")
-    account: str = request.param
+    account, listed = request.param
     with ExitStack() as stack:
         app = stack.enter_context(application("b"))
         made = Pair(free_port(), free_port(), free_port())
@@ -109,7 +119,8 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Pair,
         )  # fmt: skip
         mesh = mesh_of(documents(text))
         prototypes = Prototypes.parse(house_templates())
-        compiled = compile_mesh(mesh, declared(mesh), prototypes)
+        services = [_listed(item) if listed else item for item in declared(mesh)]
+        compiled = compile_mesh(mesh, services, prototypes)
         assert [item.code for item in compiled.findings] == []
         for proxy in mesh.proxies:
             folder = tmp_path / f"run-{proxy.key.name}"

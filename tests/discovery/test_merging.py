@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.discovery.accounts import Accounts
 from reconciler.discovery.merging import Merged, Merger
 from reconciler.errors import Severity
 from reconciler.model.discovered import NOTHING, Catalogue, Found, Instance
@@ -319,3 +320,40 @@ def test_workload_entries_that_a_registry_selects_follow_git() -> None:
     for labels, expected in (({"app": "x"}, ["10.0.0.7"]), ({"app": "y"}, []), ({"app": "x"}, ["10.0.0.7"])):
         out = merger.merged((), mesh(workloads=(workload("w", "10.0.0.7", labels),)), listed)
         assert [item.address for item in out.services[0].endpoints] == expected
+
+
+def test_accounts_of_instances_are_those_of_the_service_and_stay() -> None:
+    """Another account is another service; one that goes, as in a rolling restart, changes nothing, not even in another commit."""
+    where, known = mesh(entry("x")), Accounts()
+    merger = Merger(known)
+
+    def lasting(accounts: str, by: Merger = merger, declared_by: Mesh = where) -> tuple[Service, ...]:
+        found = [instance(f"10.0.0.{n}", service_account=sa.strip("-")) for n, sa in enumerate(accounts.split(), 1)]
+        listed = catalogue(("a", Found(host=X, instances=tuple(found))))
+        return by.merged(declared(declared_by), declared_by, listed).lasting
+
+    first = lasting("one -")
+    assert [item.accounts for item in first] == [{"one"}]
+    assert lasting("one one -") is first
+    second = lasting("one two")
+    assert [item.accounts for item in second] == [{"one", "two"}]
+    assert lasting("one") is second
+    assert lasting("-") is second
+    assert lasting("one", Merger(known)) == second
+    assert lasting("two", declared_by=mesh(entry("x", selector={"app": "x"})))[0].accounts == {"two"}
+
+
+def test_accounts_are_forgotten_with_the_service() -> None:
+    """Who registers under the name later is not trusted for what somebody else was."""
+    merger, where = Merger(), mesh()
+    for accounts in ({"one"}, set[str](), {"two"}):
+        found = [instance("10.0.0.1", service_account=item) for item in accounts]
+        listed = catalogue(("a", Found(host=X, ports=(HTTP,), instances=tuple(found)))) if found else NOTHING
+        assert {account for item in merger.merged((), where, listed).services for account in item.accounts} == accounts
+
+
+def test_accounts_of_instances_that_are_left_out_do_not_count() -> None:
+    """Nobody calls them, so nobody has to trust them."""
+    found = (instance("10.0.0.1", service_account="one", network="far"), instance("10.0.0.2", service_account="two"))
+    where = mesh(entry("x"), registries={"a": ("near",)})
+    assert service(where, catalogue(("a", Found(host=X, instances=found)))).accounts == {"two"}

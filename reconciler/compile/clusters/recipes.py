@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from reconciler.compile.clusters.encoding import assembled, chosen
 from reconciler.compile.clusters.localities import Spread
+from reconciler.compile.clusters.security import trusted
 from reconciler.compile.clusters.subject import Subject
 from reconciler.compile.instances import found, own
 from reconciler.model.resource import Resource
@@ -28,6 +29,8 @@ class Members:
         near: How requests spread over localities, or None.
         probed: The port at which health checks ask each endpoint; 0 for its own.
         own: The endpoints that Git declares, in order of address, port and weight.
+        accounts: Service accounts that the cluster trusts; None for any. Who says that it has another one is left out, until a pass
+            has brought the cluster that trusts that one.
     """
 
     host: str
@@ -37,14 +40,21 @@ class Members:
     near: Spread | None
     probed: int
     own: tuple[Endpoint, ...]
+    accounts: frozenset[str] | None = None
 
     def at(self, endpoints: Sequence[Endpoint]) -> Resource:
         """The load assignment where registries list these, in this order.
 
         Of several endpoints at one address and port the first is taken, and Git's own go first.
         """
-        items = chosen((*self.own, *endpoints), port=self.port, labels=self.labels, probed=self.probed)
+        items = chosen((*self.own, *self._trusted(endpoints)), port=self.port, labels=self.labels, probed=self.probed)
         return assembled(self.cluster, items, self.near, self)
+
+    def _trusted(self, endpoints: Sequence[Endpoint]) -> Sequence[Endpoint]:
+        known = self.accounts
+        if known is None:
+            return endpoints
+        return [item for item in endpoints if not item.service_account or item.service_account in known]
 
 
 def pushed(subject: Subject, near: Spread | None, *, probed: int = 0) -> Resource:
@@ -72,5 +82,6 @@ def pushed(subject: Subject, near: Spread | None, *, probed: int = 0) -> Resourc
         near=near,
         probed=probed,
         own=declared,
+        accounts=trusted(subject),
     )
     return recipe.at(found(service))

@@ -20,6 +20,7 @@ from reconciler.errors import Severity
 from reconciler.model.hosts import is_address
 from reconciler.model.origin import Finding
 from reconciler.model.secrets import Certificate, Root
+from reconciler.model.services import Service
 from reconciler.model.trafficpolicy import ClientTLS, ClientTLSMode, ProxyProtocol, ProxyProtocolVersion
 
 _PROXY_PROTOCOL = "envoy.transport_sockets.upstream_proxy_protocol"
@@ -78,17 +79,30 @@ def _expected(subject: Subject, tls: ClientTLS) -> tuple[str, ...]:
     return declared or ((own,) if public and own and not subject.is_http else ())
 
 
-def _identities(subject: Subject) -> tuple[str, ...]:
-    """The identities of a service's endpoints, and the names of its ServiceEntry.
+def trusted(subject: Subject) -> frozenset[str] | None:
+    """The service accounts that endpoints of a cluster may have; None if it does not matter which they have.
 
-    Of endpoints that registries list, those that the service says: an instance by itself must not change a cluster.
+    An instance that comes up with another one has to wait for the cluster that trusts it: before that, every request to it fails.
     """
+    service, tls = subject.service, subject.policy.tls
+    if service is None or tls is None or tls.mode is not ClientTLSMode.ISTIO_MUTUAL:
+        return None
+    decided = tls.subject_alt_names or tls.insecure_skip_verify or not _identities(subject)
+    return None if decided else _accounts(service)
+
+
+def _identities(subject: Subject) -> tuple[str, ...]:
+    """The identities of a service's endpoints, and the names of its ServiceEntry; none if any of the mesh will do, as in Istio."""
     service = subject.service
     if service is None:
         return ()
-    accounts = service.accounts | {endpoint.service_account for endpoint in own_of(service) if endpoint.service_account}
-    own = {f"spiffe://{subject.domain}/ns/{service.namespace}/sa/{account}" for account in accounts}
+    own = {f"spiffe://{subject.domain}/ns/{service.namespace}/sa/{account}" for account in _accounts(service)}
     return tuple(sorted(own | set(service.subject_alt_names)))
+
+
+def _accounts(service: Service) -> frozenset[str]:
+    """Of endpoints that registries list, those that the service says: an instance by itself must not change a cluster."""
+    return service.accounts | {endpoint.service_account for endpoint in own_of(service) if endpoint.service_account}
 
 
 def _unnamed(subject: Subject) -> Finding:
