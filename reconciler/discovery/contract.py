@@ -14,9 +14,9 @@ Everything that is hard about registries is done by who drives it: it starts the
 and with Git. So an adapter remembers nothing from one `watch` to the next, and never guesses: what it does not know, it does not
 say, and a list that it got only half of is an error and no Snapshot.
 
-Its rules, which `tests/discovery/conformance.py` checks for each one:
+Its rules, which `discovery.conformance` checks for each one:
 
-- The first event of every `watch` is a Snapshot: what is not in it is gone.
+- The first event of every `watch` is a Snapshot: what is not in it is gone, but for what it says is unknown.
 - An event that changes nothing may be left out; but when the platform has answered and nothing has changed, `Alive` says so.
 - `watch` ends soon after `stopping` is set, wherever it is waiting (`Stopping.closing` helps), and releases all it has opened.
 - Equal states of the platform give equal services: instances in a fixed order, names in lower case.
@@ -45,14 +45,21 @@ class AdapterError(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All services that there are."""
+    """All services that there are.
+
+    Attributes:
+        services: By host.
+        unknown: Hosts that may be there too, of which the platform does not say right now; what was known of them stays in use.
+    """
 
     services: Mapping[str, Found]
+    unknown: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, services: Iterable[Found]) -> Self:
+    def of(cls, services: Iterable[Found], *, unknown: Iterable[str] = ()) -> Self:
         """By host; of two with one host the last counts."""
-        return cls({service.host: service for service in services})
+        found = {service.host: service for service in services}
+        return cls(found, frozenset(unknown) - found.keys())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.clock import SystemClock
+from reconciler.discovery.conformance import Member
 from reconciler.discovery.contract import Surroundings
 from reconciler.model.services import Health
-from tests.discovery.platforms import Member
 
 AROUND = Surroundings(registry="targets", domain="cluster.local", clock=SystemClock())
 

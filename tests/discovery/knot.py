@@ -24,11 +24,11 @@ import dns.message
 import dns.query
 import pytest
 
+from reconciler.discovery.conformance import Member, Mood
 from reconciler.discovery.contract import Adapter
 from reconciler.discovery.dns import DnsAdapter
 from reconciler.model.discovery import Dns, DnsService
 from tests.discovery.groups import AROUND, full
-from tests.discovery.platforms import Member, Mood
 
 ZONE = "example.test"
 

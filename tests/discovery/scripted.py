@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
+from reconciler.discovery.conformance import Member, Mood
 from reconciler.discovery.contract import AdapterError, Alive, Event, Gone, Put, Snapshot, Stopping, Surroundings
 from reconciler.model.discovered import ANY_PORT, Found, Instance
 from reconciler.model.services import Health
-from tests.discovery.platforms import Member, Mood
 
 SECRET = "c00-c00"  # noqa: S105 -- what nobody may see
 

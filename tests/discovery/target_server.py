@@ -15,11 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from reconciler.discovery.conformance import Member, Mood
 from reconciler.discovery.contract import Adapter
 from reconciler.discovery.http_sd import build
 from reconciler.model.discovery import HttpSd
 from tests.discovery.groups import AROUND, full, groups
-from tests.discovery.platforms import Member, Mood
 
 TOKEN = "t0ken-of-a-test"  # noqa: S105 -- what nobody may see
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.discovery.conformance import Rule, rules
-from tests.discovery.platforms import Ability, Mood
+from reconciler.discovery.conformance import Ability, Mood, Rule, rules
 from tests.discovery.scripted import Pigeons
 
 CAUGHT = {

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.clock import SystemClock
+from reconciler.discovery.conformance import Member, Mood, Rule, Watched, rules, watching
 from reconciler.discovery.consul import ConsulAdapter, build
 from reconciler.discovery.contract import AdapterError, Gone, Put, Surroundings
 from reconciler.model.discovered import Found
@@ -17,9 +18,6 @@ from reconciler.model.discovery import Consul
 from reconciler.model.services import Health
 from reconciler.settings import AdminSettings
 from tests.consul.server import Agent, Catalog, cut, garbage, no_leader
-from tests.discovery.conformance import Rule, rules
-from tests.discovery.platforms import Member, Mood
-from tests.discovery.watching import Watched, watching
 
 AROUND = Surroundings(registry="dc1", domain="cluster.local", clock=SystemClock())
 HASTY = AdminSettings(connect_timeout=1.0, read_timeout=2.0)

@@ -12,17 +12,15 @@ import dns.rcode
 import pytest
 
 from reconciler.discovery.asking import Asker, DnsError
+from reconciler.discovery.conformance import Ability, Rule, State, Watched, rules, watching
 from reconciler.discovery.contract import Alive, Snapshot
 from reconciler.discovery.dns import DnsAdapter, build
 from reconciler.discovery.records import Answer, Kind, Question, Target, asked, read
 from reconciler.model.discovered import ANY_PORT, Found, Instance
 from reconciler.model.discovery import Dns, DnsService
 from reconciler.model.serviceentry import ServicePort
-from tests.discovery.conformance import Rule, rules
 from tests.discovery.groups import AROUND, full
 from tests.discovery.knot import ZONE, DnsPlatform, Knot, Relay, with_rcode
-from tests.discovery.platforms import Ability
-from tests.discovery.watching import State, Watched, watching
 
 WITHIN = 8.0
 HOST = full("reviews")

@@ -11,16 +11,14 @@ from typing import Any
 import pytest
 
 from reconciler.clock import SystemClock
+from reconciler.discovery.conformance import Member, Mood, Rule, Watched, rules, watching
 from reconciler.discovery.contract import AdapterError, Gone, Snapshot, Surroundings
 from reconciler.discovery.etcd import EtcdAdapter, build
 from reconciler.model.discovered import Found
 from reconciler.model.discovery import Etcd
 from reconciler.settings import AdminSettings
 from tests.certificates import Authority
-from tests.discovery.conformance import Rule, rules
-from tests.discovery.platforms import Member, Mood
 from tests.discovery.test_etcd_reading import value
-from tests.discovery.watching import Watched, watching
 from tests.etcd.server import Cluster, Relay, encoded
 from tests.http.servers import answer, routed, serving
 

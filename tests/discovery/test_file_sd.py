@@ -16,15 +16,13 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserver
 
+from reconciler.discovery.conformance import Ability, Member, Mood, Rule, State, Watched, rules, watching
 from reconciler.discovery.contract import Adapter, Alive, Stopping
 from reconciler.discovery.file_sd import FileAdapter, build
 from reconciler.discovery.files import FileError
 from reconciler.discovery.targets import LARGEST, TargetsError
 from reconciler.model.discovery import FileSd
-from tests.discovery.conformance import Rule, rules
 from tests.discovery.groups import AROUND, full, group, groups
-from tests.discovery.platforms import Ability, Member, Mood
-from tests.discovery.watching import State, Watched, watching
 
 HOST = full("reviews")
 WITHIN = 5.0

@@ -10,16 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.discovery.conformance import Ability, Mood, Rule, rules, watching
 from reconciler.discovery.contract import AdapterError, Alive, Event, Snapshot, Stopping
 from reconciler.discovery.http_sd import build
 from reconciler.discovery.targets import LARGEST
 from reconciler.model.discovery import HttpSd
 from tests.certificates import Authority
-from tests.discovery.conformance import Rule, rules
 from tests.discovery.groups import AROUND, full, group
-from tests.discovery.platforms import Ability, Mood
 from tests.discovery.target_server import TOKEN, TargetServer
-from tests.discovery.watching import watching
 
 HOST = full("reviews")
 WITHIN = 5.0

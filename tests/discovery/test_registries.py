@@ -16,9 +16,9 @@ import pytest
 
 from reconciler.clock import SystemClock
 from reconciler.discovery import KindError, Registries
+from reconciler.discovery.conformance import Member, Mood
 from reconciler.model.discovered import Catalogue, Knowledge
 from reconciler.model.discovery import Registry
-from tests.discovery.platforms import Member, Mood
 from tests.discovery.plugged import plug
 from tests.discovery.scripted import LOFTS, Pigeons
 
@@ -228,7 +228,7 @@ def test_what_was_used_is_used_after_a_restart(world: World) -> None:
     loft.be(Mood.DOWN)
     world.registries = world.make()
     world.configure(world.registry("loft"))
-    assert world.registries.settled(0)
+    assert world.registries.settled(20)
     catalogue = world.registries.catalogue
     assert (knowledge(catalogue), addresses(catalogue)) == ([Knowledge.STALE], {"reviews": [("loft", ["11", "12"])]})
     loft.publish({})
@@ -250,6 +250,20 @@ def test_a_registry_that_never_answers_is_waited_for_only_so_long(world: World) 
     assert not world.registries.settled(0.05)
     assert world.registries.settled(20)
     assert knowledge(world.registries.catalogue) == [Knowledge.SILENT]
+
+
+def test_what_is_remembered_is_no_answer(world: World) -> None:
+    """A pass that does not wait for what the registry says now would bring back instances that are long gone."""
+    loft = world.loft("loft")
+    loft.publish({"reviews": [ONE]})
+    world.configure(world.registry("loft"))
+    world.until(lambda it: knowledge(it) == [Knowledge.LIVE])
+    world.registries.close()
+    loft.be(Mood.PARTITIONED)
+    world.registries = world.make()
+    world.configure(world.registry("loft"))
+    assert not world.registries.settled(0.05)
+    assert addresses(world.registries.catalogue) == {"reviews": [("loft", ["11"])]}
 
 
 def test_a_registry_of_no_kind_changes_nothing(world: World) -> None:

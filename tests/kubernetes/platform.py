@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from reconciler.clock import SystemClock
+from reconciler.discovery.conformance import Member, Mood
 from reconciler.discovery.contract import Adapter, Surroundings
 from reconciler.discovery.kubernetes import KubernetesAdapter, Patience
 from reconciler.model.discovery import Kubernetes
 from reconciler.model.services import Health
-from tests.discovery.platforms import Member, Mood
 from tests.kubernetes.objects import endpoint, endpoint_slice, pod, service
 from tests.kubernetes.server import ApiServer, Fault
 from tests.kubernetes.store import Store
@@ -51,7 +51,7 @@ def adapter(path: Path, patience: Patience = QUICK, **spec: object) -> Adapter:
 
 
 class Platform:
-    """See `tests.discovery.platforms`."""
+    """See `reconciler.discovery.conformance`."""
 
     within = 5.0
     patience = 10.0

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.discovery.conformance import Watched, watching
 from reconciler.discovery.contract import Adapter, AdapterError
 from reconciler.discovery.kubernetes import ExtraError, KubernetesAdapter, build
 from reconciler.model.discovery import Kubernetes
 from tests.certificates import Authority
-from tests.discovery.watching import Watched, watching
 from tests.kubernetes.objects import service
 from tests.kubernetes.platform import AROUND, QUICK, TOKEN, adapter, kubeconfig
 from tests.kubernetes.server import ApiServer

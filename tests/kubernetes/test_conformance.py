@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.discovery.conformance import Rule, rules
+from reconciler.discovery.conformance import Rule, rules
 from tests.kubernetes.platform import Platform
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.discovery.conformance import State, Watched, watching
 from reconciler.discovery.contract import Adapter, AdapterError, Alive, Problem, Put, Snapshot
 from reconciler.discovery.kubernetes import Patience
 from reconciler.errors import Severity
-from tests.discovery.watching import State, Watched, watching
 from tests.kubernetes.objects import endpoint, endpoint_slice, node, pod, service
 from tests.kubernetes.platform import QUICK, TOKEN, adapter, kubeconfig
 from tests.kubernetes.server import ApiServer, Fault

@@ -10,9 +10,9 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.discovery.expecting import BOTH, TWO, begin, demand, goes_on, is_proper, lists, sees
-from tests.discovery.platforms import Mood, Platform
-from tests.discovery.watching import watching
+from reconciler.discovery.conformance.expecting import BOTH, TWO, begin, demand, goes_on, is_proper, lists, sees
+from reconciler.discovery.conformance.platforms import Mood, Platform
+from reconciler.discovery.conformance.watching import watching
 
 
 def stops_wherever_it_waits(mood: Mood, platform: Platform) -> None:

@@ -1,23 +1,4 @@
-"""The conformance test of adapters: what each one has to do, as rules that any adapter's tests can run.
-
-How to use it, in this repository or for an adapter in a package of your own (then copy this file and those that it
-imports from here, which need nothing but `reconciler`):
-
-1. Write a class that fulfils `platforms.Platform`: it holds the server that the adapter talks to, brings it into a state (`publish`) and
-   into trouble (`be`), and makes adapters for it.
-2. Run all rules against it, except those that need what your platform can't do or be (a file is never partitioned)::
-
-       from tests.discovery.conformance import Rule, rules
-       from tests.discovery.platforms import Ability, Mood
-
-       @pytest.mark.parametrize("rule", rules(lacks=[Ability.DRAIN, Mood.PARTITIONED]), ids=str)
-       def test_it_conforms(rule: Rule, platform: Pigeons) -> None:
-           rule.check(platform)
-
-A rule begins with `be(Mood.WELL)` and publishes what it needs, so one platform may serve all rules, one after another. It raises
-AssertionError with the rule that was broken. What only your platform has (ports by name, zones, tags) is for tests of your own:
-`watching(adapter)` drives it there too.
-"""
+"""The rules of the conformance test: what an adapter says, and when; `trouble` has those about ends and failures."""
 
 from __future__ import annotations
 
@@ -25,11 +6,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from reconciler.discovery.contract import Alive, Snapshot
-from reconciler.model.services import Health
-from tests.discovery.expecting import BOTH, ONE, TWO, begin, demand, instances, lists, sees
-from tests.discovery.platforms import Ability, Member, Mood, Platform
-from tests.discovery.trouble import (
+from reconciler.discovery.conformance.expecting import BOTH, ONE, TWO, begin, demand, instances, lists, sees
+from reconciler.discovery.conformance.platforms import Ability, Member, Mood, Platform
+from reconciler.discovery.conformance.trouble import (
     leaves_nothing_behind,
     restart_is_survived,
     secrets_are_kept,
@@ -38,7 +17,9 @@ from tests.discovery.trouble import (
     trouble_is_an_error,
     trouble_loses_nothing,
 )
-from tests.discovery.watching import State, watching
+from reconciler.discovery.conformance.watching import State, watching
+from reconciler.discovery.contract import Alive, Snapshot
+from reconciler.model.services import Health
 
 
 @dataclass(frozen=True, slots=True)

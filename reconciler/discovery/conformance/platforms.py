@@ -1,6 +1,6 @@
-"""What a test brings for an adapter, so that `conformance` can check it: a platform, in its hands.
+"""What a test brings for an adapter, so that `rules` can check it: a platform, in its hands.
 
-Only words and protocols; the rules are in `conformance`.
+Only words and protocols.
 """
 
 from __future__ import annotations

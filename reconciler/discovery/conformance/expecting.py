@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from reconciler.discovery.conformance.platforms import Member, Mood, Platform
+from reconciler.discovery.conformance.watching import State, Watched, watching
 from reconciler.discovery.contract import AdapterError
 from reconciler.model.discovered import Instance
-from tests.discovery.platforms import Member, Mood, Platform
-from tests.discovery.watching import State, Watched, watching
 
 ONE, TWO = Member(address="127.0.0.11"), Member(address="127.0.0.12", port=8081)
 BOTH: Mapping[str, Sequence[Member]] = {"reviews": (ONE, TWO), "ratings": (ONE,)}
@@ -20,6 +20,7 @@ def begin(platform: Platform, services: Mapping[str, Sequence[Member]] = BOTH) -
 
 
 def instances(platform: Platform, services: State, service: str) -> tuple[Instance, ...]:
+    """Of a service by its short name; none if it is not there."""
     found = services.get(platform.host(service))
     return () if found is None else found.instances
 
@@ -39,15 +40,30 @@ def lists(platform: Platform, wanted: Mapping[str, Sequence[Member]]) -> Callabl
 
 
 def sees(platform: Platform, watched: Watched, wanted: Mapping[str, Sequence[Member]], what: str) -> State:
+    """Wait until a watch has exactly these.
+
+    Raises:
+        AssertionError: It had not in time.
+    """
     return watched.until(lists(platform, wanted), within=platform.within, what=what)
 
 
 def demand(condition: object, rule: str) -> None:
+    """A condition of a rule.
+
+    Raises:
+        AssertionError: It is not met.
+    """
     if not condition:
         raise AssertionError(rule)
 
 
 def is_proper(platform: Platform, error: BaseException | None) -> None:
+    """An error is one that adapters may raise, with what to do, and without a secret.
+
+    Raises:
+        AssertionError: It is not.
+    """
     if not isinstance(error, AdapterError):
         raise AssertionError(f"trouble with a platform is an AdapterError, and this is {error!r}") from error  # noqa: TRY004
     for each in error.diagnostics:
