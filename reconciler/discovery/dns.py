@@ -110,7 +110,7 @@ class DnsAdapter:
                 problem = summary((*reading.problems, *known.problems))
                 # What is not known (again) stays what it was; hosts come and go with the settings only.
                 now = {**(services or {}), **reading.services}
-                yield from [Snapshot(now)] if services is None else changes(services, now)
+                yield from [Snapshot(now, reading.unknown)] if services is None else changes(services, now)
                 services = now
                 if problem != said:
                     said = problem

@@ -48,6 +48,7 @@ class Keeper:
         self._failure: Diagnostic | None = None
         self._complaint: Diagnostic | None = None
         self._spoken = False
+        self._unknown: frozenset[str] = frozenset()
         self._found: dict[str, Found] = {}
         self._listed: dict[str, dict[Ident, Instance]] = {}
         self._in_use = {host: by_ident(found.instances) for host, found in self.used.items()}
@@ -88,8 +89,8 @@ class Keeper:
         self._answered(now)
         hosts: set[str] = set()
         match event:
-            case Snapshot(services):
-                hosts = self._all(services, now)
+            case Snapshot(services, unknown):
+                hosts = self._all(services, unknown, now)
             case Put(service):
                 hosts = self._take(service.host, service, now)
             case Gone(host):
@@ -174,10 +175,15 @@ class Keeper:
             self._failure = None
             self.revision += 1
 
-    def _all(self, services: Mapping[str, Found], now: datetime) -> set[str]:
+    def _all(self, services: Mapping[str, Found], unknown: frozenset[str], now: datetime) -> set[str]:
         """All services at once: where that takes too much of the registry, all of its losses are doubted."""
-        hosts = services.keys() | self.used.keys() | self._found.keys()
-        moved = [host for host in sorted(hosts) if not self._spoken or services.get(host) != self._found.get(host)]
+        hosts = (services.keys() | self.used.keys() | self._found.keys()) - (unknown - services.keys())
+        moved = [
+            host
+            for host in sorted(hosts)
+            if not self._spoken or host in self._unknown or services.get(host) != self._found.get(host)
+        ]
+        self._unknown = unknown
         had = sum(self._healthy.values())
         has = had + sum(self._gain(host, services.get(host)) for host in moved)
         wide = too_much(had, has, self._protection) and len(self.used) > 1

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from reconciler.discovery.cache import Line
 from reconciler.discovery.keeper import Keeper
 from reconciler.discovery.runner import Runner
-from reconciler.model.discovered import Knowledge, Listed, Standing
+from reconciler.model.discovered import Listed, Standing
 
 
 class Kept:
@@ -20,6 +20,7 @@ class Kept:
         listed: Services as they are used; what did not change is the same object.
         changed: Hosts that are not in the catalogue yet as they are here.
         told: How it stood when the log last spoke of it.
+        spoken: Whether it has answered, or failed to, since it is asked in this way: what is remembered is no answer.
     """
 
     def __init__(self, *, name: str, digest: str, keeper: Keeper) -> None:
@@ -31,13 +32,9 @@ class Kept:
         self.listed = {host: Listed(name, found) for host, found in keeper.used.items()}
         self.changed: set[str] = set(self.listed)
         self.told: Standing | None = None
+        self.spoken = False
         self._unwritten: set[str] = set()
         self._told_revision = -1
-
-    @property
-    def answered(self) -> bool:
-        """Whether something is known of it, or why nothing is."""
-        return self.keeper.knowledge is not Knowledge.SILENT or self.keeper.failure is not None
 
     @property
     def untold(self) -> bool:
@@ -58,6 +55,7 @@ class Kept:
     def anew(self, digest: str) -> None:
         """It is asked in another way from now on: what is in use is remembered as what it said."""
         self.digest = digest
+        self.spoken = False
         self._unwritten |= self.listed.keys()
 
     def lines(self) -> Iterator[Line]:

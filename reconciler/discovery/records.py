@@ -76,10 +76,12 @@ class Reading:
     Attributes:
         services: By host, sorted; without those of which something is not known.
         problems: What of the settings can't be used.
+        unknown: Hosts of which something is not known.
     """
 
     services: Mapping[str, Found]
     problems: tuple[Diagnostic, ...]
+    unknown: frozenset[str] = frozenset()
 
 
 def asked(spec: Dns, answers: Answers) -> frozenset[Question]:
@@ -99,6 +101,7 @@ def read(spec: Dns, answers: Answers, failing: Collection[Question], *, domain: 
         domain: The mesh's, for short hosts.
     """
     found: dict[str, Found] = {}
+    ignorance: set[str] = set()
     problems: list[Diagnostic] = []
     for service in spec.services:
         host = fqdn(service.host.lower().removesuffix("."), namespace=spec.namespace, domain=domain)
@@ -119,13 +122,15 @@ def read(spec: Dns, answers: Answers, failing: Collection[Question], *, domain: 
                 instances.setdefault((instance.address, port), instance)
         if host in found:
             problems.append(_problem(f"{host} is listed twice; the first counts", "write all its names in one service"))
-        elif not unknown:
+        elif unknown:
+            ignorance.add(host)
+        else:
             ports = tuple(
                 Port(port.number, port.name, port.protocol, port.target_port or port.number) for port in service.ports
             )
             ordered = tuple(instances[key] for key in sorted(instances))
             found[host] = Found(host=host, instances=ordered, namespace=spec.namespace, ports=ports)
-    return Reading({host: found[host] for host in sorted(found)}, tuple(problems))
+    return Reading({host: found[host] for host in sorted(found)}, tuple(problems), frozenset(ignorance))
 
 
 def is_srv(name: str) -> bool:

@@ -111,14 +111,16 @@ class Registries:
             return self._catalogue
 
     def settled(self, timeout: float) -> bool:
-        """Wait until of each registry something is known, be it from before, or why nothing is; whether that is so.
+        """Wait until each registry has said what it lists, or has failed to; whether that is so.
+
+        What is remembered of one is used meanwhile, and no answer: it may be old.
 
         Args:
             timeout: Seconds.
         """
         with self._state:
             return self._state.wait_for(
-                lambda: self._closed or all(kept.answered for kept in self._kept.values()), timeout
+                lambda: self._closed or all(kept.spoken for kept in self._kept.values()), timeout
             )
 
     def close(self) -> None:
@@ -191,15 +193,16 @@ class Registries:
             if self._closed or kept.runner is None or kept.turn != turn:
                 return
             keeper, now = kept.keeper, self._steady.now()
-            revision, answered, due = keeper.revision, kept.answered, keeper.due()
+            revision, due, first = keeper.revision, keeper.due(), not kept.spoken
+            kept.spoken = True
             if isinstance(said, Diagnostic):
                 keeper.failed(said, now)
             else:
                 kept.take(keeper.fold(said, now))
+            if first or not self._untidy or keeper.due() != due:
+                self._state.notify_all()
             if keeper.revision == revision:
                 return
-            if not self._untidy or not answered or keeper.due() != due:
-                self._state.notify_all()
             self._outdated = self._untidy = True
         self._announce()
 

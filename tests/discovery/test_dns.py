@@ -176,6 +176,7 @@ def test_a_service_of_which_nothing_is_known_is_not_listed_as_empty(knot: Knot, 
     with watching(DnsAdapter(spec, AROUND, give_up=0.5)) as watched:
         watched.until(lambda state: full("ratings") in state, within=WITHIN, what="Snapshot")
         assert HOST not in watched.services
+        assert [event.unknown for event in watched.events if isinstance(event, Snapshot)] == [{HOST}]
         platform.relay.answering = lambda question, ask: ask(question)
         sees(watched, ["10.0.0.1"])
 

@@ -250,6 +250,15 @@ def test_what_is_remembered_is_used_and_doubted() -> None:
     assert sorted(it.used) == ["reviews"]
 
 
+def test_what_the_platform_does_not_say_right_now_stays() -> None:
+    """A Snapshot may leave open what became of a service: it is neither gone nor doubted, until the platform says."""
+    it = keeper({"reviews": service("ab"), "ratings": service("c", "ratings")}, hold_for=timedelta())
+    it.fold(Snapshot({"ratings": service("c", "ratings")}, frozenset({"reviews"})), at(0))
+    assert (used(it), used(it, "ratings"), it.standing().held) == ("ab", "c", ())
+    it.fold(listing(service("c", "ratings")), at(1))
+    assert "reviews" not in it.used
+
+
 def test_a_problem_is_shown_until_it_is_over() -> None:
     """What can't be used of an answer doesn't make the registry stale."""
     it = keeper()
