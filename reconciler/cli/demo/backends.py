@@ -115,6 +115,14 @@ class Backends:
         """
         return Counter(json.loads(self._ask("failures")))
 
+    def times(self) -> dict[str, tuple[float, float]]:
+        """When the first and the last request came to each that had one, by `time.monotonic`, in the same form.
+
+        Raises:
+            BackendsExitedError: As `counts`.
+        """
+        return {name: (first, last) for name, (first, last) in json.loads(self._ask("times")).items()}
+
     @property
     def names(self) -> tuple[str, ...]:
         """Each as `app-version`."""

@@ -4,9 +4,10 @@ Each application is a listening socket that was inherited. It answers JSON: who 
 it calls, through its sidecar's outbound listener as an HTTP proxy. A call below that fails makes the answer a 502, so that
 no failure is hidden from whoever asked first.
 
-Standard input: one JSON line with the applications, then orders, a line each: `counts`, `failures`, or `fail APP-VERSION SHARE`, from
-when on that one fails this share of its requests with a 500. Each is answered by one JSON line, by `app-version`: the requests
-that came so far, or those of them that failed by order. At its end the process ends too, so it never outlives the one that started it.
+Standard input: one JSON line with the applications, then orders, a line each: `counts`, `failures`, `times`, or
+`fail APP-VERSION SHARE`, from when on that one fails this share of its requests with a 500. Each is answered by one JSON line, by
+`app-version`: the requests that came so far, those of them that failed by order, or when the first and the last one came. At its end the
+process ends too, so it never outlives the one that started it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import asyncio
 import json
 import socket
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -34,11 +36,20 @@ class Ledger:
     Attributes:
         counts: Requests that came.
         failures: Those of them that were failed by order.
+        times: When the first and the last one came, by `time.monotonic`, which all processes of a machine share.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self.times: dict[str, tuple[float, float]] = {}
+
+    def came(self, name: str) -> None:
+        """A request came, just now."""
+        self.counts[name] += 1
+        now = time.monotonic()
+        first, _ = self.times.get(name, (now, now))
+        self.times[name] = first, now
 
 
 class Application:
@@ -71,7 +82,7 @@ class Application:
 
         A sidecar can't know which of an application's calls belongs to which request it took in; the headers say it.
         """
-        self._ledger.counts[self.name] += 1
+        self._ledger.came(self.name)
         self._due += self.fail
         if self._due >= 1:
             self._due -= 1
@@ -109,17 +120,22 @@ async def _serve(specs: list[Mapping[str, Any]], orders: asyncio.StreamReader) -
         inherited = socket.socket(fileno=int(spec["fd"]))
         await asyncio.start_server(partial(converse, handler=application.answer), sock=inherited)
         applications[application.name] = application
+    books: Mapping[str, Mapping[str, Any]] = {
+        "counts": ledger.counts,
+        "failures": ledger.failures,
+        "times": ledger.times,
+    }
     _say(ledger.counts)
     while order := (await orders.readline()).decode().split():
         if order[0] == "fail":
             applications[order[1]].fail = float(order[2])
-        _say(ledger.failures if order[0] == "failures" else ledger.counts)
+        _say(books.get(order[0], ledger.counts))
     for application in applications.values():
         application.close()
 
 
-def _say(counts: Counter[str]) -> None:
-    sys.stdout.write(json.dumps(counts) + "\n")
+def _say(book: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(book) + "\n")
     sys.stdout.flush()
 
 

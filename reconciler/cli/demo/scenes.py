@@ -9,6 +9,7 @@ import time
 
 from reconciler.cli.demo.canaries import BAD, RULES, Canaries
 from reconciler.cli.demo.example import next_version, weigh
+from reconciler.cli.demo.instances import CALLER, DETAILS, Instances
 from reconciler.cli.demo.journey import FOLLOWED, shown
 from reconciler.cli.demo.receipts import RECORD
 from reconciler.cli.demo.screen import Screen
@@ -17,11 +18,10 @@ from reconciler.cli.demo.traffic import Tally
 from reconciler.cli.demo.witness import CONFIDENCE, Witness, claim, none_failed
 from reconciler.settings import shipped
 
-GATEWAY, CALLER, CALLEE = "ingressgateway", "productpage-v1", "reviews-v1"
+GATEWAY, CALLEE = "ingressgateway", "reviews-v1"
 WAY = (GATEWAY, CALLER, CALLER, "details-v1", CALLER, CALLEE)
 """Who logs a request for the page: whoever takes it in, and whoever sends it on to somebody else's sidecar."""
 ADDED = "policies/details/v2.yaml"
-DETAILS = "outbound|9080||details.default.svc.cluster.local"
 
 _DAEMON = ("--interval", "500ms", "--drift-interval", "3s")
 _ALL = 100
@@ -39,6 +39,7 @@ class Play:
         self._clone = stage.clone
         self._witness = Witness(stage, screen)
         self._canaries = Canaries(stage, screen, self._witness)
+        self._instances = Instances(stage, screen, self._witness)
         self._ordered = 0
         self._daemon = f"reconcile daemon {' '.join(('--ads', stage.ads, *_DAEMON))}"
 
@@ -62,6 +63,7 @@ class Play:
             self._ordered = self._canaries.bad()
             self._canaries.recalled()
             self._newcomer()
+            self._instances.play()
             if keep:
                 self._memory()
                 self._stay()
@@ -244,6 +246,7 @@ class Play:
         screen.command(f"reconcile --dry-run --repo {stage.repo}")
         screen.command(f"reconcile --repo {stage.repo} --daemon {stage.control}")
         screen.command(f"curl http://127.0.0.1:{stage.gateway}/productpage")
+        screen.command(f"cat {self._instances.file}    # the instances of details that are not in Git: edit it")
         screen.command(f"tail -f {stage.root / 'daemon.log'}")
         while self._witness.daemon is not None:
             self._witness.daemon.check()

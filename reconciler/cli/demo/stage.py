@@ -135,6 +135,14 @@ class Stage:
         """
         return sum((backends.failures() for backends in self._backends), Counter())
 
+    def times(self) -> Mapping[str, tuple[float, float]]:
+        """When the first and the last request came to each that had one, by `time.monotonic`, in the same form.
+
+        Raises:
+            BackendsExitedError: Some of them have ended.
+        """
+        return {name: times for backends in self._backends for name, times in backends.times().items()}
+
     def fail(self, name: str, share: float) -> None:
         """Have an application, `app-version`, answer this share of its requests, 0 to 1, with 500 from now on.
 
@@ -155,8 +163,21 @@ class Stage:
             (self.clone.path / file).write_bytes(moved({file: text}, self._places)[file])
             self._read()
             added = [entry for entry in self.mesh.workload_entries if entry.key.name not in known]
-            self._run_backends(added)
+            self._run_apps(self._apps(added))
             self._run_envoys()
+
+    def hire(self, app: str, *versions: str) -> Mapping[str, int]:
+        """Start more instances of an application that calls nobody, without sidecars, and tell nobody of them.
+
+        Returns:
+            Their ports on 127.0.0.1, by version.
+        """
+        with self._interrupts.shield():
+            ports = {version: self._ports.reserve() for version in versions}
+            self._run_apps(
+                App(app=app, version=version, listener=self._ports.listen(port)) for version, port in ports.items()
+            )
+        return ports
 
     def traffic(self, **options: Any) -> Traffic:
         """Users of the gateway; see `Traffic` for the options."""
@@ -243,11 +264,11 @@ class Stage:
         self.mesh = loaded.mesh
 
     def _start_backends(self) -> None:
-        self._run_backends(self.mesh.workload_entries)
+        self._run_apps(self._apps(self.mesh.workload_entries))
 
-    def _run_backends(self, entries: Iterable[Policy[WorkloadEntry]]) -> None:
+    def _run_apps(self, apps: Iterable[App]) -> None:
         log = self.root / f"backends-{len(self._backends) + 1}.log"
-        backends = Backends(list(self._apps(entries)), log=log)
+        backends = Backends(list(apps), log=log)
         self._stack.callback(backends.close)
         backends.start()
         self._backends.append(backends)

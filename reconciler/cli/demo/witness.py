@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from reconciler.cli.demo.commands import Daemon, Finished
+from reconciler.cli.demo.commands import Daemon
 from reconciler.cli.demo.counters import Counts, answered, updated
 from reconciler.cli.demo.drift import BY_HAND, RouteFile
 from reconciler.cli.demo.journey import FOLLOWED, Journey, journeys
@@ -34,6 +35,8 @@ _PATIENCE = 20.0
 _POLL = 0.02
 _WATCHED = 40
 _SABOTAGES = 5
+
+_Done = TypeVar("_Done")
 
 
 class ClaimError(PermanentError):
@@ -181,7 +184,7 @@ class Witness:
 
         self.until(there, f"the stream of {proxy}")
 
-    def untouched(self, act: Callable[[], Finished]) -> Finished:
+    def untouched(self, act: Callable[[], _Done]) -> _Done:
         """Do something, and make sure that no branch and no file of any Envoy is other than before."""
         before = self._touchable()
         done = act()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,26 @@ def test_every_request_is_counted_where_it_was_served(ports: Ports, tmp_path: Pa
     assert tally.versions == {"v3": 25}
     # The page asks for details and for reviews, and this port answers both; each asks for ratings.
     assert counts == {"productpage-v1": 25, "reviews-v3": 50, "ratings-v1": 50}
+
+
+def test_when_the_first_and_the_last_request_came_is_remembered(ports: Ports, tmp_path: Path) -> None:
+    """By the clock of whoever sent them; whoever had none is not there."""
+    details, ratings = ports.reserve(), ports.reserve()
+    apps = [
+        App(app="details", version="v3", listener=ports.listen(details)),
+        App(app="ratings", version="v1", listener=ports.listen(ratings)),
+    ]
+    with Backends(apps, log=tmp_path / "log") as backends:
+        assert backends.times() == {}
+        begin = time.monotonic()
+        send(details, 1)
+        first = backends.times()
+        between = time.monotonic()
+        send(details, 2)
+        later = backends.times()
+    assert first.keys() == later.keys() == {"details-v3"}
+    assert begin < first["details-v3"][0] == first["details-v3"][1] == later["details-v3"][0] < between
+    assert between < later["details-v3"][1] < time.monotonic()
 
 
 def test_a_failure_below_reaches_the_top_with_its_reason(ports: Ports, tmp_path: Path) -> None:

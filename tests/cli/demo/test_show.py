@@ -65,6 +65,10 @@ def test_the_show_proves_what_it_says_and_leaves_nothing(folder: Path) -> None:
         r"created, 1 updated live on 8/8 proxies",
         r"The endpoints of details were sent to productpage-v1",
         r"Served since then: details-v1 \d+, details-v2 \d+; 0 failed",
+        r"v4 is listed: it had its first request \d+ ms after the file was renamed",
+        r"\"__health__\": \"draining\".*\n.* v4 drains: its last request came \d+ ms after that, and the others served the next 100",
+        r"v4 is listed no more: productpage-v1's Envoy had forgotten it \d+ ms later",
+        r"Meanwhile: \d+ requests, 0 failed; no commit on any branch; productpage-v1 was sent 3 lists of endpoints",
         r"reconcile demo --keep",
     ):
         assert re.search(story, done.stdout), story
@@ -125,6 +129,8 @@ def test_kept_it_stays_until_ctrl_c(folder: Path) -> None:
         lines = iter(process.stdout.readline, "")
         status = next(line for line in lines if line.strip().startswith("$ reconcile status --repo"))
         a_pass = next(line for line in lines if line.strip().startswith("$ reconcile --repo"))
+        registry = next(line for line in lines if line.strip().startswith("$ cat "))
+        assert '"version": "v3"' in Path(registry.split()[2]).read_text()
         for command, said in (
             (status, r"productpage-v1 +in-sync .* yes "),
             (a_pass, r"Plan: no changes; \d+ unchanged"),

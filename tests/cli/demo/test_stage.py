@@ -122,6 +122,22 @@ def test_an_application_of_the_stage_fails_when_it_is_told_to(private: Path) -> 
     wait_until_gone(private)
 
 
+def test_instances_that_nobody_declares_run_beside_the_others(private: Path) -> None:
+    """They are applications without sidecars, counted and timed with all others; Git and the mesh know nothing of them."""
+    with Stage(envoys=False) as stage:
+        before = stage.mesh
+        ports = stage.hire("details", "v3", "v4")
+        for port in ports.values():
+            with Traffic(port=port, authority="details", rate=0, limit=2) as traffic:
+                traffic.join()
+        assert stage.counts() == {"details-v3": 2, "details-v4": 2}
+        assert stage.times().keys() == {"details-v3", "details-v4"}
+        assert stage.times()["details-v3"][1] < stage.times()["details-v4"][0]
+        assert stage.mesh is before
+        assert stage.clone.git("status", "--porcelain") == ""
+    wait_until_gone(private)
+
+
 def test_nothing_is_left_after_an_exception(private: Path) -> None:
     """Processes, files, ports and signal handlers are as before, whatever happened inside."""
     before = signal.getsignal(signal.SIGTERM)
