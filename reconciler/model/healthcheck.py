@@ -106,7 +106,9 @@ class HealthCheck(Spec):
         close_connections: Whether connections to an instance are closed as soon as it is out. Otherwise requests in flight end, and
             TCP connections last as long as both sides want.
         panic_threshold: Percentage of instances that are well below which all of them get requests, as if nothing were known; 0
-            for never. By default a DestinationRule's `minHealthPercent`, if it is written, and else 1: only when none is well.
+            for never. By default a DestinationRule's `minHealthPercent`, if it is written, and else 1: only when none is well. A
+            service that registries list has 0 instead of 1, as in Istio: among those that are not well may be some that its platform
+            calls unhealthy, or that drain, and Envoy would call these too.
     """
 
     host: Annotated[str, Field(min_length=1)]

@@ -314,7 +314,7 @@ def test_a_check_that_comes_or_goes_is_compiled_as_if_it_were_the_first() -> Non
 
 
 def test_instances_that_registries_list_are_asked_at_the_other_port_too() -> None:
-    """Now, and whenever others come without a compile; and where none is well, all of them get requests."""
+    """Now, and whenever others come without a compile."""
     mesh = mesh_of(documents(SERVICE, rule("{}"), check("http: {path: /}, port: 8081, ports: [9080]")))
     services = [listing(item, instance("10.9.9.9", name="p9080")) for item in declared(mesh)]
     view = only(compile_mesh(mesh, services, Prototypes.parse(house_templates())))
@@ -331,5 +331,21 @@ def test_instances_that_registries_list_are_asked_at_the_other_port_too() -> Non
         "10.9.9.8": {"port_value": 8081},
         "10.9.9.7": None,
     }
-    found = messages(view, ResourceType.CLUSTER)[name]
-    assert found["common_lb_config"]["healthy_panic_threshold"] == {"value": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("policy", "fields", "percent"),
+    [
+        ("{}", "", 0),
+        ("{outlierDetection: {}}", "", 0),
+        ("{outlierDetection: {minHealthPercent: 30}}", "", 30),
+        ("{outlierDetection: {minHealthPercent: 30}}", ", panicThreshold: 1", 1),
+    ],
+)
+def test_what_a_platform_calls_unwell_is_not_called_because_checks_fail(policy: str, fields: str, percent: int) -> None:
+    """On services that registries list there is no panic, as in Istio, unless somebody wrote a number."""
+    mesh = mesh_of(documents(SERVICE, rule(policy), check(f"tcp: {{}}{fields}")))
+    services = [listing(item, instance("10.9.9.9", name="p9080")) for item in declared(mesh)]
+    found = messages(only(compile_mesh(mesh, services, Prototypes.parse(house_templates()))), ResourceType.CLUSTER)
+    threshold = found[f"outbound|9080||{HOST}"]["common_lb_config"]["healthy_panic_threshold"]
+    assert threshold.get("value", 0) == percent

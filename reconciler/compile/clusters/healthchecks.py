@@ -40,8 +40,11 @@ def watch(message: Any, subject: Subject, found: Discovery, probe: Probe | None)
     message.ignore_health_on_host_removal = True  # who leaves discovery is gone, whatever its last check said
     message.close_connections_on_host_health_failure = spec.close_connections
     outliers = subject.policy.outlier_detection
+    discovered = subject.service is not None and subject.service.discovered
     if spec.panic_threshold is not None:
         message.common_lb_config.healthy_panic_threshold.value = spec.panic_threshold
+    elif discovered:
+        pass  # `assembly` has none for them, so that what a registry calls unwell or draining is not called after all
     elif outliers is None or "min_health_percent" not in outliers.model_fields_set:
         message.common_lb_config.healthy_panic_threshold.value = _WHEN_NONE_IS_WELL
 
