@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +94,24 @@ def test_unwell_and_draining_instances_get_no_requests(fleet: _Fleet) -> None:
     assert fleet.live.answers(_PLAIN, 10) == {"503": 10}
     fleet.give(_PLAIN, fleet.at("a"), b)
     assert fleet.live.answers(_PLAIN, 10) == {"a": 10}
+
+
+@pytest.mark.parametrize("ref", [_PLAIN, _EJECTING, _CHECKING], ids=["plain", "with ejection", "with health checks"])
+def test_a_change_is_with_the_workers_at_once(fleet: _Fleet, ref: ClusterRef) -> None:
+    """However soon after another one: what Envoy keeps back, to hand on more at once, is what health checks find."""
+    a, b, c = (fleet.at(name) for name in "abc")
+    gone = Health.DRAINING
+    fleet.give(ref, a, b, c)
+    until(lambda: set(fleet.live.answers(ref, 10)) == {"a", "b", "c"})
+    for found, left in (
+        ((a, replace(b, health=gone), c), "ac"),
+        ((a, replace(b, health=gone), replace(c, health=gone)), "a"),
+        ((replace(a, health=gone), replace(b, weight=3), replace(c, health=gone)), "b"),
+        ((replace(a, health=gone), replace(b, health=gone), c), "c"),
+    ):
+        fleet.give(ref, *found)
+        assert set(fleet.live.answers(ref, 10)) == set(left)
+    fleet.give(ref, a)
 
 
 @pytest.mark.parametrize("removed", [False, True], ids=["draining", "removed"])

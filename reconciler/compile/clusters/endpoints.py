@@ -89,7 +89,9 @@ def member(address: str, port: int, *, weight: int = 1, health: Health = Health.
     """One endpoint of a load assignment. Of a healthy one nothing is said, and Envoy takes it for healthy.
 
     Tried on Envoy 1.40: UNHEALTHY and DRAINING ones get no requests (which a panic threshold undoes for both, see
-    `assembly`), and requests that such an endpoint has, or one that is removed, end as if nothing had happened.
+    `assembly`), and requests that such an endpoint has, or one that is removed, end as if nothing had happened. A change of health
+    or weight by EDS is with the workers at once, however soon it follows another: `update_merge_window`, a second by default, keeps
+    back only what health checks find (of 45 changes 50 ms to 1.5 s apart none was; the last request came at most 8 ms after).
     """
     message = LbEndpoint()
     place = message.endpoint.address
