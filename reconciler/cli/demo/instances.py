@@ -71,6 +71,8 @@ class Instances:
             f"Two more instances of {SERVICE} run, as applications without sidecars. A file in Prometheus's format lists the first:"
         )
         self._show(targets)
+        screen.say(f"{MESH} is to say where that file is, and will never say what is in it:")
+        screen.quote(f"+ {targets.named.decode()}")
         screen.command('git commit -m "Find instances in a registry" && git push')
         mesh = targets.named_in(self._clone.read(MESH))
         self._witness.proven(self._clone.commit("Find instances in a registry", {MESH: mesh}))

@@ -7,7 +7,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from reconciler.errors import BugError
+
 MESH = "policies/mesh.yaml"
+_NONE = b"discovery: []"
 
 
 class Targets:
@@ -42,15 +45,20 @@ class Targets:
         draft.replace(self.path)
         return begin
 
+    @property
+    def named(self) -> bytes:
+        """What settings of a mesh say that have this registry and no other."""
+        return f"discovery: [{{name: targets, fileSd: {{files: [{json.dumps(str(self.path))}]}}}}]".encode()
+
     def named_in(self, mesh: bytes) -> bytes:
-        """A file whose last document is a Mesh without registries, with this one."""
-        return (
-            mesh
-            + (
-                "\n  # Where instances are found that are not in Git.\n"
-                f"  discovery:\n  - name: targets\n    fileSd: {{files: [{json.dumps(str(self.path))}]}}\n"
-            ).encode()
-        )
+        """The file with the settings of the example, with this registry.
+
+        Raises:
+            BugError: It does not say that there is none.
+        """
+        if _NONE not in mesh:
+            raise BugError(f"the example's settings do not say {_NONE.decode()}")
+        return mesh.replace(_NONE, self.named, 1)
 
     def _group(self, version: str, draining: bool) -> dict[str, object]:
         labels = {"job": self._app, "version": version} | ({"__health__": "draining"} if draining else {})

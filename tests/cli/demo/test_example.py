@@ -159,5 +159,7 @@ def test_the_rollouts_of_the_demo_fit_the_example() -> None:
 
 def test_the_rollout_in_the_readme_can_be_pasted() -> None:
     """Whoever puts it beside the example's policies has a canary that walks, and nothing to correct."""
-    (rollout,) = re.findall(r"^```yaml\n(.*?)^```$", example()["README.md"].decode(), flags=re.MULTILINE | re.DOTALL)
+    (rollout,) = re.findall(
+        r"^```yaml\n(apiVersion.*?)^```$", example()["README.md"].decode(), flags=re.MULTILINE | re.DOTALL
+    )
     assert walks(rollout, example()) == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 from reconciler.cli.demo.instances import CALLER, DETAILS, GUEST, LISTED, SERVICE, left_alone, only_endpoints
 from reconciler.cli.demo.targets import MESH, Targets
 from reconciler.cli.demo.witness import ClaimError
-from reconciler.discovery.targets import from_json, read, services
+from reconciler.discovery.targets import Listing, from_json, read, services
+from reconciler.errors import BugError
+from reconciler.model.discovery import FileSd
 from reconciler.model.services import Health
 from reconciler.policy import load
 from reconciler.settings import shipped
@@ -24,16 +27,21 @@ def targets(tmp_path: Path) -> Targets:
     return Targets(tmp_path / "targets.json", app=SERVICE, ports=PORTS)
 
 
-def mesh_with(targets: Targets) -> MemoryTree:
-    """The shipped example, with this registry."""
+def example() -> dict[str, str]:
+    """The policies of the shipped example, by path."""
     root = shipped("policies")
-    texts = {f"policies/{file.relative_to(root).as_posix()}": file.read_text() for file in root.rglob("*.yaml")}
-    return MemoryTree(texts | {MESH: targets.named_in(texts[MESH].encode()).decode()})
+    return {f"policies/{file.relative_to(root).as_posix()}": file.read_text() for file in root.rglob("*.yaml")}
+
+
+def listing_of(text: str, spec: FileSd) -> Listing:
+    """What the product makes of a file of a registry."""
+    return read(from_json(text.encode(), source="x"), spec, source="x", domain="cluster.local")
 
 
 def test_what_is_published_is_what_the_product_reads(targets: Targets) -> None:
     """The file is one of Prometheus's, whose targets are instances of the example's service; the settings name that file."""
-    loaded = load(mesh_with(targets))
+    texts = example()
+    loaded = load(MemoryTree(texts | {MESH: targets.named_in(texts[MESH].encode()).decode()}))
     assert [str(item) for item in loaded.diagnostics] == []
     assert loaded.mesh is not None
     (registry,) = loaded.mesh.settings.discovery
@@ -42,8 +50,7 @@ def test_what_is_published_is_what_the_product_reads(targets: Targets) -> None:
     assert spec.files == (str(targets.path),)
     for versions, draining in (([LISTED], ""), ([LISTED, GUEST], ""), ([LISTED, GUEST], GUEST)):
         targets.publish(*versions, draining=draining)
-        listing = read(from_json(targets.text.encode(), source="x"), spec, source="x", domain="cluster.local")
-        found, problems = services([listing], spec, domain="cluster.local")
+        found, problems = services([listing_of(targets.text, spec)], spec, domain="cluster.local")
         assert problems == ()
         assert f"outbound|9080||{next(iter(found))}" == DETAILS
         (service,) = found.values()
@@ -51,6 +58,31 @@ def test_what_is_published_is_what_the_product_reads(targets: Targets) -> None:
             version: (PORTS[version], Health.DRAINING if version == draining else Health.HEALTHY)
             for version in versions
         }
+
+
+def test_settings_that_say_nothing_of_registries_are_a_fault(targets: Targets) -> None:
+    """An edit that finds nothing to edit is never taken for done."""
+    with pytest.raises(BugError, match=r"do not say discovery: \[\]"):
+        targets.named_in(b"spec: {}")
+
+
+def test_the_registry_in_the_readme_can_be_pasted() -> None:
+    """In place of what the settings say, nothing is wrong with it; and the targets are instances of a service of the example."""
+    readme = (shipped("policies") / "README.md").read_text()
+    (settings,) = re.findall(r"^```yaml\n  (discovery:\n.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)
+    (listed,) = re.findall(r"^```json\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)
+    texts = example()
+    assert "discovery: []\n" in texts[MESH]
+    loaded = load(MemoryTree(texts | {MESH: texts[MESH].replace("discovery: []\n", settings)}))
+    assert [str(item) for item in loaded.diagnostics] == []
+    assert loaded.mesh is not None
+    (registry,) = loaded.mesh.settings.discovery
+    assert registry.file_sd is not None
+    found, problems = services([listing_of(listed, registry.file_sd)], registry.file_sd, domain="cluster.local")
+    assert problems == ()
+    assert {host: [item.health for item in service.instances] for host, service in found.items()} == {
+        "details.default.svc.cluster.local": [Health.HEALTHY, Health.DRAINING]
+    }
 
 
 def test_the_file_is_replaced_in_one_step(targets: Targets) -> None:
