@@ -334,6 +334,7 @@ GUARDS: Group = {
     "guard-delete-percent": "Delete fewer at a time, or acknowledge it.",
     "guard-empty-view": "Look for policies or a Sidecar that went by mistake; acknowledge it if it is meant.",
     "guard-no-healthy-endpoint": "Bring the subset's endpoints up first.",
+    "guard-silent-registry": "Bring the registry up, or take it out of `Mesh.discovery`; [what it protects](discovery.md#safety).",
     "allow-unknown": Entry(
         "Check the spelling in `--allow` and in the commit's trailer.", "No guard has this code.", "warning"
     ),
@@ -619,6 +620,21 @@ DAEMON: Group = {
 }
 
 DISCOVERY: Group = {
+    "discovery-stale": Entry(
+        "Bring the registry up, or mend what the message says; it is asked again by itself.",
+        "A registry does not answer any more, or not since this process began: what it listed last is in use.",
+        "warning",
+    ),
+    "discovery-silent": Entry(
+        "Bring the registry up, or take it out of `Mesh.discovery`.",
+        "A registry has never answered, and nothing is remembered of it.",
+        "warning",
+    ),
+    "discovery-held": Entry(
+        "See whether they are gone on purpose. Then wait, or lower `protection.holdFor` for this registry.",
+        "A registry lists far fewer instances than a moment ago: those that it lacks stay in use for a while.",
+        "warning",
+    ),
     "discovery-registry": "See in the message what the registry says; what it listed last stays in use, and it is asked again.",
     "discovery-adapter": "Report it to whoever wrote the adapter; the daemon's debug log has the traceback.",
     "discovery-kind": "Give each registry in `Mesh.discovery` exactly one of the kinds.",

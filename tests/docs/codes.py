@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 import reconciler
 from reconciler.errors import BugError, PermanentError, ReconcilerError, RefusedError, TransientError
+from reconciler.model.discovered import Knowledge
 from reconciler.model.receipt import OutcomeKind
 from reconciler.plan.guards import GUARDS
 from reconciler.policy import CODES
 
 COMPUTED: Mapping[str, tuple[str, ...]] = {
-    "f'proxy-{outcome.kind}'": tuple(f"proxy-{kind}" for kind in OutcomeKind if kind is not OutcomeKind.APPLIED)
+    "f'proxy-{outcome.kind}'": tuple(f"proxy-{kind}" for kind in OutcomeKind if kind is not OutcomeKind.APPLIED),
+    "f'discovery-{item.knowledge}'": tuple(f"discovery-{word}" for word in Knowledge if word is not Knowledge.LIVE),
 }
 """Codes that the source puts together, by the expression."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reconciler.compile.templates import TEMPLATES
+from reconciler.model.discovery import Protection, Registry
 from reconciler.model.spec import Spec
 from reconciler.policy.kinds import INSTEAD, KINDS
 from reconciler.settings import shipped
@@ -18,12 +19,12 @@ from tests.docs import istio_becomes
 from tests.docs.advice import GROUPS
 from tests.docs.becomes import BECOMES, REQUIRED
 from tests.docs.codes import Entry, known
-from tests.docs.fields import Row, refused, rows
+from tests.docs.fields import Row, inner, refused, rows
 from tests.docs.istio import SIX
 from tests.docs.verdicts import STRICTER, WARNED
 
 TOP = Path(__file__).resolve().parents[2]
-GENERATED = tuple(TOP / "docs" / f"{name}.md" for name in ("errors", "policies", "istio-api", "behaviour"))
+GENERATED = tuple(TOP / "docs" / f"{name}.md" for name in ("errors", "policies", "istio-api", "behaviour", "discovery"))
 
 _BY_DEFAULT = re.compile(r"(?:^|[;:,.] )((?:[^;:,.()]|[,.](?! ))+) by default|(`[^` ]+`) \((?:[^()]*, )?the default\)")
 _PART = re.compile(r"(<!-- generated: (\w+)(?: (\w+))? -->\n).*?(<!-- end generated -->)", re.DOTALL)
@@ -62,6 +63,20 @@ def _fields(kind: str) -> str:
     ]
     head = ("field", "type", "default", "meaning", *(("in Envoy",) if becomes else ()))
     return _table(head, found) + _refusals(dict(refused(spec)))
+
+
+def _registry(kind: str) -> str:
+    """What `Mesh.discovery` takes: `common` to all kinds, their `protection`, or of one kind."""
+    if kind == "common":
+        found = [row for row in rows(Registry) if row.path in {"name", "networks", "protection"}]
+    else:
+        spec = Protection if kind == "protection" else inner(Registry.model_fields[kind].annotation)
+        assert spec is not None
+        found = [*rows(spec)]
+    return _table(
+        ("field", "type", "default", "meaning"),
+        [(f"`{row.path}`", row.type, row.default, row.meaning) for row in found],
+    )
 
 
 def _istio(kind: str) -> str:
@@ -150,6 +165,7 @@ def _sentence(text: str) -> str:
 _PARTS: Mapping[str, Callable[[str], str]] = {
     "errors": _errors,
     "fields": _fields,
+    "registry": _registry,
     "templates": lambda _: _templates(),
     "istio": _istio,
     "stricter": lambda _: _stricter(),

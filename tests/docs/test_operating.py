@@ -18,7 +18,18 @@ from tests.e2e.rig import clean_environment
 OPERATING = (TOP / "docs" / "operating.md").read_text(encoding="utf-8")
 PUSHING = (TOP / "docs" / "pushing.md").read_text(encoding="utf-8")
 _ROLLOUT = ("list", "show", "history", "promote", "pause", "resume", "abort", "retry")
-VERBS = ("", "daemon", "validate", "render", "bootstrap", "status", "demo", *(f"rollout {verb}" for verb in _ROLLOUT))
+VERBS = (
+    "",
+    "daemon",
+    "validate",
+    "render",
+    "bootstrap",
+    "status",
+    "services",
+    "import kubernetes",
+    "demo",
+    *(f"rollout {verb}" for verb in _ROLLOUT),
+)
 
 
 @functools.cache
@@ -48,7 +59,10 @@ def test_every_variable_is_listed() -> None:
     "page",
     [
         "README.md",
-        *(f"docs/{name}.md" for name in ("ads", "operating", "policies", "proxyless-grpc", "pushing", "rollouts")),
+        *(
+            f"docs/{name}.md"
+            for name in ("ads", "discovery", "operating", "policies", "proxyless-grpc", "pushing", "rollouts")
+        ),
     ],
 )
 def test_every_option_that_a_page_names_exists(page: str) -> None:
