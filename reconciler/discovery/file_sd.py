@@ -1,9 +1,9 @@
 """Prometheus's file_sd as a registry: files with lists of targets, in JSON or YAML (the format is in `targets`).
 
-Files are looked at every second, and at once when the system says that one was written, renamed or deleted: so nothing is lost
-where it says nothing. As in Prometheus, a file that makes no sense, such as one that is half written, keeps what it said before,
-and a file that is deleted has no targets. A file of which nothing is known yet has to be readable: before that, the registry is
-not known either.
+Files are looked at every second, and at once when the system says that one was written, renamed or deleted (only that one, where
+that is enough): so nothing is lost where it says nothing. As in Prometheus, a file that makes no sense, such as one that is half
+written, keeps what it said before, and a file that is deleted has no targets. A file of which nothing is known yet has to be
+readable: before that, the registry is not known either.
 """
 
 from __future__ import annotations
@@ -81,11 +81,12 @@ class FileAdapter:
         paths = tuple(str(PurePath(path)) for path in self._spec.files)
         shelf = Shelf(paths, self._listing, LARGEST)
         with Bell(self._observer) as bell, stopping.closing(bell.ring):
-            bell.attend(folders(paths))  # before the first look, so that nothing falls between the two
+            around = folders(paths)
+            bell.attend(around)  # before the first look, so that nothing falls between the two
             shelf.look(thorough=True)
             if shelf.broken:
                 raise FileError(diagnostics=shelf.broken)
-            due = clock.monotonic() + interval
+            due, again = clock.monotonic() + interval, 0.0
             known, problems = self._services(shelf)
             yield Snapshot(known)
             said = summary((*shelf.faults, *problems, *bell.troubles))
@@ -95,9 +96,13 @@ class FileAdapter:
                 touched = bell.wait(_DOUBT if shelf.doubtful else self._look)
                 if stopping.is_set():
                     return
-                thorough = clock.monotonic() >= due
-                bell.attend(folders(paths))
-                if shelf.look(touched=touched, thorough=thorough):
+                now = clock.monotonic()
+                thorough = now >= due
+                bell.attend(around)
+                changed = shelf.glance(touched) if now < again and not thorough else None
+                if changed is None:
+                    changed, again = shelf.look(touched=touched, thorough=thorough), now + self._look
+                if changed:
                     before, (known, problems) = known, self._services(shelf)
                     yield from changes(before, known)
                 problem = summary((*shelf.faults, *problems, *bell.troubles))

@@ -56,6 +56,7 @@ class Shelf(Generic[T]):
     parse: Callable[[str, bytes, T | None], T]
     largest: int
     _files: dict[str, _File[T]] = field(default_factory=dict)
+    _links: bool = False
     _missing: list[Diagnostic] = field(default_factory=list)
     _unknown: list[Diagnostic] = field(default_factory=list)
 
@@ -71,6 +72,7 @@ class Shelf(Generic[T]):
         """
         self._missing.clear()
         self._unknown.clear()
+        self._links = False
         changed = False
         present: set[str] = set()
         for index, pattern in enumerate(self.patterns):
@@ -87,6 +89,22 @@ class Shelf(Generic[T]):
                 del self._files[path]
                 changed = True
         return changed
+
+    def glance(self, touched: Collection[str]) -> bool | None:
+        """Look at the touched files only: among thousands of files, that is what a change of one costs.
+
+        Returns:
+            Whether one of them now says something else; None if all files have to be looked at instead, because one came, went or
+            is in doubt, or because of links.
+        """
+        around = {os.path.split(pattern)[0] for pattern in self.patterns}
+        if self._links or self.doubtful or any(os.path.split(path)[0] not in around for path in touched):
+            return None
+        own = [path for path in touched if any(_matches(path, pattern) for pattern in self.patterns)]
+        if not touched or any(path not in self._files or not _is_plain(path) for path in own):
+            return None
+        looked = [self._look_at(path, self._files[path], touched, thorough=False) for path in own]
+        return any(looked)
 
     @property
     def says(self) -> list[T]:
@@ -142,8 +160,10 @@ class Shelf(Generic[T]):
 
     def _look_at(self, path: str, known: _File[T], touched: Collection[str], *, thorough: bool) -> bool:
         stamp = _stamp(path)
+        is_link = os.path.islink(path)  # noqa: PTH114 -- as in `_stamp`
+        self._links |= is_link
         # Where a link leads is changed at once, by renaming something else in its directory (Kubernetes does so).
-        settled = thorough or path in touched or stamp == known.seen or (bool(touched) and os.path.islink(path))  # noqa: PTH114
+        settled = thorough or path in touched or stamp == known.seen or (bool(touched) and is_link)
         known.seen = stamp
         if not settled or (stamp == known.read and not thorough and path not in touched):
             return False
@@ -194,6 +214,14 @@ def _stamp(path: str) -> _Stamp:
     except OSError:
         return _UNREADABLE
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _is_plain(path: str) -> bool:
+    """Whether it is a file itself, no link to one."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from watchdog.events import FileSystemEventHandler
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import BaseObserver, ObservedWatch
 from watchdog.observers.polling import PollingObserver
 
 from reconciler.discovery.conformance import Ability, Member, Mood, Rule, State, Watched, rules, watching
@@ -289,6 +291,36 @@ def test_where_no_events_come_changes_are_still_seen(file: Path) -> None:
         sees(watched, ["10.0.0.2"])
         file.unlink()
         sees(watched, None)
+
+
+def _deaf() -> BaseObserver:
+    """Tells of `near` only."""
+    observer = Observer()
+    schedule = observer.schedule
+
+    def elsewhere(handler: FileSystemEventHandler, path: str, **more: Any) -> ObservedWatch:
+        return schedule(handler, path.replace("away", "near"), **more)
+
+    observer.schedule = elsewhere  # type: ignore[method-assign, assignment]
+    return observer
+
+
+def test_files_that_change_all_the_time_leave_time_to_look_at_others(tmp_path: Path) -> None:
+    """The system may tell of one directory without end, and of another one, on a network's file system, nothing."""
+    near, away = tmp_path / "near" / "t.json", tmp_path / "away" / "t.json"
+    for path in (near, away):
+        path.parent.mkdir()
+        replace(path, [group("10.0.0.1:80", job=path.parent.name)])
+    numbers = itertools.count()
+    with watching(adapter(near, away, observer=_deaf)) as watched:
+        watched.until(lambda state: len(state) == 2, within=WITHIN, what="both")
+        replace(away, [group("10.0.0.2:80", job="away")])
+
+        def seen(state: State) -> bool:
+            replace(near, [group(f"10.0.1.{next(numbers) % 250}:80", job="near")])
+            return addresses(state, full("away")) == ["10.0.0.2"]
+
+        watched.until(seen, within=WITHIN, what="the other file")
 
 
 def test_one_inotify_instance_serves_all_directories(tmp_path: Path) -> None:
