@@ -75,8 +75,8 @@ class Cache:
                 key = (line.registry, line.digest, line.host)
                 if line.found is None:
                     db.execute(_DROP, key)
-                else:
-                    db.execute(_PUT, (*key, self._encoded(line.found)))
+                elif (text := self._encoded(line, line.found)) is not None:
+                    db.execute(_PUT, (*key, text))
 
         return self._change(change)
 
@@ -154,9 +154,15 @@ class Cache:
                 raise _UnusableError(f"its entry for {host} of {registry} makes no sense") from error
         return known
 
-    def _encoded(self, found: Found) -> bytes:
-        # Read-only mappings, which pydantic doesn't know, are what `fallback` is for and what it would warn of.
-        return self._codec.dump_json(found, fallback=dict, warnings=False)
+    def _encoded(self, line: Line, found: Found) -> bytes | None:
+        """None for what can't be written, or could not be read again, such as half a character: it is remembered as it was."""
+        try:
+            line.host.encode()
+            # Read-only mappings, which pydantic doesn't know, are what `fallback` is for and what it would warn of.
+            return self._codec.dump_json(found, fallback=dict, warnings=False)
+        except (ValueError, TypeError) as error:
+            self._log.debug("%a of registry %s can't be remembered: %s", line.host, line.registry, error)
+            return None
 
     def _change(self, change: Callable[[sqlite3.Connection], object]) -> bool:
         with self._lock:

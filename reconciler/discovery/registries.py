@@ -10,7 +10,6 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from operator import is_
 from pathlib import Path
@@ -254,21 +253,28 @@ class Registries:
                 if wait is None or wait > 0:
                     self._state.wait(wait)
                     continue
-                self._tick()
                 write = self._untidy and self._clock.monotonic() >= self._write_at
-            self._announce()
-            if write:
-                self._write()
+            try:
+                self._keep(write=write)
+            except Exception:  # noqa: BLE001 -- without this thread, no loss would ever be believed
+                self._log.exception("what registries say could not be kept")
+                with self._state:
+                    self._state.wait_for(lambda: self._closed, BETWEEN_WRITES)
+
+    def _keep(self, *, write: bool) -> None:
+        with self._state:
+            self._tick()
+        self._announce()
+        if write:
+            self._write()
 
     def _until_due(self) -> float | None:
         """Seconds until there is something to do; None if nothing is to be done."""
-        waits = [(due - self._steady.now()).total_seconds() for due in self._dues()]
+        dues = [due for kept in self._kept.values() if (due := kept.keeper.due()) is not None]
+        waits = [(due - self._steady.now()).total_seconds() for due in dues]
         if self._untidy:
             waits.append(self._write_at - self._clock.monotonic())
         return min(waits, default=None)
-
-    def _dues(self) -> list[datetime]:
-        return [due for kept in self._kept.values() if (due := kept.keeper.due()) is not None]
 
     def _tick(self) -> None:
         now = self._steady.now()

@@ -105,9 +105,9 @@ class Runner:
             self._watch()
         except ReconcilerError as error:
             return error.diagnostics[0]
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever an adapter does, the others go on
+        except BaseException as error:  # noqa: BLE001 -- no adapter may end its thread, not even by asyncio's CancelledError
             self._log.debug("the adapter of registry %s failed", self.registry, exc_info=error)
-            return self._fault(f"failed with {type(error).__name__}: {error}").diagnostics[0]
+            return self._fault(f"failed with {type(error).__name__}{_words(error)}").diagnostics[0]
         return self._fault("ended although nobody asked it to").diagnostics[0]
 
     def _watch(self) -> None:
@@ -132,3 +132,11 @@ class Runner:
             f"the adapter of registry {self.registry!r} {what}",
             hint="this is a fault of the adapter: report it to whoever wrote it; it is tried again",
         )
+
+
+def _words(error: BaseException) -> str:
+    """What an exception says; nothing if it can't even say that."""
+    try:
+        return f": {error}"
+    except Exception:  # noqa: BLE001 -- it is somebody else's
+        return ""

@@ -86,6 +86,18 @@ def test_what_is_written_is_remembered(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "cache").stat().st_mode & 0o777 == 0o600
 
 
+def test_what_no_file_can_have_keeps_nothing_else_out(tmp_path: Path) -> None:
+    """JSON may have half a character, which is no UTF-8; what was remembered of such a service before stays."""
+    half = Found(host="half", instances=(Instance(address="10.0.0.1", ports={"": 1}, labels={"x": "\ud800"}),))
+    with opened(tmp_path / "cache") as cache:
+        assert cache.write([Line("r", "d", "half", Found(host="half"))])
+        assert cache.write(
+            [Line("r", "d", "half", half), Line("r", "d", "\ud800", WHOLE), Line("r", "d", "reviews", WHOLE)]
+        )
+    with opened(tmp_path / "cache") as cache:
+        assert cache.remembered("r", "d") == {"half": Found(host="half"), "reviews": WHOLE}
+
+
 def test_without_a_path_nothing_is_remembered() -> None:
     """And that is no failure."""
     with opened(None) as cache:

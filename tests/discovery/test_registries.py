@@ -218,6 +218,29 @@ def test_a_loss_falls_due_without_an_event(world: World) -> None:
     assert len(world.until(lambda it: not it.standings[0].held).services) == 1
 
 
+def test_whoever_keeps_house_survives_a_fault(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Without it no loss would ever be believed, and nothing be remembered: here, a log can't be written once."""
+    faults = ["the disk is full"]
+
+    def fail(_: logging.LogRecord) -> bool:
+        if faults:
+            raise OSError(faults.pop())
+        return True
+
+    loft = world.loft("a")
+    loft.publish({"reviews": [ONE, TWO]})
+    LOG.addFilter(fail)
+    try:
+        world.configure(world.registry("a", max_loss_percent=10, hold_for="3s"))
+        world.until(lambda it: addresses(it) == {"reviews": [("a", ["11", "12"])]})
+        loft.publish({"reviews": [ONE]})
+        world.until(lambda it: addresses(it) == {"reviews": [("a", ["11"])]})
+    finally:
+        LOG.removeFilter(fail)
+    assert not faults
+    assert "could not be kept" in caplog.text
+
+
 def test_what_was_used_is_used_after_a_restart(world: World) -> None:
     """Stale, at once, and doubted against what the registry says then; of another source nothing is remembered."""
     loft = world.loft("loft")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import threading
@@ -103,6 +104,20 @@ def missing(_: Stopping) -> Iterator[Event]:
     raise KeyError("ports")
 
 
+def cancelled(_: Stopping) -> Iterator[Event]:
+    yield EMPTY
+    raise asyncio.CancelledError("by itself")
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def mute(_: Stopping) -> Iterator[Event]:
+    raise MuteError
+
+
 def test_events_are_told_in_order() -> None:
     """As they come."""
     with running(lasting) as told:
@@ -124,6 +139,8 @@ def test_an_error_is_told_and_it_is_tried_again() -> None:
     [
         (ending, "ended although nobody asked it to"),
         (leaving, "failed with SystemExit: 3"),
+        (cancelled, "failed with CancelledError: by itself"),
+        (mute, "failed with MuteError"),
         (hasty, "began with Alive instead of a Snapshot"),
         (babbling, "said 'tweet', which is no event"),
         (missing, "failed with KeyError: 'ports'"),
