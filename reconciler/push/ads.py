@@ -21,6 +21,7 @@ from reconciler.push.credentials import arriving, awaited, respelled
 from reconciler.push.dependents import Spared, spare
 from reconciler.push.ghosts import Ghosts
 from reconciler.push.lateness import lateness
+from reconciler.push.lost import Lost
 from reconciler.push.overrides import clear, overridden
 from reconciler.push.phases import Phase, State, Step, as_sent, live_state, renewed, state, steps
 from reconciler.push.verify import Confirmation, Expectation, Reading, Verdict, Watch, read_with
@@ -54,6 +55,7 @@ class AdsWay:
         self._commit = commit
         self._link = Connection(plane, self._key, clock)
         self._watch = Watch(admin, clock=clock, baseline=target.observation.versions) if admin else None
+        self._lost = Lost(plane, self._key)
         self._ghosts = Ghosts(plane, self._key, admin, clock) if admin else None
         self._reading = Reading(target, admin, at=clock.now) if admin else None
         self._wanted: State = renewed(state(target.view.resources), plane.fresh)
@@ -105,6 +107,7 @@ class AdsWay:
             if step.phase is phase:
                 self._link.require(until)
                 self._publish(step)
+                self._lost.repair(item.id for item in step.put if item.id in self._moving and item.id in self._live)
                 if any(item.id.type in AGAIN and item.id in self._held for item in step.put):
                     self._plane.retry(self._key, AGAIN)
                 self._confirm(step, until)
@@ -119,8 +122,8 @@ class AdsWay:
         """Compare what was sent with what serves; everything, if the process changed in between."""
         if self._reading is None:
             self._plane.wait(self._key, timeout=UNREAD)  # what it has asked for since the last step is on its way
-            return prove_by_word(self._target, self._plane, at=self._clock.now)
-        return self._reading.prove(self._types())
+            return self._lost.noted(prove_by_word(self._target, self._plane, at=self._clock.now))
+        return self._lost.noted(self._reading.prove(self._types()))
 
     @property
     def refusal(self) -> RefusedByEnvoyError | None:

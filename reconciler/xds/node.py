@@ -13,6 +13,7 @@ from reconciler.model.key import Key
 from reconciler.model.resource import Resource, ResourceId, ResourceType
 from reconciler.model.variant import Variant
 from reconciler.xds.moving import Mover
+from reconciler.xds.repeats import Repeats
 from reconciler.xds.sets import TYPES, Shelf
 from reconciler.xds.state import Announcement, NodeState
 from reconciler.xds.stream import Stream
@@ -42,6 +43,7 @@ class Node:
         self._last: Stream | None = None
         self._texts: dict[ResourceType, dict[str, None]] = {}
         self._resources = self._bytes = self._opened = 0
+        self._repeats = Repeats()
 
     def publish(self, resources: Iterable[Resource], gone: Iterable[ResourceId], commit: str) -> None:
         """From now on it is to have exactly these."""
@@ -84,6 +86,18 @@ class Node:
             for stream in self._streams:
                 stream.insist(type_)
             self._wake()
+
+    def repeat(self, ids: Collection[ResourceId]) -> frozenset[ResourceId]:
+        """Send these once more, as far as it has them by its own word, and was not sent the same a moment ago; what is sent."""
+        with self._changed:
+            versions = {id_: self._want[id_.type].entries[id_.name].resource.version for id_ in self.answered(ids)}
+            due = self._repeats.due(versions, now=self._clock.monotonic())
+            for stream in self._streams:
+                for type_ in {id_.type for id_ in due if stream.asks(id_.type)}:
+                    stream.demand(type_, frozenset(id_.name for id_ in due if id_.type is type_))
+            if due:
+                self._wake()
+            return due
 
     def release(self, ids: Iterable[ResourceId]) -> None:
         """These were taken after all: the proxy has them."""

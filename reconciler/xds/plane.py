@@ -109,6 +109,15 @@ class Plane:
         if node := self._known(proxy):
             node.insist(type_)
 
+    def repeat(self, proxy: Key, ids: Collection[ResourceId]) -> frozenset[ResourceId]:
+        """Send what a proxy says that it has once more: it was seen to serve something else.
+
+        Returns:
+            What is sent: not what it has not answered, nor what was repeated in the same version less than a minute ago.
+        """
+        node = self._known(proxy)
+        return node.repeat(ids) if node else frozenset()
+
     def release(self, proxy: Key, ids: Iterable[ResourceId]) -> None:
         """What was taken as refused is in force."""
         if node := self._known(proxy):
