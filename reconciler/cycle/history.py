@@ -89,27 +89,32 @@ class VerifiedSplits:
     def __init__(self, repository: Repository, compiler: Compiler) -> None:
         self._repository = repository
         self._compiler = compiler
-        self._shown: dict[str, tuple[Split, ...]] = {}
+        self._shown: dict[tuple[str, frozenset[Key]], tuple[Split, ...]] = {}
 
     def since(self, record: Record, oldest: datetime, watch: Stopwatch) -> tuple[Split, ...]:
-        """Of the newest commits with a receipt that is not older than this: going back to one of them is never refused."""
-        newest: dict[str, Receipt] = {}
+        """Of the newest commits with a receipt that is not older than this: going back to one of them is never refused.
+
+        A commit may have several: a proxy that it was live on has shown it, though it was away when a later one was written.
+        """
+        live: dict[str, set[Key]] = {}
         for receipt in record.history(oldest):
-            newest.setdefault(receipt.policy_commit, receipt)
-            if len(newest) >= _COMMITS_BACK:
+            known = live.setdefault(receipt.policy_commit, set())
+            known.update(key for key, entry in receipt.proxies.items() if entry.outcome is OutcomeKind.APPLIED)
+            if len(live) >= _COMMITS_BACK:
                 break
-        self._shown = {item.commit: self._of(item, watch) for item in newest.values()}
+        wanted = [(commit, frozenset(keys)) for commit, keys in live.items()]
+        self._shown = {(commit, keys): self._of(commit, keys, watch) for commit, keys in wanted}
         return tuple(dict.fromkeys(split for shown in self._shown.values() for split in shown))
 
-    def _of(self, receipt: Receipt, watch: Stopwatch) -> tuple[Split, ...]:
-        if receipt.commit in self._shown:
-            return self._shown[receipt.commit]
+    def _of(self, commit: str, live: frozenset[Key], watch: Stopwatch) -> tuple[Split, ...]:
+        if (commit, live) in self._shown:
+            return self._shown[commit, live]
         try:
-            desired = self._compiler.desired(self._repository.tree(receipt.policy_commit), watch)
+            desired = self._compiler.desired(self._repository.tree(commit), watch)
         except ReconcilerError:
             return ()
-        live = [key for key, entry in receipt.proxies.items() if entry.outcome is OutcomeKind.APPLIED]
-        return tuple(split for key in live if key in desired.views for split in splits(desired.views[key]))
+        found = (splits(desired.views[key]) for key in sorted(live) if key in desired.views)
+        return tuple(dict.fromkeys(split for each in found for split in each))
 
 
 def last_good_branch(repository: Repository, compiler: Compiler, head: str, *, ref: str, watch: Stopwatch) -> str:

@@ -121,7 +121,8 @@ class EmptyView:
 class NoHealthyEndpoint:
     """A share may not grow, or begin, on a subset that has no endpoint to take it.
 
-    Exempt: putting back by hand-made drift what a recent receipt shows as verified.
+    Exempt, where a recent receipt shows the split as verified: putting it back after hand-made drift, and a proxy that has nothing
+    yet. Instances may all be gone for a while; no proxy that starts meanwhile must go without everything else for that.
     """
 
     code: str = "guard-no-healthy-endpoint"
@@ -139,7 +140,8 @@ class NoHealthyEndpoint:
                 if after <= before + _ROUNDING or not _is_subset(cluster):
                     continue
                 found = scene.serving(proxy, cluster)
-                if found is None or found[0] or (item.cause is Cause.DRIFT and scene.proven(item.new)):
+                again = item.cause is Cause.DRIFT or not proxy.live
+                if found is None or found[0] or (again and scene.proven(item.new)):
                     continue
                 yield (
                     f"{_route(item.new)}: {names[cluster]} would go from {percent(before)} to {percent(after)}, "

@@ -281,6 +281,13 @@ def test_restoring_what_was_verified_is_exempt_also_from_the_endpoints_rule() ->
         assert _codes(found) == codes
 
 
+def test_a_proxy_that_starts_anew_is_not_kept_from_everything_by_a_subset_that_is_empty_now() -> None:
+    """What receipts show as verified is given to it, as the others have it; what they don't is refused to it too."""
+    wanted = [*_subset(cluster(V2), endpoints(V2)), canary(25)]
+    assert _check([], wanted, verified=lambda: splits(view(canary(25)))) == ()
+    assert _codes(_check([], wanted, verified=lambda: splits(view(canary(5))))) == ["error guard-no-healthy-endpoint"]
+
+
 def test_what_is_allowed_becomes_a_warning() -> None:
     """Acknowledged on purpose, and still said; other guards stand."""
     had = _subset(cluster(V2), endpoints(V2))
