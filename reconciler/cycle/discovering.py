@@ -14,7 +14,7 @@ from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.doubts import doubts
 from reconciler.cycle.report import Stage, Stopwatch
 from reconciler.discovery import Merged, Merger, Newest, Registries
-from reconciler.errors import Diagnostic
+from reconciler.errors import BugError, Diagnostic
 from reconciler.model.discovered import NOTHING, Catalogue, Standing
 from reconciler.model.discovery import Registry
 from reconciler.model.key import Key
@@ -141,11 +141,18 @@ class Discovery:
         return doubts(self.standings(mesh))
 
     def deliver(self) -> bool:
-        """Bring what has changed of instances to the proxies, waiting for none; whether it takes a pass to bring all of it."""
+        """Bring what has changed of instances to the proxies, waiting for none; whether it takes a pass to bring all of it.
+
+        Raises:
+            BugError: Endpoints of a service can't be made; those of all others were brought.
+        """
         hosts, reshaped = self._follow()
         if not hosts or self._channel is None:
             return reshaped
-        return bool(self._channel.deliver(hosts).failures) or reshaped
+        failures = self._channel.deliver(hosts).failures
+        for host, error in self._newest.faults(hosts).items():
+            raise BugError(f"endpoints of {host} stay as they were: {error!r}") from error
+        return bool(failures) or reshaped
 
     def confirm(self) -> bool:
         """Look whether proxies have what they were sent; whether one of them does not take it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.model.resource import Recipe, Resource
@@ -19,6 +19,9 @@ _LIMIT = 256 * 1024 * 1024
 
 _GONE = 10_000
 """Hosts that are gone and whose last endpoints are kept, until a pass has taken away what still uses them."""
+
+_FAULTS = 1_000
+"""Recipes that failed and are remembered."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,15 @@ class _Made:
     resource: Resource
 
 
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """A recipe that failed for some endpoints: it is not asked for these again, nor forgotten, so that no other can be taken for it."""
+
+    recipe: Recipe
+    endpoints: tuple[Endpoint, ...]
+    error: Exception
+
+
 class Newest:
     """The newest endpoints by host.
 
@@ -52,6 +64,7 @@ class Newest:
         self._present: frozenset[str] = frozenset()
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._made: OrderedDict[int, _Made] = OrderedDict()
+        self._faults: OrderedDict[int, _Fault] = OrderedDict()
         self._size = 0
 
     def update(self, endpoints: Mapping[str, tuple[Endpoint, ...]]) -> frozenset[str]:
@@ -78,7 +91,8 @@ class Newest:
     def fresh(self, resource: Resource) -> Resource:
         """A resource with the newest endpoints: the same object if it has no recipe, or these already.
 
-        For equal endpoints a recipe is asked once, whoever the resource is for, as long as there is room to remember it.
+        For equal endpoints a recipe is asked once, whoever the resource is for, as long as there is room to remember it. Where it
+        fails, which is a bug, the resource stays as it was made last: whoever asks for many must get all the others. `faults` tells.
         """
         recipe = resource.recipe
         if recipe is None:
@@ -89,8 +103,19 @@ class Newest:
             return resource
         with host.lock:
             endpoints = host.endpoints
-            made = self._remembered(recipe, endpoints) or self._make(recipe, endpoints)
+            made = (
+                self._remembered(recipe, endpoints) or self._make(recipe, endpoints) or self._last(recipe) or resource
+            )
         return resource if made.version == resource.version else made
+
+    def faults(self, hosts: Collection[str]) -> Mapping[str, Exception]:
+        """Why load assignments of these hosts are not made of the newest endpoints; by host, of each the first."""
+        with self._lock:
+            found: dict[str, Exception] = {}
+            for fault in self._faults.values():
+                if fault.recipe.host in hosts:
+                    found.setdefault(fault.recipe.host, fault.error)
+            return found
 
     def _remembered(self, recipe: Recipe, endpoints: tuple[Endpoint, ...]) -> Resource | None:
         with self._lock:
@@ -100,9 +125,22 @@ class Newest:
             self._made.move_to_end(id(recipe))
             return known.resource
 
-    def _make(self, recipe: Recipe, endpoints: tuple[Endpoint, ...]) -> Resource:
-        resource = recipe.at(endpoints)
+    def _make(self, recipe: Recipe, endpoints: tuple[Endpoint, ...]) -> Resource | None:
+        """What a recipe gives; None if it fails."""
         with self._lock:
+            fault = self._faults.get(id(recipe))
+        if fault is not None and fault.endpoints is endpoints:
+            return None
+        try:
+            resource = recipe.at(endpoints)
+        except Exception as error:  # noqa: BLE001 -- one service's fault must not end the delivery of all others
+            with self._lock:
+                self._faults[id(recipe)] = _Fault(recipe, endpoints, error)
+                while len(self._faults) > _FAULTS:
+                    self._faults.popitem(last=False)
+            return None
+        with self._lock:
+            self._faults.pop(id(recipe), None)
             before = self._made.pop(id(recipe), None)
             self._size += len(resource.body) - (len(before.resource.body) if before is not None else 0)
             self._made[id(recipe)] = _Made(recipe, endpoints, resource)
@@ -110,6 +148,12 @@ class Newest:
                 _, oldest = self._made.popitem(last=False)
                 self._size -= len(oldest.resource.body)
         return resource
+
+    def _last(self, recipe: Recipe) -> Resource | None:
+        """What it gave last, for whatever endpoints."""
+        with self._lock:
+            known = self._made.get(id(recipe))
+            return known.resource if known is not None else None
 
     def _retire(self, present: Mapping[str, object]) -> None:
         """Note who is gone, and forget those who are so for longest."""

@@ -15,7 +15,9 @@ from reconciler.model.resource import Resource, ResourceType
 from reconciler.xds.sets import Shelf, TypeSet
 
 Fresh = Callable[[Resource], Resource]
-"""What a resource is for the newest endpoints: itself where it has no recipe, or nothing changed. Never older than what it said before."""
+"""What a resource is for the newest endpoints: itself where it has no recipe, or nothing changed. Never older than what it said before.
+
+It never raises: it is asked for many at once, of which none may be lost for the fault of another."""
 
 
 def unchanged(resource: Resource) -> Resource:

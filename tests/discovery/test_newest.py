@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.discovery.newest import Newest
+from reconciler.model.key import Key
 from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.services import Endpoint
+from reconciler.xds import Plane
 
 
 class Counting:
@@ -119,3 +121,51 @@ def test_fresh_is_the_recipe_at_the_newest_endpoints(steps: list[dict[str, list[
         for host, recipe in recipes.items():
             made = recipe.at(at("old"))
             assert newest.fresh(made) == (recipe.at(known[host]) if host in known else made)
+
+
+class Failing(Counting):
+    """A recipe that can't take one address."""
+
+    def at(self, endpoints: Sequence[Endpoint]) -> Resource:
+        """See `Recipe`."""
+        made = super().at(endpoints)
+        if any(item.address == "bad" for item in endpoints):
+            raise ValueError("bad")
+        return made
+
+
+def test_a_recipe_that_fails_leaves_what_it_made_last() -> None:
+    """It is said whose, and asked again only for other endpoints; nobody else is concerned."""
+    newest, recipe, other = Newest(), Failing("x"), Counting("x", name="y")
+    made, also = recipe.at(at("1")), other.at(at("1"))
+    newest.update({"x": at("bad")})
+    assert [newest.fresh(made) for _ in range(2)] == [made] * 2
+    assert recipe.asked == 2
+    newest.update({"x": at("2")})
+    good = newest.fresh(made)
+    assert good.body == b"2"
+    assert newest.faults({"x"}) == {}
+    newest.update({"x": at("bad")})
+    asked = recipe.asked
+    assert [newest.fresh(made) for _ in range(3)] == [good] * 3
+    assert recipe.asked == asked + 1
+    assert newest.fresh(also).body == b"bad"
+    assert {host: str(error) for host, error in newest.faults({"x", "z"}).items()} == {"x": "bad"}
+    assert newest.faults({"z"}) == {}
+    newest.update({"x": at("3")})
+    assert newest.fresh(made).body == b"3"
+    assert newest.faults({"x"}) == {}
+
+
+def test_one_that_fails_keeps_no_change_from_other_proxies() -> None:
+    """Those that it is for get everything else that has changed, too."""
+    newest = Newest()
+    plane = Plane(fresh=newest.fresh)
+    bad, good = (item.at(at("1")) for item in (Failing("x"), Counting("y")))
+    newest.update({"x": at("1"), "y": at("1")})
+    keys = [Key("default", name) for name in ("one", "two")]
+    for key, view in zip(keys, ([bad, good], [good]), strict=True):
+        plane.publish(key, view)
+    newest.update({"x": at("bad"), "y": at("2")})
+    moved = plane.refresh({"x", "y"}).resources
+    assert {key: [item.body for item in items] for key, items in moved.items()} == {key: [b"2"] for key in keys}
