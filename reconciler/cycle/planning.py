@@ -12,6 +12,7 @@ from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.discovering import Discovery
 from reconciler.cycle.guarding import guarded
 from reconciler.cycle.history import ARRIVED, VerifiedSplits, allowed_since, commits_since_applied
+from reconciler.cycle.lately import Lately
 from reconciler.cycle.report import Stage, Stopwatch
 from reconciler.cycle.targets import left_behind
 from reconciler.errors import ReconcilerError
@@ -54,6 +55,7 @@ class Planner:
         self._stepping = stepping
         self._discovery = discovery or Discovery()
         self._differ = Differ()
+        self._lately = Lately()
         self._verified = VerifiedSplits(repository, compiler)
 
     def plan(
@@ -68,7 +70,7 @@ class Planner:
         watch: Stopwatch,
     ) -> Plan:
         """The fleet's plan, judged by the guards."""
-        listed, standings = desired.listed, self._discovery.standings(desired.mesh)
+        listed, standings = self._lately.listed(desired), self._discovery.standings(desired.mesh)
         with watch.stage(Stage.PLAN):
             plans = tuple(
                 plan_proxy(

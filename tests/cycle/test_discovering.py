@@ -1,0 +1,90 @@
+"""What registries list, between passes and the path of endpoints."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from reconciler.clock import SystemClock
+from reconciler.cycle.desired import Compiler, Desired
+from reconciler.cycle.discovering import Discovery
+from reconciler.cycle.lately import Lately
+from reconciler.cycle.report import Stopwatch, silent
+from reconciler.discovery import Newest, Registries
+from reconciler.errors import BugError
+from reconciler.model.discovered import Catalogue, Found
+from reconciler.model.discovery import FileSd, Registry
+from reconciler.model.key import Key
+from reconciler.model.resource import Resource, ResourceType
+from reconciler.model.services import Endpoint
+from reconciler.push import Channel
+from reconciler.settings import AdminSettings
+from reconciler.xds import Plane
+from tests.discovery.declaring import HTTP, catalogue, instance
+from tests.policy.memory import BASE, MemoryTree
+
+_REGISTRIES = """\
+---
+apiVersion: reconciler/v1alpha1
+kind: Mesh
+metadata: {name: mesh}
+spec: {discovery: [{name: %s, fileSd: {files: [/nowhere/x.json]}}]}
+"""
+_A, _X = "a.default.svc.cluster.local", "x.default.svc.cluster.local"
+
+
+def _desired(compiler: Compiler, *hosts: str, registry: str = "a") -> Desired:
+    """What a commit asks for while a registry lists these hosts."""
+    found = [(registry, Found(host=host, ports=(HTTP,), instances=(instance("10.0.0.1"),))) for host in hosts]
+    compiler.discover(catalogue(*found) if found else Catalogue())
+    watch = Stopwatch(silent)
+    return compiler.desired(MemoryTree({"policies/all.yaml": BASE + _REGISTRIES % registry}), watch)
+
+
+def test_hosts_that_registries_drop_are_still_theirs() -> None:
+    """That their clusters go is no matter of Git's; of a host that Git declares everything is, and so it is without the registry."""
+    lately, compiler = Lately(), Compiler()
+    assert lately.listed(_desired(compiler, _A, _X)) == {_X}
+    assert lately.listed(_desired(compiler, _A)) == {_X}
+    assert lately.listed(_desired(compiler)) == {_X}
+    assert lately.listed(_desired(compiler, registry="b")) == set()
+    assert Lately().listed(_desired(compiler)) == set()
+
+
+class _Broken:
+    """A recipe with a fault."""
+
+    host = _A
+
+    def at(self, endpoints: Sequence[Endpoint]) -> Resource:
+        """See `model.resource.Recipe`."""
+        if endpoints:
+            raise ZeroDivisionError("shares")
+        made = Resource.of(ResourceType.ENDPOINTS, "broken", b"")
+        return Resource(made.id, made.body, made.version, self)
+
+
+def test_endpoints_that_cannot_be_made_are_complained_about_once(tmp_path: Path) -> None:
+    """It is a fault of ours: whoever reads the log learns whose endpoints stay as they were, and why."""
+    targets = tmp_path / "x.json"
+    targets.write_text(json.dumps([{"targets": ["10.0.0.1:8080"], "labels": {"job": _A}}]))
+    newest, log = Newest(), logging.getLogger("test")
+    plane, clock = Plane(fresh=newest.fresh), SystemClock()
+    plane.publish(Key("default", "p"), [_Broken().at(())])
+    registries = Registries(clock=clock, cache=None, on_change=lambda: None, log=log)
+    channel = Channel(plane=plane, clock=clock, settings=AdminSettings(), fresh=newest.fresh)
+    try:
+        with channel:
+            discovery = Discovery(registries, newest, channel=channel)
+            discovery.adopt(_desired(Compiler()))
+            registries.configure([Registry(name="a", file_sd=FileSd(files=(str(targets),)))], domain="cluster.local")
+            assert registries.settled(10)
+            with pytest.raises(BugError, match=rf"endpoints of {_A} stay as they were: ZeroDivisionError\('shares'\)"):
+                discovery.deliver()
+            assert discovery.deliver()  # nothing new; a pass has yet to take in that the service is listed
+    finally:
+        registries.close()
