@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from reconciler.errors import Diagnostic, Severity
 from reconciler.model.discovered import Held, Knowledge, Standing
+from reconciler.plan.words import count
 
 
 def doubts(standings: Iterable[Standing]) -> Iterator[Diagnostic]:
@@ -36,7 +37,7 @@ def _held(registry: str, held: Held) -> Diagnostic:
     what = f"of {held.host}" if held.host else "altogether"
     return Diagnostic(
         code="discovery-held",
-        message=f"registry {registry} lists {held.has} instances {what} where it listed {held.had}; the others stay in use"
+        message=f"registry {registry} lists {count(held.has, 'instance')} {what} where it listed {held.had}; the others stay in use"
         f" until {held.until:%Y-%m-%d %H:%M:%S} UTC",
         hint="see that they are gone on purpose; `protection` of the registry in Mesh.discovery says what is doubted",
         severity=Severity.WARNING,

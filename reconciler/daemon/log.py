@@ -16,6 +16,9 @@ from reconciler.plan import diagnostic_text, subject_of, visible
 _GIT, _PASS = "git", "pass"
 """Whose complaints: what Git says does not go away by a pass that did without it."""
 
+_LOGGED = frozenset({"discovery-stale", "discovery-silent", "discovery-held"})
+"""What is logged when it happens, between passes."""
+
 
 def fault(error: Exception) -> BugError:
     """A pass that ended by an exception nobody expects, as users read it."""
@@ -51,7 +54,7 @@ class PassLog:
             if outcome.kind is not OutcomeKind.APPLIED
         ]
         plan = report.plan
-        warnings = plan.warnings if plan else ()
+        warnings = [item for item in plan.warnings if item.code not in _LOGGED] if plan else []
         self._complain(_PASS, (*report.errors, *(plan.refused if plan else ()), *warnings, *laggards))
         self._done(report, "+".join(reasons))
 

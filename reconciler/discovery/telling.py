@@ -37,14 +37,17 @@ def _knowledge(before: Standing | None, now: Standing) -> Iterator[Line]:
     problem = "" if now.problem is None else f": {now.problem.message}"
     if now.knowledge is Knowledge.LIVE:
         if was is not Knowledge.LIVE:
-            yield logging.INFO, f"registry {now.registry} answers: {now.services} services, {now.instances} instances"
+            yield (
+                logging.INFO,
+                f"registry {now.registry} answers (services: {now.services}, instances: {now.instances})",
+            )
         elif now.problem is not None and (before is None or before.problem is None):
             yield logging.WARNING, f"registry {now.registry} can't be used in all parts{problem}"
         return
     if now.problem is None or (before is not None and was is now.knowledge and before.problem is not None):
         return
     stale = now.knowledge is Knowledge.STALE
-    used = f"what it said last stays in use ({now.services} services)" if stale else "nothing is known of it"
+    used = f"what it said last stays in use (services: {now.services})" if stale else "nothing is known of it"
     yield logging.WARNING, f"registry {now.registry} does not answer, and {used}{problem}"
 
 
@@ -52,9 +55,7 @@ def _losses(held: tuple[Held, ...]) -> str:
     first = held[0]
     more = f", and {len(held) - 1} more" if len(held) > 1 else ""
     what = first.host or "the registry"
-    return (
-        f"{what} had {first.had} instances and has {first.has}{more}; until {first.until:%H:%M:%S} UTC they stay in use"
-    )
+    return f"{first.has} of {first.had} instances of {what} are left{more}; until {first.until:%H:%M:%S} UTC all stay in use"
 
 
 def _flapping(names: tuple[str, ...]) -> str:

@@ -27,14 +27,14 @@ FLAPPING = replace(LIVE, flapping=("a 10.0.0.1", "b 10.0.0.1"))
 @pytest.mark.parametrize(
     ("before", "now", "line"),
     [
-        (None, LIVE, (logging.INFO, "registry it answers: 2 services, 7 instances")),
-        (DOWN, LIVE, (logging.INFO, "registry it answers: 2 services, 7 instances")),
+        (None, LIVE, (logging.INFO, "registry it answers (services: 2, instances: 7)")),
+        (DOWN, LIVE, (logging.INFO, "registry it answers (services: 2, instances: 7)")),
         (
             LIVE,
             DOWN,
             (
                 logging.WARNING,
-                "registry it does not answer, and what it said last stays in use (2 services): nobody listens",
+                "registry it does not answer, and what it said last stays in use (services: 2): nobody listens",
             ),
         ),
         (
@@ -52,7 +52,7 @@ FLAPPING = replace(LIVE, flapping=("a 10.0.0.1", "b 10.0.0.1"))
             HELD,
             (
                 logging.WARNING,
-                "registry it is not believed: a had 3 instances and has 0, and 1 more; until 12:30:00 UTC they stay in use",
+                "registry it is not believed: 0 of 3 instances of a are left, and 1 more; until 12:30:00 UTC all stay in use",
             ),
         ),
         (
@@ -60,7 +60,7 @@ FLAPPING = replace(LIVE, flapping=("a 10.0.0.1", "b 10.0.0.1"))
             WIDE,
             (
                 logging.WARNING,
-                "registry it is not believed: the registry had 3 instances and has 0; until 12:30:00 UTC they stay in use",
+                "registry it is not believed: 0 of 3 instances of the registry are left; until 12:30:00 UTC all stay in use",
             ),
         ),
         (HELD, LIVE, (logging.INFO, "registry it: what was lost is listed again, or believed by now")),
