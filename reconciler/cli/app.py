@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from reconciler.cli import bootstrap, daemon, demo_verb, importing, render, rollout, root, status, validate
+from reconciler.cli import bootstrap, daemon, demo_verb, importing, render, rollout, root, services, status, validate
 from reconciler.cli.endings import run_to_the_end
 
 
@@ -30,6 +30,7 @@ def _application() -> typer.Typer:
     app.command("render")(render.render)
     app.command("bootstrap")(bootstrap.bootstrap)
     app.command("status")(status.status)
+    app.command("services")(services.services)
     app.add_typer(rollout.application())
     app.add_typer(importing.application())
     app.command("demo")(demo_verb.demo)

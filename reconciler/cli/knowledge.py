@@ -1,4 +1,4 @@
-"""What a daemon says of itself over HTTP: whether it gets on, whether it can answer for the fleet, and the status document.
+"""What a daemon says over HTTP: whether it gets on, whether it can answer for the fleet, and the documents of status and services.
 
 Pure, given the daemon's state and the streams' at one instant.
 """
@@ -6,16 +6,18 @@ Pure, given the daemon's state and the streams' at one instant.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from reconciler.cli.registries import registry_document
 from reconciler.clock import Clock
 from reconciler.model.key import Key
 from reconciler.model.receipt import OutcomeKind
 
 if TYPE_CHECKING:
-    from reconciler.cycle import Report
+    from reconciler.cycle import Inventory, Report
     from reconciler.daemon import State, Verified
+    from reconciler.model.discovered import Standing
     from reconciler.model.receipt import Outcome
     from reconciler.xds import NodeState
 
@@ -31,6 +33,8 @@ class DaemonKnowledge:
         state: The daemon's, at this instant.
         connections: The streams', by proxy; empty without ADS.
         admins: The admin endpoints, by proxy; where a command on this machine can ask what no pass does.
+        standings: How well registries are known, at this instant.
+        inventory: The services that there are, at this instant; None before the first pass has compiled them.
         repository: As users know it.
         ref: The branch that is served.
     """
@@ -44,6 +48,8 @@ class DaemonKnowledge:
         repository: str,
         ref: str,
         admins: Callable[[], Mapping[Key, str]] = dict,
+        standings: Callable[[], Sequence[Standing]] = tuple,
+        inventory: Callable[[], Inventory | None] = lambda: None,
     ) -> None:
         self._state = state
         self._connections = connections
@@ -51,6 +57,8 @@ class DaemonKnowledge:
         self._repository = repository
         self._ref = ref
         self._admins = admins
+        self._standings = standings
+        self._inventory = inventory
 
     def health(self) -> str:
         """Why the loop does not get on; "" if it does, or waits for something to do."""
@@ -95,7 +103,25 @@ class DaemonKnowledge:
                 | {"admin": admins.get(key)}
                 for key in sorted({*members, *outcomes, *state.verified, *connections})
             ],
+            "registries": [registry_document(item) for item in self._standings()],
         }  # fmt: skip
+
+    def services(self) -> Mapping[str, Any]:
+        """The services document: the contract of `GET /v1/services`.
+
+        Raises:
+            NotReadyError: No pass has compiled them yet.
+        """
+        from reconciler.cli.services.inventory import inventory_document
+        from reconciler.web import NotReadyError
+
+        found = self._inventory()
+        if found is None:
+            raise NotReadyError(
+                "no pass has read the services yet", hint="ask again in a moment, or see the daemon's log"
+            )
+        document = inventory_document(found, repository=self._repository, ref=self._ref, now=self._clock.now())
+        return document | {"pid": os.getpid()}
 
 
 def _pass(report: Report) -> dict[str, Any]:

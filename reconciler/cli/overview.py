@@ -5,19 +5,19 @@ Columns that only a daemon can fill are there when one told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.cli.options import Output
 from reconciler.cli.output import print_json, put, say
+from reconciler.cli.registries import doubt_lines, registry_rows
 from reconciler.cli.rollout.words import list_rows, list_text
+from reconciler.cli.tables import ago, markdown_table, text_table
 from reconciler.cli.wellbeing import wellbeing_lines
 from reconciler.errors import Diagnostic, Severity
 from reconciler.plan import diagnostic_markdown, escape_markdown, visible
 
 _SHORT = 7
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def print_status(document: dict[str, Any], output: Output) -> None:
@@ -41,13 +41,15 @@ def print_status(document: dict[str, Any], output: Output) -> None:
     unwell = _unwell(document)
     if output is Output.MARKDOWN:
         facts += [("health", line) for line in unwell]
-        put(_markdown(facts, rows, errors, list_rows(document)))
+        facts += [("registry", line) for line in doubt_lines(document["registries"])]
+        put(_markdown(facts, rows, errors, (_registries(document), list_rows(document))))
         return
     say(errors)
     lines = [f"{name:<8}  {visible(value)}" for name, value in facts]
-    shown = [[visible(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in shown) for column in range(len(rows[0]))]
-    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+    lines += text_table(rows)
+    registries = _registries(document)
+    lines += ["", *text_table(registries)] if len(registries) > 1 else []
+    lines += map(visible, doubt_lines(document["registries"]))
     lines += ["", "HEALTH", *map(visible, unwell)] if unwell else []
     lines += ["", list_text(document)] if document["rollouts"] else []
     put("\n".join(lines))
@@ -57,6 +59,12 @@ def _unwell(document: Mapping[str, Any]) -> list[str]:
     """What callers have against instances; the table says already who is unreachable."""
     unreachable = [item["proxy"] for item in document["proxies"] if item["state"] == "unreachable"]
     return wellbeing_lines(document["health"], unreachable=unreachable)
+
+
+def _registries(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A row a registry; ages are by the clock of whoever asked it."""
+    daemon = document["daemon"]
+    return registry_rows(document["registries"], now=daemon["now"] if daemon is not None else document["now"])
 
 
 def _rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -91,43 +99,29 @@ def _connected(told: Mapping[str, Any]) -> str:
 
 def _verified(told: Mapping[str, Any], now: str) -> str:
     at = told.get("verified_at")
-    return f"{told['revision'][:_SHORT]} {_ago(at, now)} ago" if at else "-"
+    return f"{told['revision'][:_SHORT]} {ago(at, now)} ago" if at else "-"
 
 
 def _daemon(daemon: Mapping[str, Any]) -> str:
     last = daemon.get("pass")
     ended = (
-        f"last pass {_ago(last['ended'], daemon['now'])} ago ({'+'.join(last['reasons'])})" if last else "no pass yet"
+        f"last pass {ago(last['ended'], daemon['now'])} ago ({'+'.join(last['reasons'])})" if last else "no pass yet"
     )
     return f"process {daemon.get('pid')}, {ended}" + (f": {daemon['reason']}" if daemon.get("reason") else "")
-
-
-def _ago(at: str, now: str) -> str:
-    """A duration in its largest unit, as people say it: `5s`, `12m`, `3h`, `2d`. Both times are of the daemon's clock."""
-    seconds = max(0, int((datetime.fromisoformat(now) - datetime.fromisoformat(at)).total_seconds()))
-    for unit, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
-        if seconds >= unit:
-            return f"{seconds // unit}{name}"
-    return f"{seconds}s"
 
 
 def _markdown(
     facts: Sequence[tuple[str, str]],
     rows: Sequence[Sequence[str]],
     errors: Sequence[Diagnostic],
-    rollouts: Sequence[Sequence[str]],
+    more: Iterable[Sequence[Sequence[str]]],
 ) -> str:
     return "\n".join(
         [
             *(f"- {name}: {escape_markdown(value)}" for name, value in facts),
             *(diagnostic_markdown(item) for item in errors),
             "",
-            *_markdown_table(rows),
-            *(["", *_markdown_table(rollouts)] if len(rollouts) > 1 else []),
+            *markdown_table(rows),
+            *(line for table in more if len(table) > 1 for line in ("", *markdown_table(table))),
         ]
     )
-
-
-def _markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    table = [f"| {' | '.join(escape_markdown(cell) for cell in row)} |" for row in rows]
-    return [table[0], f"| {' | '.join(['---'] * len(rows[0]))} |", *table[1:]]

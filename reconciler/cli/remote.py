@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from reconciler.cli.options import Output
+from reconciler.cli.shapes import INVENTORY, fits, is_time, registries_fit
 from reconciler.errors import Diagnostic, PermanentError, ReconcilerError, Severity, TransientError
 from reconciler.http import BadReplyError, HttpClient, HttpError, Reply, TimedOutError, UnreachableError
 from reconciler.settings import AdminSettings
@@ -17,6 +17,7 @@ _PATIENCE = 600.0
 """Seconds for a pass of the daemon's, and for those that wait before it."""
 _GRACE = 10.0
 _QUICK = 5.0
+_FOR_SERVICES = 30.0
 _OK = 200
 
 
@@ -85,15 +86,34 @@ def status_there(path: Path) -> dict[str, Any]:
         DaemonLostError: It does not answer.
         DaemonReplyError: Its answer makes no sense.
     """
-    with _client(path, _QUICK) as http:
-        try:
-            reply = http.get("/v1/status")
-        except HttpError as error:
-            raise _unanswered(error, path) from error
-    document = _document(reply, path)
+    document = _asked(path, "/v1/status", _QUICK)
     if not _is_status(document):
         raise _odd(path)
     return document
+
+
+def services_there(path: Path) -> dict[str, Any]:
+    """The services that a daemon knows, with their instances as its registries list them now.
+
+    Raises:
+        DaemonNotFoundError: Nobody listens there.
+        DaemonLostError: It does not answer.
+        DaemonReplyError: Its answer makes no sense.
+        ReconcilerError: It does not know them yet.
+    """
+    document = _asked(path, "/v1/services", _FOR_SERVICES)
+    if document.get("schema_version") != 1 or not fits(document, INVENTORY):
+        raise _odd(path)
+    return document
+
+
+def _asked(path: Path, target: str, patience: float) -> dict[str, Any]:
+    with _client(path, patience) as http:
+        try:
+            reply = http.get(target)
+        except HttpError as error:
+            raise _unanswered(error, path) from error
+    return _document(reply, path)
 
 
 def first_answering(paths: Iterable[Path]) -> Path | None:
@@ -179,9 +199,14 @@ def _is_status(document: Mapping[str, Any]) -> bool:
         case {"schema_version": 1, "ref": str(), "repository": str(), "now": str(now), "proxies": list(proxies)}:
             last = document.get("pass")
             ended = last is None or (
-                isinstance(last, dict) and _is_time(last.get("ended")) and isinstance(last.get("reasons"), list)
+                isinstance(last, dict) and is_time(last.get("ended")) and isinstance(last.get("reasons"), list)
             )
-            return _is_time(now) and ended and all(map(_is_entry, proxies))
+            return (
+                is_time(now)
+                and ended
+                and all(map(_is_entry, proxies))
+                and registries_fit(document.get("registries", []))
+            )
     return False
 
 
@@ -190,7 +215,7 @@ def _is_entry(item: object) -> bool:
         case {"proxy": str(), "revision": None, "verified_at": None, "connection": connection}:
             return _is_connection(connection)
         case {"proxy": str(), "revision": str(), "verified_at": at, "connection": connection}:
-            return _is_time(at) and _is_connection(connection)
+            return is_time(at) and _is_connection(connection)
     return False
 
 
@@ -204,13 +229,6 @@ def _is_connection(item: object) -> bool:
                 for entry in held
             )
     return False
-
-
-def _is_time(text: object) -> bool:
-    try:
-        return isinstance(text, str) and datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
 
 
 def _odd(path: Path) -> DaemonReplyError:

@@ -29,7 +29,7 @@ Http = Annotated[
         "--http",
         envvar="RECONCILE_HTTP",
         metavar="HOST:PORT",
-        help="Serve health, readiness and status there, read-only. Port 0 picks one and says it.",
+        help="Serve health, readiness, status and services there, read-only. Port 0 picks one and says it.",
     ),
 ]
 OwnSocket = Annotated[
@@ -78,6 +78,8 @@ def doors(
         repository=identity(session.repository),
         ref=ref,
         admins=lambda: {key: admin.address for key, admin in session.fleet.admins().items()},
+        standings=lambda: session.discovery.present.standings,
+        inventory=lambda: session.discovery.inventory,
     )
     with ExitStack() as servers:
 

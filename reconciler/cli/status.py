@@ -6,7 +6,6 @@ Without one, or with one that does not answer, the rest is shown all the same.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.options import (
@@ -22,7 +21,6 @@ from reconciler.cli.options import (
     Repo,
     settings,
 )
-from reconciler.errors import UsageError
 from reconciler.model.key import Key
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.cli.standing import Standing
     from reconciler.cycle import Report
-    from reconciler.errors import Diagnostic
     from reconciler.gitrepo import Repository
     from reconciler.model.plan import ProxyPlan
     from reconciler.model.receipt import Receipt
@@ -52,8 +49,10 @@ def status(
     """Show the fleet: revisions, drift, and who could not be reached. Touches nothing."""
     from reconciler.cli.output import say
     from reconciler.cli.overview import print_status
+    from reconciler.cli.remote import status_there
     from reconciler.cli.session import Session
     from reconciler.cli.standing import by_word, has_no_admin, with_words
+    from reconciler.cli.telling import told
     from reconciler.cycle import Ask
 
     chosen = settings(
@@ -61,49 +60,32 @@ def status(
         admin_cert=admin_cert, admin_key=admin_key, admin_ca=admin_ca,
     )  # fmt: skip
     with Session(chosen) as session:
-        told, doubts = _told(session, ref, daemon)
+        said, doubts = told(session.repository, ref, daemon, status_there)
         report = session.reconciler().run(Ask(ref=ref, dry_run=True, last_good=True))
         rollouts = _rollouts(session.repository, ref)
-        known = {item["proxy"]: item for item in told["proxies"]} if told is not None else {}
+        known = {item["proxy"]: item for item in said["proxies"]} if said is not None else {}
         health = _health(session, report, known)
+        registries = _registries(session, said)
     say(doubts)
     standings = {
         str(item.proxy): by_word(known.get(str(item.proxy)), applied=report.applied)
         for item in (report.plan.proxies if report.plan else ())
         if has_no_admin(item)
     }
-    document = _document(report, report.last, told, standings)
-    print_status(document | {"health": health, "rollouts": rollouts}, output)
+    document = _document(report, report.last, said, standings)
+    more = {"registries": registries, "health": health, "rollouts": rollouts, "now": session.clock.now().isoformat()}
+    print_status(document | more, output)
     return with_words(report, standings).exit_code()
 
 
-def _told(session: Session, ref: str, named: Path | None) -> tuple[dict[str, Any] | None, tuple[Diagnostic, ...]]:
-    """What the daemon says, if there is one; and why it could not be asked, as warnings.
+def _registries(session: Session, told: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """How registries stand: as the daemon knows them, for that is what proxies have; without one as this process found them."""
+    from reconciler.cli.registries import registry_document
 
-    Raises:
-        ReconcilerError: A daemon that was named on purpose can't be asked.
-    """
-    from reconciler.cli.control import identity, sockets
-    from reconciler.cli.remote import DaemonNotFoundError, status_there
-    from reconciler.errors import ReconcilerError
-
-    if named is not None:
-        told = status_there(named)
-        if told.get("repository") != identity(session.repository) or told.get("ref") != ref:
-            raise UsageError(
-                f"the daemon on {named} serves {told.get('ref')} of {told.get('repository')}",
-                hint="name that repository and branch with --repo and --ref",
-            )
-        return told, ()
-    try:
-        for path in sockets(session.repository, ref):
-            try:
-                return status_there(path), ()
-            except DaemonNotFoundError:
-                continue
-    except ReconcilerError as error:
-        return None, tuple(item.demoted() for item in error.diagnostics)
-    return None, ()
+    if told is not None and "registries" in told:
+        known: list[dict[str, Any]] = told["registries"]
+        return known
+    return [registry_document(item) for item in session.discovery.present.standings]
 
 
 def _health(session: Session, report: Report, known: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -171,7 +153,7 @@ def _document(
     }
 
 
-_NOT_THE_DAEMONS = frozenset({"schema_version", "proxies"})
+_NOT_THE_DAEMONS = frozenset({"schema_version", "proxies", "registries"})
 
 
 def _seen(item: ProxyPlan) -> Standing:

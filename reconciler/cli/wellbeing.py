@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.errors import Diagnostic
@@ -19,15 +20,19 @@ _LISTED = 20
 _NAMED = 5
 """Proxies that do not answer, each with its reason, after which the rest is a number."""
 
-_WORDS = {
-    Trouble.EJECTED: "ejected (outlier)",
-    Trouble.FAILED_CHECK: "failed (health check)",
-    Trouble.UNCHECKED: "not checked yet",
-    Trouble.UNHEALTHY: "unhealthy (platform)",
-    Trouble.DRAINING: "draining (platform)",
-    Trouble.DEGRADED: "degraded",
-    Trouble.LEAVING: "leaving",
-}
+WORDS: Mapping[Trouble, str] = MappingProxyType(
+    {
+        Trouble.EJECTED: "ejected (outlier)",
+        Trouble.FAILED_CHECK: "failed (health check)",
+        Trouble.UNCHECKED: "not checked yet",
+        Trouble.UNHEALTHY: "unhealthy (platform)",
+        Trouble.DRAINING: "draining (platform)",
+        Trouble.DEGRADED: "degraded",
+        Trouble.LEAVING: "leaving",
+    }
+)
+"""What each trouble is called."""
+
 _OUTBOUND, _PARTS = "outbound", 4
 
 
@@ -113,8 +118,12 @@ def wellbeing_lines(document: Mapping[str, Any], *, unreachable: Iterable[str] =
             f"and {more} more {'service' if more == 1 else 'services'} with instances that are not well (-o json has all)"
         )
     known = frozenset(unreachable)
-    silent = [item for item in document["silent"] if item["proxy"] not in known]
-    lines += [f"{item['proxy']} does not say how it sees instances: {item['reason']}" for item in silent[:_NAMED]]
+    return lines + silent_lines([item for item in document["silent"] if item["proxy"] not in known])
+
+
+def silent_lines(silent: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Proxies that could not be asked, and why; of many the first."""
+    lines = [f"{item['proxy']} does not say how it sees instances: {item['reason']}" for item in silent[:_NAMED]]
     if len(silent) > _NAMED:
         lines.append(f"and {len(silent) - _NAMED} more proxies do not say it")
     return lines
@@ -132,4 +141,4 @@ def _in_words(item: Mapping[str, Any], trouble: Mapping[str, Any]) -> str:
     callers = item["callers"]
     by = f"{most}" if least == most else f"{least} to {most}"
     whom = f"{by} of {callers} proxies" if least < callers else f"{callers} {'proxy' if callers == 1 else 'proxies'}"
-    return f"{trouble['instances']} of {item['instances']} {_WORDS[Trouble(trouble['trouble'])]} as seen by {whom}"
+    return f"{trouble['instances']} of {item['instances']} {WORDS[Trouble(trouble['trouble'])]} as seen by {whom}"

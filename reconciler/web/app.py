@@ -3,6 +3,7 @@
 GET  /healthz      the process is alive and its loop gets on
 GET  /readyz       the first pass has ended, and the daemon is not stopping
 GET  /v1/status    what the daemon knows, as JSON
+GET  /v1/services  the services that there are, their instances, and who may call them, as JSON
 POST /v1/passes    run one pass and wait for it; only where `passes` is handed in
 """
 
@@ -55,6 +56,13 @@ class Knowledge(Protocol):
 
     def status(self) -> Mapping[str, Any]:
         """The status document, with its `schema_version`. Values are JSON's."""
+
+    def services(self) -> Mapping[str, Any]:
+        """The document of services, likewise.
+
+        Raises:
+            ReconcilerError: They are not known yet; the client gets the error.
+        """
 
 
 class Passes(Protocol):
@@ -117,6 +125,10 @@ def _show(app: FastAPI, knowledge: Knowledge) -> None:
     def status() -> Response:
         return _json(knowledge.status())
 
+    @app.api_route("/v1/services", methods=both)
+    def services() -> Response:
+        return _json(knowledge.services())
+
 
 def _run(app: FastAPI, passes: Passes) -> None:
     running = 0
@@ -177,7 +189,9 @@ async def _no_route(request: Request, error: Exception) -> Response:
     if status == _HTTP_METHOD:
         return _error(MethodError(f"{request.method} is not offered here"))
     if status == _HTTP_NOT_FOUND:
-        return _error(UnknownPathError("nothing is served here", hint="there are /healthz, /readyz and /v1/status"))
+        return _error(
+            UnknownPathError("nothing is served here", hint="there are /healthz, /readyz, /v1/status and /v1/services")
+        )
     return _error(RequestError("the request can't be read"))
 
 

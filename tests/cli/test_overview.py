@@ -30,6 +30,7 @@ def document(*proxies: dict[str, Any], daemon: bool = True) -> dict[str, Any]:
     last = {"ended": "2026-01-01T23:59:51+00:00", "reasons": ["connect", "poll"]}
     return {
         "schema_version": 1, "head": "h" * 40, "recorded": None, "proxies": list(proxies), "rollouts": [], "health": {"answered": 0, "silent": [], "services": []}, "refused": [], "errors": [],
+        "registries": [], "now": NOW,
         "daemon": {"now": NOW, "pid": 7, "reason": "", "pass": last} if daemon else None,
     }  # fmt: skip
 

@@ -32,6 +32,7 @@ class World:
         self.unwell = ""
         self.unready = ""
         self.document: Mapping[str, Any] = {"schema_version": 1, "proxies": []}
+        self.inventory: Mapping[str, Any] = {"schema_version": 1, "services": []}
         self.error: Exception | None = None
         self.requests: list[PassRequest] = []
         self.gate: threading.Event | None = None
@@ -48,6 +49,11 @@ class World:
         if self.error is not None:
             raise self.error
         return self.document
+
+    def services(self) -> Mapping[str, Any]:
+        if self.error is not None:
+            raise self.error
+        return self.inventory
 
     def run(self, request: PassRequest, *, wanted: Callable[[], bool]) -> PassResult:
         self.requests.append(request)
