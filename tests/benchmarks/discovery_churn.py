@@ -6,7 +6,8 @@ At each rate, services have one of their two instances replaced, in turn: at 1,0
 second. Beside that, one more service gets an instance twice a second, and applications behind the first and the last Envoy call it
 without end: `first request` is from just before the platform is told of that until each of them had an answer of the new instance.
 
-- `deliveries`: how often the endpoints-only path went round; `pushes` and `MB`: responses and bytes written to a stream, a second for
+- `deliveries`: how often the endpoints-only path went round, and how long handing a change to all streams took (of a machine whose
+  other work is heavy, its CPU time says more); `pushes` and `MB`: responses and bytes written to a stream, a second for
   each Envoy; `resources`: load assignments a second for each Envoy, of `changes` that the platform had.
 - `cores`: CPU of the daemon, and of one Envoy on average; `rss`: of the daemon, before and after.
 - `passes`: that ended meanwhile; changes of instances cause none.
@@ -181,11 +182,14 @@ def _churn(rig: DiscoveryRig, listed: Changing, rate: int, seconds: float) -> di
 
 
 def _pushed(rig: DiscoveryRig, began: float, ended: float) -> dict[str, float]:
-    stamps = [more for _, at, more in rig.stamped("delivered", since=began) if at <= ended]
+    stamped = [(at, more) for _, at, more in rig.stamped("delivered", since=began) if at <= ended]
+    stamps = [more for _, more in stamped]
     each = (ended - began) * len(rig.names)
     return {
         "deliveries": len(stamps) / (ended - began),
         "hosts a delivery": sum(more["hosts"] for more in stamps) / len(stamps),
+        "a delivery: CPU ms": sum(more["cpu"] for more in stamps) * 1000 / len(stamps),
+        "a delivery: ms": sum(at - more["began"] for at, more in stamped) * 1000 / len(stamps),
         "pushes": (stamps[-1]["responses"] - stamps[0]["responses"]) / each,
         "resources": sum(more["resources"] for more in stamps) / each,
         "MB": (stamps[-1]["sent"] - stamps[0]["sent"]) / 1e6 / each,

@@ -70,10 +70,10 @@ class Stamps:
         original(*arguments)
 
     def _deliver(self, original: Callable[..., Any], *arguments: Any) -> Any:
-        began = time.monotonic()
+        began, used = time.monotonic(), time.thread_time()
         done = original(*arguments)
         self.note(
-            "delivered", began=began, hosts=len(arguments[-1]), proxies=len(done.proxies), resources=done.resources,
+            "delivered", began=began, cpu=time.thread_time() - used, hosts=len(arguments[-1]), proxies=len(done.proxies), resources=done.resources,
             bytes=done.bytes, responses=self._responses, sent=self._bytes,
         )  # fmt: skip
         return done

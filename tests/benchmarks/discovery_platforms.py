@@ -125,7 +125,7 @@ class Kubernetes(ExitStack):
         self._server.tokens = {TOKEN}
         self.callback(self._server.stop)
         self.registry = f'kubernetes: {{kubeconfig: "{kubeconfig(folder, self._server.url)}"}}'
-        self._slices: dict[str, int] = {}
+        self._slices: dict[str, list[list[str]]] = {}
 
     def host(self, name: str) -> str:
         return f"{name}.{_DOMAIN}"
@@ -133,14 +133,16 @@ class Kubernetes(ExitStack):
     def put(self, name: str, addresses: Collection[str], port: int) -> None:
         every, ports = [*addresses], [{"name": "http", "port": port, "protocol": "TCP"}]
         cut = [every[first : first + 100] for first in range(0, len(every), 100)] or [[]]
-        if name not in self._slices:
+        before = self._slices.get(name, [])
+        if not before:
             own = {"name": "http", "port": self.egress, "targetPort": port, "protocol": "TCP"}
             self._store.put(service(name, ports=[own]))
         for number, part in enumerate(cut):
-            self._store.put(endpoint_slice(f"{name}-{number}", [*map(endpoint, part)], service=name, ports=ports))
-        for number in range(len(cut), self._slices.get(name, 0)):
+            if before[number : number + 1] != [part]:
+                self._store.put(endpoint_slice(f"{name}-{number}", [*map(endpoint, part)], service=name, ports=ports))
+        for number in range(len(cut), len(before)):
             self._store.delete("EndpointSlice", "default", f"{name}-{number}")
-        self._slices[name] = len(cut)
+        self._slices[name] = cut
 
 
 class Consul(ExitStack):
