@@ -47,7 +47,7 @@ def endpoints(service: Service) -> st.SearchStrategy[list[Endpoint]]:
         address=st.sampled_from((*_ADDRESSES, *(item.address for item in service.endpoints))),
         ports=ports,
         labels=st.sampled_from([{}, {"version": "v1"}, {"version": "v2"}, {"app": "a", "version": "v1"}]),
-        weight=st.sampled_from([1, 1, 3]),
+        weight=st.sampled_from([1, 1, 3, 2**32 - 1]),
         locality=st.sampled_from(_PLACES),
         service_account=st.sampled_from(["", "sa"]),
         health=st.sampled_from([Health.HEALTHY, *Health]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.compile import Compiled, MeshCompiler, Prototypes, compile_mesh
 from reconciler.compile.clusters.encoding import assembled, chosen
-from reconciler.compile.clusters.endpoints import assignment
+from reconciler.compile.clusters.endpoints import assignment, fitted
 from reconciler.compile.clusters.localities import Spread
 from reconciler.model.protos import decode, resource
 from reconciler.model.resource import ResourceType, View
@@ -89,6 +90,45 @@ def test_load_assignments_are_put_together_as_they_are_written(
     kept = chosen(found, port="p", labels={}, probed=probed)
     whole = assignment("c", [(item, item.ports["p"]) for item, _ in kept], near, probed=probed)
     assert assembled("c", kept, near) == resource(ResourceType.ENDPOINTS, whole)
+
+
+@given(given_=st.lists(st.integers(1, 2**32 - 1), max_size=20))
+def test_what_is_too_heavy_to_stand_together_weighs_less(given_: list[int]) -> None:
+    """In the same proportions, but that nobody weighs nothing; what is not too heavy stays as it is."""
+    found = fitted(given_)
+    if sum(given_) < 2**32:
+        assert found is None
+        return
+    assert found is not None
+    assert sum(found) < 2**32
+    assert min(found) >= 1
+    share = Fraction(2**32, sum(given_))
+    assert all(abs(new - old * share) <= 2 + len(given_) for new, old in zip(found, given_, strict=True))
+
+
+@pytest.mark.parametrize("resolution", ["STATIC", "DNS"])
+def test_endpoints_that_git_declares_may_be_too_heavy_too(resolution: str) -> None:
+    """Wherever they are written: Envoy would refuse them, and a cluster with them."""
+    entry = f"""
+kind: ServiceEntry
+metadata: {{name: h}}
+spec:
+  hosts: [h.example.com]
+  resolution: {resolution}
+  ports: [{{number: 80, name: p, protocol: HTTP}}]
+  endpoints: [{{address: 10.0.0.1, weight: 4294967295}}, {{address: 10.0.0.2, weight: 4294967295}}]
+"""
+    view = only(
+        compile_mesh(
+            mesh_of(documents(entry, workload("c", app="c", address="10.0.0.9"), sidecar_proxy("c"))),
+            declared(mesh_of(entry)),
+            PROTOTYPES,
+        )
+    )
+    type_ = ResourceType.ENDPOINTS if resolution == "STATIC" else ResourceType.CLUSTER
+    found = messages(view, type_)["outbound|80||h.example.com"]
+    (group,) = (found if resolution == "STATIC" else found["load_assignment"])["endpoints"]
+    assert [item["load_balancing_weight"] for item in group["lb_endpoints"]] == [2**31 - 2] * 2
 
 
 _BASE = (

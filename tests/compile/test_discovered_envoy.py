@@ -21,8 +21,11 @@ from tests.compile.meshes import documents
 from tests.compile.onecluster import rule
 from tests.compile.reached import Reached, reached
 
-_PLAIN, _EJECTING, _CHECKING = (ClusterRef(f"{name}.example.com", 80) for name in ("plain", "ejecting", "checking"))
+_PLAIN, _EJECTING, _CHECKING, _HASHING = (
+    ClusterRef(f"{name}.example.com", 80) for name in ("plain", "ejecting", "checking", "hashing")
+)
 _EJECT = "{outlierDetection: {consecutive5xxErrors: 1, interval: 1h, maxEjectionPercent: 100}}"
+_HASH = "{loadBalancer: {consistentHash: {useSourceIp: true, maglev: {}}}}"
 _CHECK = f"""
 kind: HealthCheck
 metadata: {{name: c}}
@@ -72,8 +75,10 @@ def _entry(ref: ClusterRef) -> str:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Fleet]:
     """One Envoy for all of these tests."""
-    refs = (_PLAIN, _EJECTING, _CHECKING)
-    texts = documents(*map(_entry, refs), rule(_EJECT, host=_EJECTING.host), _CHECK)
+    refs = (_PLAIN, _EJECTING, _CHECKING, _HASHING)
+    texts = documents(
+        *map(_entry, refs), rule(_EJECT, host=_EJECTING.host), rule(_HASH, host=_HASHING.host, name="h"), _CHECK
+    )
     with ExitStack() as stack:
         ports = {name: stack.enter_context(application(name)) for name in "abc"}
         found: Sequence[Endpoint] = [_at(port) for port in ports.values()]
@@ -139,6 +144,13 @@ def test_requests_that_an_instance_has_end_there(fleet: _Fleet, ref: ClusterRef,
             client.join()
         assert answers == [200]
         fleet.give(ref, fleet.at("a"))
+
+
+def test_instances_that_are_heavy_together_are_taken(fleet: _Fleet) -> None:
+    """With consistent hashing Envoy refuses endpoints whose weights have a larger sum than fits into 32 bits."""
+    a, b = (replace(fleet.at(name), weight=2**32 - 1) for name in "ab")
+    fleet.give(_HASHING, a, replace(b, locality="eu"), replace(fleet.at("c"), weight=1))
+    assert not fleet.live.stats("hashing.*rejected")[f"cluster.{_HASHING.name}.update_rejected"]
 
 
 def test_an_ejected_instance_is_no_other_assignment(fleet: _Fleet) -> None:

@@ -7,12 +7,13 @@ their numbers, and a repeated field is its items one after the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from envoy.config.endpoint.v3.endpoint_components_pb2 import LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
-from reconciler.compile.clusters.endpoints import fits, member
+from reconciler.compile.clusters.endpoints import fits, fitted, member
 from reconciler.compile.clusters.localities import Spread, parts, rank, weights
 from reconciler.model.endpoints import shortest
 from reconciler.model.protos import encode
@@ -44,6 +45,8 @@ def _encoded(address: str, port: int, weight: int, health: Health, probed: int) 
 def chosen(endpoints: Iterable[Endpoint], *, port: str, labels: Mapping[str, str], probed: int = 0) -> list[Chosen]:
     """The endpoints that have a port of this name and these labels; of several in one place the first.
 
+    What is too much to stand in one load assignment weighs less, in the same proportions.
+
     Args:
         endpoints: In any order, the more important ones first.
         port: The service port's name. An endpoint that does not know it is left out.
@@ -60,7 +63,12 @@ def chosen(endpoints: Iterable[Endpoint], *, port: str, labels: Mapping[str, str
         if found is not None and found[0] not in taken:
             taken.add(found[0])
             out.append((endpoint, found[1]))
-    return out
+    lighter = fitted([endpoint.weight or 1 for endpoint, _ in out])
+    if lighter is None:
+        return out
+    items = (replace(endpoint, weight=weight) for (endpoint, _), weight in zip(out, lighter, strict=True))
+    encoded = ((item, _encoded(item.address, item.ports[port], item.weight, item.health, probed)) for item in items)
+    return [(item, known[1]) for item, known in encoded if known is not None]
 
 
 def assembled(name: str, items: Iterable[Chosen], spread: Spread | None, recipe: Recipe | None = None) -> Resource:
