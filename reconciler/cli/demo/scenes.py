@@ -242,6 +242,7 @@ class Play:
         screen.ending("It is yours now, until Ctrl-C")
         screen.command(f"cd {self._clone.path}    # edit {RULES}, commit, push")
         screen.command(f"reconcile status --repo {stage.repo} --daemon {stage.control}")
+        screen.command(f"reconcile services details --repo {stage.repo} --daemon {stage.control}")
         screen.command(f"reconcile rollout show reviews --repo {stage.repo}")
         screen.command(f"reconcile --dry-run --repo {stage.repo}")
         screen.command(f"reconcile --repo {stage.repo} --daemon {stage.control}")

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.demo.instances import CALLER, DETAILS, GUEST, LISTED, SERVICE, left_alone, only_endpoints
+from reconciler.cli.demo.instances import (
+    CALLER,
+    DETAILS,
+    GUEST,
+    LISTED,
+    SERVICE,
+    guest_drains,
+    left_alone,
+    only_endpoints,
+)
 from reconciler.cli.demo.targets import MESH, Targets
 from reconciler.cli.demo.witness import ClaimError
 from reconciler.discovery.targets import Listing, from_json, read, services
@@ -96,15 +105,28 @@ def test_the_file_is_replaced_in_one_step(targets: Targets) -> None:
 
 
 def test_anything_else_that_is_sent_is_no_proof() -> None:
-    """One list more or less, another proxy, or a route beside it, and the demo fails."""
-    only_endpoints(Counter({ENDPOINTS: 3}), lists=3)
-    for sent in (
-        {ENDPOINTS: 2},
-        {ENDPOINTS: 3, ("reviews-v1", ENDPOINTS[1]): 1},
-        {ENDPOINTS: 3, (CALLER, "http.x.rds.y"): 1},
-    ):
+    """One list less, another proxy, or a route beside it, and the demo fails; a list that is sent again is none of these."""
+    assert only_endpoints(Counter({ENDPOINTS: 3}), least=3) == 3
+    assert only_endpoints(Counter({ENDPOINTS: 4}), least=3) == 4
+    elsewhere, route = ("reviews-v1", ENDPOINTS[1]), (CALLER, "http.http_proxy.rds.http_proxy")
+    for sent in ({ENDPOINTS: 2}, {ENDPOINTS: 3, elsewhere: 1}, {ENDPOINTS: 3, route: 1}, {}):
         with pytest.raises(ClaimError, match="something else than 3 lists of the endpoints of details was sent"):
-            only_endpoints(Counter(sent), lists=3)
+            only_endpoints(Counter(sent), least=3)
+
+
+def test_services_that_are_not_told_right_are_no_proof() -> None:
+    """The one that drains is the registry's, and the only one; one that nobody mentions is not right either."""
+    fine = "127.0.0.1:1  app=details,version=v1  -  1  healthy  git: policies/details/v1.yaml:2  there at 1 of 1"
+    drains = f"127.0.0.1:4  job=details,version={GUEST}  -  1  draining  targets  there at 1 of 1"
+    guest_drains([fine, drains])
+    for rows, said in (
+        ([fine, drains.replace("draining", "healthy")], "of an instance, .*v4.*healthy"),
+        ([fine.replace("healthy", "draining"), drains], "of an instance, .*v1.*draining"),
+        ([fine, drains.replace("targets", "git:")], "of an instance, .*v4.*git:"),
+        ([fine], "not one row for v4"),
+    ):
+        with pytest.raises(ClaimError, match=said):
+            guest_drains(rows)
 
 
 def test_a_request_to_an_instance_that_drains_is_no_proof() -> None:
