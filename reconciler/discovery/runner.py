@@ -13,6 +13,7 @@ from typing import get_args
 
 from reconciler.clock import Clock
 from reconciler.discovery.contract import Adapter, AdapterError, Event, Snapshot, Stopping
+from reconciler.discovery.intake import Intake
 from reconciler.errors import Diagnostic, ReconcilerError
 
 SHORTEST, LONGEST = 0.5, 30.0
@@ -112,6 +113,7 @@ class Runner:
 
     def _watch(self) -> None:
         events = iter(self._make().watch(self._stopping))
+        intake = Intake(self.registry)
         try:
             for event in events:
                 if self._stopping.is_set():
@@ -122,7 +124,8 @@ class Runner:
                     raise self._fault(f"began with {type(event).__name__} instead of a Snapshot")
                 if self._good_since is None:
                     self._good_since = self._clock.monotonic()
-                self._tell(event)
+                for each in intake.take(event):
+                    self._tell(each)
         finally:
             if isinstance(events, Generator):
                 events.close()
