@@ -95,13 +95,14 @@ def take(offers: Iterable[Offer], ports: Sequence[Port], own: Iterable[Endpoint]
                     else Left(1, offer.registry, instance)
                 )
                 continue
-            fresh = {(address, name, number) for name, number in found.items()} - taken
+            # No sets: nearly all have one port, of which there may be ten thousand.
+            fresh = [item for item in found.items() if (address, *item) not in taken]
             if not fresh:
                 continue
-            taken |= fresh
-            if len(fresh) < len(found):
-                found = {name: number for name, number in found.items() if (address, name, number) in fresh}
-            out.append(_endpoint(instance, address, found, offer.registry))
+            for item in fresh:
+                taken.add((address, *item))
+            its_own = found if len(fresh) == len(found) else dict(fresh)
+            out.append(_endpoint(instance, address, its_own, offer.registry))
     return Taken(tuple(out), left)
 
 
