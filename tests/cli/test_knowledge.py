@@ -5,15 +5,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from reconciler.cli.knowledge import DaemonKnowledge
-from reconciler.cycle import Report
+from reconciler.cli.shapes import INVENTORY, fits, registries_fit
+from reconciler.cycle import Desired, Inventory, Report
 from reconciler.daemon import LastPass, State, Verified
 from reconciler.errors import Diagnostic
+from reconciler.model.discovered import NOTHING, Held, Knowledge, Standing
 from reconciler.model.key import Key
+from reconciler.model.mesh import Mesh
 from reconciler.model.observation import Proof
 from reconciler.model.plan import Action, Cause, Change, Plan, ProxyPlan
 from reconciler.model.receipt import Outcome, OutcomeKind
 from reconciler.model.resource import ResourceId, ResourceType
+from reconciler.web import NotReadyError
 from reconciler.xds import Hold, NodeState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,3 +130,56 @@ def test_what_a_pass_did_not_bring_a_proxy_is_pending() -> None:
     state = State(started=START, last=replace(last, report=replace(last.report, plan=plan)))
     found = {item["proxy"]: item["pending"] for item in knowledge(state).status()["proxies"]}
     assert found == {"default/a": 0, "default/b": 1, "default/c": 1}
+
+
+def test_the_status_has_the_registries_as_they_stand() -> None:
+    """Since when one does not answer, why, and what of its losses is not believed yet."""
+    held = Held(host="b", had=4, has=0, since=START, until=START + timedelta(minutes=5))
+    stale = Standing(
+        registry="files", kind="file_sd", knowledge=Knowledge.STALE, heard=START, since=START, services=2, instances=4,
+        problem=Diagnostic(code="x", message="gone", hint="h"), held=(held,), flapping=("b 10.0.0.1",),
+    )  # fmt: skip
+    told = DaemonKnowledge(
+        state=lambda: State(started=START), connections=dict, clock=At(5), repository="r", ref="main",
+        standings=lambda: (stale,),
+    )  # fmt: skip
+    (found,) = told.status()["registries"]
+    assert found == {
+        "registry": "files", "kind": "file_sd", "state": "stale", "heard": START.isoformat(), "since": START.isoformat(),
+        "problem": {"code": "x", "severity": "error", "message": "gone", "hint": "h"}, "services": 2, "instances": 4,
+        "held": [
+            {"host": "b", "had": 4, "has": 0, "since": START.isoformat(), "until": "2026-01-01T00:05:00+00:00"},
+        ],
+        "flapping": ["b 10.0.0.1"],
+    }  # fmt: skip
+    assert registries_fit([found])
+
+
+def test_a_silent_registry_does_not_make_a_daemon_unready() -> None:
+    """It serves what it has, and a guard keeps what is not known in place; balancers must not take its proxies away for it."""
+    silent = Standing(registry="files", kind="file_sd", knowledge=Knowledge.SILENT)
+    told = DaemonKnowledge(
+        state=lambda: State(started=START, last=passed()), connections=dict, clock=At(5), repository="r", ref="main",
+        standings=lambda: (silent,),
+    )  # fmt: skip
+    assert told.readiness() == ""
+
+
+def test_services_are_not_known_before_a_pass_has_read_them() -> None:
+    """An empty list would say that there are none."""
+    with pytest.raises(NotReadyError, match="no pass has read the services yet"):
+        knowledge(State(started=START)).services()
+
+
+def test_the_services_are_those_of_the_commit_in_force() -> None:
+    """With whom they were asked of, and when."""
+    desired = Desired(
+        commit="c2", mesh=Mesh(), source=Mesh(), templates={}, views={}, warnings=(), notes={},
+    )  # fmt: skip
+    told = DaemonKnowledge(
+        state=lambda: State(started=START), connections=dict, clock=At(5), repository="r", ref="main",
+        inventory=lambda: Inventory(desired=desired, services=(), catalogue=NOTHING),
+    )  # fmt: skip
+    document = told.services()
+    assert (document["commit"], document["now"], document["services"]) == ("c2", "2026-01-01T00:00:05+00:00", [])
+    assert fits(document, INVENTORY)

@@ -109,3 +109,37 @@ def test_rollouts_are_shown_below_the_fleet(capsys: pytest.CaptureFixture[str], 
     assert "\x1b" not in line
     assert text.index("default/edge") < text.index("reviews")
     assert "ROLLOUT" not in shown(capsys, document(row("default/edge")), output)
+
+
+def registries(**fields: Any) -> list[dict[str, Any]]:
+    since = "2026-01-01T23:48:00+00:00"
+    held = [{"host": EVIL, "had": 4, "has": 0, "since": since, "until": NOW}]
+    plain = {
+        "registry": "k8s", "kind": "kubernetes", "state": "stale", "heard": since, "since": since, "services": 2,
+        "instances": 9, "problem": {"message": EVIL}, "held": held, "flapping": [EVIL],
+    }  # fmt: skip
+    return [plain | fields]
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_a_registry_is_a_line_that_says_since_when_it_does_not_answer(
+    capsys: pytest.CaptureFixture[str], *, daemon: bool
+) -> None:
+    """At a glance, with what is held and what flaps; and no word of it steers the terminal."""
+    text = shown(capsys, document(row("default/a"), daemon=daemon) | {"registries": registries()})
+    lines = text.splitlines()
+    at = next(index for index, line in enumerate(lines) if line.startswith("REGISTRY"))
+    assert lines[at + 1].startswith("k8s       kubernetes  stale for 12m  2         9          ")
+    assert lines[at + 2].endswith("the others stay in use until 2026-01-02 00:00:00 UTC")
+    assert lines[at + 3].endswith("comes and goes, and is left out")
+    assert text.replace("\n", "").isprintable()
+    marked = shown(capsys, document(row("default/a"), daemon=daemon) | {"registries": registries()}, Output.MARKDOWN)
+    assert "| k8s | kubernetes | stale for 12m | 2 | 9 |" in marked
+    assert "<b>" not in marked
+
+
+def test_without_registries_nothing_is_said_of_any(capsys: pytest.CaptureFixture[str]) -> None:
+    """Most meshes have none."""
+    assert "REGISTRY" not in shown(capsys, document(row("default/a")))
+    live = registries(state="live", problem=None, held=[], flapping=[])
+    assert shown(capsys, document(row("default/a")) | {"registries": live}).rstrip().endswith("live   2         9")

@@ -106,7 +106,7 @@ def test_a_proxy_that_only_the_daemon_knows_is_asked_for_the_health_of_instances
 
 def test_a_daemon_that_cannot_be_asked_is_a_warning(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Status is what people look at when something is wrong: it shows the rest, and says what is missing."""
-    for behaviour in (routed([], answer(200, b"hello")), says(repo, schema_version=2)):
+    for behaviour in (routed([], answer(200, b"hello")), says(repo, schema_version=2), says(repo, registries=[{}])):
         with daemon(repo, behaviour):
             code, document, err = asked(capsys)
         assert (code, document["daemon"], document["proxies"]) == (0, None, [])

@@ -45,6 +45,21 @@ def test_the_status_is_shown_as_it_is_told(short_path: Path) -> None:
             assert not {name for name in headers if name.startswith("access-control")} | {"server"} & set(headers)
 
 
+def test_the_services_are_shown_as_they_are_told(short_path: Path) -> None:
+    """On both doors; and while they are not known, why."""
+    world = World()
+    world.inventory = {"schema_version": 1, "services": [{"host": "ä"}]}
+    with on_tcp(world) as tcp, on_unix(world, short_path / "d.sock") as unix:
+        for address in (tcp, unix):
+            with client(address) as http:
+                reply = http.get("/v1/services")
+                assert (reply.status, json.loads(reply.body)) == (200, world.inventory)
+        world.error = TransientError("not yet", code="not-ready")
+        with client(tcp) as http:
+            reply = http.get("/v1/services")
+        assert (reply.status, code(reply.body)) == (503, "not-ready")
+
+
 def test_head_is_answered_without_a_body() -> None:
     """Load balancers ask by HEAD."""
     with on_tcp(World()) as address:
