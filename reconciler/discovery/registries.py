@@ -30,6 +30,9 @@ from reconciler.model.discovery import Registry
 BETWEEN_WRITES = 1.0
 """Seconds, at least, between two times that the disk and the log are written."""
 
+_AFTERWARDS = 0.1
+"""Seconds until a change is written: bringing it to proxies goes first."""
+
 _SHARE = 20
 """Writing takes at most one part in so many of the time."""
 
@@ -202,6 +205,8 @@ class Registries:
                 self._state.notify_all()
             if keeper.revision == revision:
                 return
+            if not self._untidy:
+                self._write_at = max(self._write_at, self._clock.monotonic() + _AFTERWARDS)
             self._outdated = self._untidy = True
         self._announce()
 
