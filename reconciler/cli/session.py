@@ -73,7 +73,7 @@ class Session:
         if newest is not None:
             channel = Channel(plane=plane, fresh=newest.fresh, clock=self.clock, settings=settings.admin)
             self._stack.callback(channel.close)
-        self.discovery = Discovery(registries, newest, channel=channel)
+        self.discovery = Discovery(registries, newest, channel=channel, accounts=self.compiler.accounts)
         self._notifier = Notifier(_complain)
         self._stack.callback(self._notifier.close)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reconciler.compile import Compiled, MeshCompiler, Prototypes
 from reconciler.cycle.joining import Joined, join, left_out, same
@@ -16,7 +16,7 @@ from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.proxy import Proxy
 from reconciler.model.resource import View
-from reconciler.model.services import Service
+from reconciler.model.services import Endpoint, Service
 from reconciler.model.tree import Tree
 from reconciler.policy import DocumentCache, Loaded, load, locate, uncollected
 from reconciler.rollouts.overlay import Overlay
@@ -64,7 +64,11 @@ class Desired:
 
 
 class Compiler:
-    """Compiles commits, each once: a commit's content never changes, and neither does what it compiles to."""
+    """Compiles commits, each once: a commit's content never changes, and neither does what it compiles to.
+
+    Attributes:
+        accounts: Service accounts that instances have had, whatever commit they were instances by.
+    """
 
     def __init__(self) -> None:
         self._documents = DocumentCache()
@@ -76,7 +80,7 @@ class Compiler:
         self._aborted: dict[Key, str] = {}
         self._catalogue = NOTHING
         self._merging: OrderedDict[str, _Merging] = OrderedDict()
-        self._accounts = Accounts()
+        self.accounts = Accounts()
 
     def discover(self, catalogue: Catalogue) -> None:
         """From now on commits are compiled with what registries list.
@@ -129,6 +133,11 @@ class Compiler:
             raise PolicyError(diagnostics=found.diagnostics)
         return found
 
+    def endpoints(self, desired: Desired) -> Mapping[str, tuple[Endpoint, ...]]:
+        """What registries list now of a commit's services, by host; nothing if it was not asked for lately."""
+        merging = self._merging.get(desired.commit)
+        return merging.endpoints if merging is not None else {}
+
     def _compile(self, tree: Tree, watch: Stopwatch) -> Desired:
         with watch.stage(Stage.LOAD):
             loaded = load(tree, cache=self._documents)
@@ -163,9 +172,9 @@ class Compiler:
         """The services that documents declare with those of the registries that they name."""
         if not mesh.settings.discovery:
             return Merged(services=declared, lasting=declared)
-        merging = self._merging.get(commit) or _Merging(Merger(self._accounts))
+        merging = self._merging.get(commit) or _Merging(Merger(self.accounts))
         merged = merging.merger.merged(declared, mesh, self._catalogue)
-        merging.catalogue, merging.lasting = self._catalogue, merged.lasting
+        merging.catalogue, merging.lasting, merging.endpoints = self._catalogue, merged.lasting, merged.endpoints
         self._merging[commit] = merging
         self._merging.move_to_end(commit)
         while len(self._merging) > _MERGING:
@@ -208,6 +217,7 @@ class _Merging:
     merger: Merger
     catalogue: Catalogue = NOTHING
     lasting: tuple[Service, ...] = ()
+    endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
 
 
 def _failed(found: Iterable[Diagnostic]) -> bool:

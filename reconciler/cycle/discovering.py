@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.doubts import doubts
 from reconciler.cycle.report import Stage, Stopwatch
-from reconciler.discovery import Merged, Merger, Newest, Registries
+from reconciler.discovery import Accounts, Merged, Merger, Newest, Registries
 from reconciler.errors import BugError, Diagnostic
 from reconciler.model.discovered import NOTHING, Catalogue, Standing
 from reconciler.model.discovery import Registry
@@ -24,6 +24,7 @@ from reconciler.model.resource import Resource
 from reconciler.model.services import Service
 from reconciler.model.tree import Tree
 from reconciler.push import Channel
+from reconciler.xds import Fresh
 
 PATIENCE = 10.0
 """Seconds that a pass waits for registries that it has not heard of before."""
@@ -54,6 +55,8 @@ class Discovery:
         registries: Told which ones there are, and asked for what they list. None of them is ever asked without it.
         newest: The newest endpoints; what is sent is made from them.
         channel: Brings endpoints to proxies between passes; only a daemon has one.
+        accounts: The compiler's, which has to trust whoever is seen here: an account that comes and goes between two passes is in
+            clusters all the same, and so its next instance waits for no pass.
         patience: Seconds to wait for registries that are new.
     """
 
@@ -63,16 +66,17 @@ class Discovery:
         newest: Newest | None = None,
         *,
         channel: Channel | None = None,
+        accounts: Accounts | None = None,
         patience: float = PATIENCE,
     ) -> None:
         self._registries = registries
         self._newest = newest or Newest()
         self._channel = channel
         self._patience = patience
-        self._merger = Merger()
+        self._merger = Merger(accounts)
         self._lock = threading.Lock()
         self._head: tuple[Registry, ...] = ()
-        self._good: tuple[Registry, ...] = ()
+        self._domain = ""
         self._asked: tuple[Registry, ...] = ()
         self._catalogue = NOTHING
         self._lasting: tuple[Service, ...] | None = None
@@ -85,17 +89,18 @@ class Discovery:
             compiler: Told of it.
             tree: A tree whose policies can't be used names no registry.
             watch: For the time it takes.
-            head: Whether it is the head of the branch. The registries of an older commit are asked beside the head's.
+            head: Whether it is the head of the branch. Until that is in force, the registries of the commit that is are asked beside
+                the head's; of two with one name the head's.
         """
         mesh = compiler.mesh(tree) if self._registries is not None else None
         if mesh is None or self._registries is None:
             return
+        others = mesh.settings.discovery
         if head:
-            self._head = mesh.settings.discovery
-        else:
-            self._good = mesh.settings.discovery
+            self._head, self._domain = others, mesh.settings.domain
+            others = self._adopted.mesh.settings.discovery if self._adopted is not None else ()
         named = {item.name for item in self._head}
-        wanted = (*self._head, *(item for item in self._good if item.name not in named))
+        wanted = (*self._head, *(item for item in others if item.name not in named))
         self._registries.configure(wanted, domain=mesh.settings.domain)
         if wanted != self._asked:
             self._asked = wanted
@@ -105,8 +110,30 @@ class Discovery:
         compiler.discover(self._catalogue)
 
     def in_force(self) -> None:
-        """The head is not refused: registries that only an older commit names are not asked any more."""
-        self._good = ()
+        """The head is not refused: registries that only an older commit names are not asked any more, and forgotten."""
+        if self._registries is None:
+            return
+        if self._asked != self._head:
+            self._asked = self._head
+            self._registries.configure(self._head, domain=self._domain)
+        self._registries.forget_others()
+
+    def trial(self, compiler: Compiler, desired: Desired) -> Fresh:
+        """What load assignments are if a commit were in force: to plan it, as it may be refused."""
+        with self._lock:
+            if self._registries is None or self._is_adopted(desired):
+                return self.fresh
+        newest = Newest()
+        newest.update(compiler.endpoints(desired))
+        return newest.fresh
+
+    def follows(self, desired: Desired) -> bool:
+        """Whether instances are those of this commit's services already, or of none yet: then what they are is no matter of Git's."""
+        with self._lock:
+            return self._adopted is None or self._is_adopted(desired)
+
+    def _is_adopted(self, desired: Desired) -> bool:
+        return self._adopted is not None and bool(desired.commit) and self._adopted.commit == desired.commit
 
     def adopt(self, desired: Desired) -> None:
         """From now on instances are instances of the services of this commit."""
@@ -175,8 +202,10 @@ class Discovery:
     def _follow(self) -> tuple[Collection[str], bool]:
         """The hosts whose endpoints have changed since the last time; and whether more has changed since the last pass."""
         with self._lock:
-            if self._registries is None or self._adopted is None:
+            if self._registries is None:
                 return frozenset(), False
+            if self._adopted is None:  # whatever has changed since the first pass began, the next one has to see
+                return frozenset(), True
             merged = self._merged(self._registries.catalogue)
             silent = self._registries.catalogue.silent != self._catalogue.silent
             return self._newest.update(merged.endpoints), silent or merged.lasting is not self._lasting

@@ -14,7 +14,7 @@ from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.discovering import Discovery
 from reconciler.cycle.lately import Lately
 from reconciler.cycle.report import Stopwatch, silent
-from reconciler.discovery import Newest, Registries
+from reconciler.discovery import Merger, Newest, Registries
 from reconciler.errors import BugError
 from reconciler.model.discovered import Catalogue, Found
 from reconciler.model.discovery import FileSd, Registry
@@ -53,6 +53,17 @@ def test_hosts_that_registries_drop_are_still_theirs() -> None:
     assert lately.listed(_desired(compiler)) == {_X}
     assert lately.listed(_desired(compiler, registry="b")) == set()
     assert Lately().listed(_desired(compiler)) == set()
+
+
+def test_an_account_that_was_seen_between_passes_is_trusted_by_the_next() -> None:
+    """Though it is gone when that begins: nobody would ask for a pass when it comes back, for nothing would be new."""
+    compiler = Compiler()
+    _desired(compiler, _X)
+    where = _desired(compiler, _X).mesh
+    seen = Found(host=_X, ports=(HTTP,), instances=(instance("10.0.0.2", service_account="sa"),))
+    Merger(compiler.accounts).merged((), where, catalogue(("a", seen)))
+    (service,) = (item for item in _desired(compiler, _X).services if item.host == _X)
+    assert service.accounts == {"sa"}
 
 
 class _Broken:
