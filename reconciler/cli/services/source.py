@@ -5,13 +5,15 @@ A daemon may be the only one that can reach a registry, and what it knows is wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.services.inventory import inventory_document
 from reconciler.cycle.past import Past
 from reconciler.cycle.report import Stopwatch
-from reconciler.errors import Diagnostic, PolicyError, ReconcilerError
+from reconciler.cycle.targets import unseen
+from reconciler.errors import BugError, Diagnostic, PolicyError, ReconcilerError
 from reconciler.model.origin import Finding, Origin
 from reconciler.policy import locate
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def own_document(session: Session, ref: str, *, repository: str) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
-    """The services of a branch as this process finds them; and why it is not the head of the branch, if it isn't.
+    """The services of a branch as this process finds them; and why it is not the head of the branch, if it isn't, or not all.
 
     A head that can't be used is no reason to show nothing: then it is the commit that was applied last, as for a pass.
 
@@ -42,7 +44,13 @@ def own_document(session: Session, ref: str, *, repository: str) -> tuple[dict[s
             raise
         inventory = _inventory(session, session.repository.tree(point.commit))
     document = inventory_document(inventory, repository=repository, ref=ref, now=session.clock.now())
-    return document, errors
+    return document, (*errors, *_strangers(inventory))
+
+
+def _strangers(inventory: Inventory) -> Iterator[Diagnostic]:
+    """A warning where proxies may have announced themselves to a daemon, which nobody asked."""
+    for item in unseen(inventory.desired.mesh.proxies, None):
+        yield replace(item, hint="start `reconcile daemon --ads HOST:PORT` for this repository; it is asked then")
 
 
 def _inventory(session: Session, tree: Tree) -> Inventory:
@@ -51,7 +59,7 @@ def _inventory(session: Session, tree: Tree) -> Inventory:
     session.discovery.adopt(session.compiler.desired(tree, watch))
     found = session.discovery.inventory
     if found is None:
-        raise AssertionError
+        raise BugError("services were adopted, and there are none")
     return found
 
 
@@ -59,6 +67,8 @@ def with_lines(session: Session, document: Mapping[str, Any]) -> dict[str, Any]:
     """The document with the line at which each YAML document begins that it names; null where Git can't tell."""
     places = {*_places(document)}
     try:
+        if document["daemon"] is not None:
+            session.repository.fetch()  # it may know a newer commit
         tree = session.repository.tree(document["commit"])
         findings = {Finding(code="", message=str(number), origin=Origin(file, number)) for file, number in places}
         lines = {(item.file, int(item.message)): item.line for item in locate(findings, tree)}

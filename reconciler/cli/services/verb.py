@@ -99,13 +99,15 @@ def _document(
     from reconciler.cli.remote import services_there
     from reconciler.cli.services.source import own_document
     from reconciler.cli.telling import told
+    from reconciler.errors import Severity
 
     document, doubts = told(session.repository, ref, named, services_there)
     if document is not None:
         origin = {"pid": document.pop("pid")}
         return document | {"daemon": origin}, (), doubts
-    document, errors = own_document(session, ref, repository=identity(session.repository))
-    return document | {"daemon": None}, errors, doubts
+    document, said = own_document(session, ref, repository=identity(session.repository))
+    errors = tuple(item for item in said if item.severity is Severity.ERROR)
+    return document | {"daemon": None}, errors, (*doubts, *(item for item in said if item not in errors))
 
 
 def _silent(document: Mapping[str, Any], registry: str) -> Iterator[Diagnostic]:

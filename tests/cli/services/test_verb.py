@@ -108,3 +108,12 @@ def test_a_daemon_that_cannot_be_asked_is_a_warning_and_one_that_was_named_an_er
         assert len(document["services"]) == 1
         left, document, _ = asked(capsys, repo, "--daemon", str(path))
         assert (left, [item["code"] for item in document["errors"]]) == (1, [code])
+
+
+def test_proxies_that_may_have_announced_themselves_are_missed(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only a daemon knows them, and none was asked: who may call a service is then said with a warning."""
+    ads = member("a-1", "10.0.0.1", "a").replace("{files: {directory: /x/a-1}}", "{ads: {}}")
+    commit(repo, a=ads, b=service("b", 80))
+    _, document, _ = asked(capsys, repo)
+    assert [item["code"] for item in document["warnings"]] == ["ads-preview"]
+    assert document["services"][0]["callers"]["proxies"] == ["default/a-1"]
