@@ -36,7 +36,7 @@ _NOT_ASKED = 4
 def services(
     hosts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="HOST...", help="Show these in detail: hosts as in policies, or patterns with * and ?."),
+        typer.Argument(metavar="HOST", help="Show these in detail: hosts as in policies, or patterns with * and ?."),
     ] = None,
     *,
     namespace: Annotated[
