@@ -521,6 +521,7 @@ RECORD: Group = {
 }
 
 REST: Group = {
+    "service-unknown": "Mend the name; `reconcile services` lists all there are. Short names are completed with `--namespace`.",
     "import-exists": "Move the file away, choose another `--output-dir`, or give `--force`, which replaces all that differ.",
     "import-write": "See in the message which file; nothing was written. Check permissions and the disk.",
     "import-no-istio": "Name the right context with `--context`; Istio's definitions have to be installed in the cluster.",
@@ -665,6 +666,11 @@ DISCOVERY: Group = {
     "discovery-entries": Entry(
         "Mend the objects that the message names; all others are used meanwhile.",
         "A registry lists objects that make no sense: they are left out.",
+        "warning",
+    ),
+    "discovery-nonsense": Entry(
+        "Correct it in the registry; where the adapter made it of something that makes sense, report it to whoever wrote the adapter.",
+        "An adapter says what can't be: an instance without an address, a port or a weight that is none. It is left out.",
         "warning",
     ),
     "discovery-no-ports": Entry(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.docs.newcomer import Newcomer
 from tests.policy.memory import MemoryTree
 
 ADS = (TOP / "docs" / "ads.md").read_text(encoding="utf-8")
+DISCOVERY = (TOP / "docs" / "discovery.md").read_text(encoding="utf-8")
 GRPC = (TOP / "docs" / "proxyless-grpc.md").read_text(encoding="utf-8")
 
 
@@ -26,6 +28,7 @@ def test_the_quick_start_works_as_it_is_written(folder: Path) -> None:
     What the daemon then says of itself has the fields that the page describes.
     """
     section = ADS[ADS.index("## Quick start") : ADS.index("## Who is sent what")]
+    section = section.replace("reconcile daemon", "reconcile daemon --interval 1h")  # or it may see the commit first
     places = ("policies/shop.yaml", "policies/web.yaml", "policies/shop-v1.yaml")
     said = ""
     with Newcomer(folder, ports=("9080", "8001", "8002", "15010", "8090"), place="/tmp/shop") as newcomer:  # noqa: S108
@@ -36,13 +39,23 @@ def test_the_quick_start_works_as_it_is_written(folder: Path) -> None:
                 assert said.strip() == "v1"
         assert "weight: 100 -> 90" in said
         assert "live on 3/3 proxies" in said
-        status = json.loads(newcomer.do(newcomer.actual("curl -s http://127.0.0.1:8090/v1/status")))
+        status, services = (
+            json.loads(newcomer.do(newcomer.actual(f"curl -s http://127.0.0.1:8090/v1/{name}")))
+            for name in ("status", "services")
+        )
         sent = {item["proxy"]: item["connection"]["resources_sent"] for item in status["proxies"]}
         assert sent["default/web"] == 1
     table = ADS[ADS.index("`/v1/status` is a contract") : ADS.index("Errors have one form")]
     (web,) = (item for item in status["proxies"] if item["proxy"] == "default/web")
     fields = [*status, *status["pass"], *web, *web["connection"]]
-    assert [name for name in fields if f"`{name}`" not in table and f".{name}" not in table] == ["proxies"]
+    assert [name for name in fields if f"`{name}`" not in table and f".{name}" not in table] == [
+        "proxies",
+        "registries",
+    ]
+    (shop,) = (item for item in services["services"] if item["host"].startswith("shop."))
+    fields = [*services, *shop, *shop["ports"][0], *shop["endpoints"][0], *shop["counts"], *shop["callers"]]
+    table = DISCOVERY.partition("\n## `reconcile services`\n")[2].partition("\n## ")[0]
+    assert [name for name in fields if not re.search(rf"[`.]{name}(\[\])?[`.]", table)] == []
 
 
 @pytest.mark.long
