@@ -174,7 +174,11 @@ class AdsWay:
         }
         # What serves, as it was read, may be older than what was sent since: until it is its turn, what moves does so as before.
         moving = {id_: item for id_, item in self._before.items() if id_ in step.after}
-        moving |= {id_: item for id_, item in self._moving.items() if step.after.get(id_) == item}
+        # When it is, what no registry has a part in any more stands still from then on.
+        due = [
+            id_ for id_ in (*moving, *self._moving) if id_ in step.after and step.after[id_] == self._wanted.get(id_)
+        ]
+        moving |= {id_: self._wanted[id_] for id_ in due}
         after = MappingProxyType({**step.after, **moving, **kept})
         # What is to be in another version now is not held any more as soon as that is published.
         self._held = MappingProxyType({id_: hold for id_, hold in held.items() if _in_force(after, id_, hold, fresh)})

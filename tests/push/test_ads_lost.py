@@ -97,6 +97,15 @@ def test_what_is_about_to_be_sent_is_not_sent_twice(liar: _Liar) -> None:
     assert liar.got["a"] == 2
 
 
+def test_endpoints_that_no_registry_has_a_part_in_any_more_stand_still(liar: _Liar) -> None:
+    """From the push on that says so, a load assignment is what Git says, whatever it was by its last recipe."""
+    view = [endpoints("a", 7), liar.view[1]]
+    assert apply(liar.lab, view).kind is OutcomeKind.APPLIED
+    assert liar.got["a"] == 2
+    assert liar.lab.observe().resources[view[0].id] == view[0]
+    assert liar.lab.plane.published(liar.lab.key)[view[0].id].recipe is None
+
+
 def test_a_proxy_that_nobody_knows_is_sent_nothing(served: xds.Serving) -> None:
     """Nor is anything said of it."""
     lab = AdsLab("nobody", served.plane, None)
