@@ -147,6 +147,32 @@ def test_endpoints_are_brought_although_the_head_is_refused(mesh: Clustered) -> 
         mesh.until(lambda: f"pass for {commit[:10]}" in mesh.daemon.read(), "a pass for what makes sense")
 
 
+def test_a_commit_that_is_refused_takes_no_instance_away(mesh: Clustered) -> None:
+    """The head names a registry nobody knows anything of in place of the cluster: what the cluster lists stays, and is followed."""
+    unknown = {"name": "unknown", "httpSd": {"url": "http://127.0.0.1:1/", "host": C}}
+    wrong = {"policies/mesh.yaml": mesh.mesh(mesh.listing, unknown), "policies/c.yaml": service("c", C)}
+    mesh.target("b", member(mesh.three))
+    mesh.has(B, mesh.one, mesh.two, mesh.three)
+    log, seen = len(mesh.daemon.read()), set[int]()
+
+    def refused() -> bool:
+        seen.add(len(mesh.hosts(B)))
+        return any("guard-silent-registry" in line for line in mesh.said(log))
+
+    try:
+        with load(mesh):
+            mesh.commit(wrong, "Another registry")
+            mesh.until(refused, "the commit to be refused")
+            assert seen == {3}
+            mesh.publish(b=[*mesh.both, member(mesh.serve("four", mesh.one.port))])
+            mesh.until(lambda: len(mesh.hosts(B)) == 4, "the cluster to be followed")
+            mesh.publish(b=mesh.both)
+    finally:
+        (mesh.targets / "b.json").unlink()
+        commit = mesh.commit({"policies/mesh.yaml": mesh.mesh(), "policies/c.yaml": None}, "As before")
+        mesh.until(lambda: f"pass for {commit[:10]}" in mesh.daemon.read(), "a pass for what was before")
+
+
 def test_a_pass_that_waits_for_a_dead_proxy_delays_no_endpoint(mesh: Clustered) -> None:
     """The gateway stands still, so the pass for a commit can't end; the sidecar gets its endpoints meanwhile."""
     process = mesh.envoys["edge"]
