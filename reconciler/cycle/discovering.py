@@ -81,6 +81,7 @@ class Discovery:
         self._catalogue = NOTHING
         self._lasting: tuple[Service, ...] | None = None
         self._adopted: Desired | None = None
+        self._tried: tuple[Desired, Newest] | None = None
 
     def begin(self, compiler: Compiler, tree: Tree, watch: Stopwatch, *, head: bool = True) -> None:
         """Have a tree compiled with what registries list now; those that it is the first to name are waited for.
@@ -123,7 +124,9 @@ class Discovery:
         with self._lock:
             if self._registries is None or self._is_adopted(desired):
                 return self.fresh
-        newest = Newest()
+        if self._tried is None or self._tried[0] is not desired:
+            self._tried = desired, Newest()
+        newest = self._tried[1]
         newest.update(compiler.endpoints(desired))
         return newest.fresh
 
@@ -138,7 +141,7 @@ class Discovery:
     def adopt(self, desired: Desired) -> None:
         """From now on instances are instances of the services of this commit."""
         with self._lock:
-            self._adopted = desired
+            self._adopted, self._tried = desired, None
             self._lasting = self._merged(self._catalogue).lasting
         hosts, _ = self._follow()
         if hosts and self._channel is not None:

@@ -187,7 +187,7 @@ class Reconciler:
         if ask.defers:
             require_ours(desired.mesh, ask.select, self._plane)
         proxies = members(desired.mesh, ask.select)
-        if not ask.dry_run:
+        if not ask.dry_run and self._discovery.follows(desired):
             self._discovery.adopt(desired)
         with watch.stage(Stage.OBSERVE, f"{len(proxies)} proxies"):
             observations = self._fleet.observe(proxies, exact=ask.exact)
@@ -209,6 +209,8 @@ class Reconciler:
             return replace(report, errors=error.diagnostics)
         if plan.refused:
             return report
+        if not self._discovery.follows(desired):
+            self._discovery.adopt(desired)  # only now: a commit that is refused must not say what instances are in use
         work = targets(desired, plan, observations)
         if any(item.target.changes for item in work):
             # Traffic must not move if it is known already that the receipt can't be written.

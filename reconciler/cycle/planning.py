@@ -70,6 +70,7 @@ class Planner:
         watch: Stopwatch,
     ) -> Plan:
         """The fleet's plan, judged by the guards."""
+        fresh = self._discovery.trial(self._compiler, desired)
         listed, standings = self._lately.listed(desired), self._discovery.standings(desired.mesh)
         with watch.stage(Stage.PLAN):
             plans = tuple(
@@ -80,7 +81,7 @@ class Planner:
                     bases=partial(self._bases, last, proxy.key, record=record, watch=watch),
                     notes=desired.notes.get(proxy.key, ()),
                     differ=self._differ,
-                    fresh=self._discovery.fresh,
+                    fresh=fresh,
                     listed=listed,
                 )
                 for proxy in proxies
@@ -98,7 +99,7 @@ class Planner:
                 verified=lambda: (*self._stepping(desired), *self._verified.since(record, oldest, watch)),
                 plan_digest=ask.plan_digest,
                 silent=[item.registry for item in standings if item.knowledge is Knowledge.SILENT],
-                fresh=self._discovery.fresh,
+                fresh=fresh,
             )
 
     def base(self, last: Receipt | None, key: Key, watch: Stopwatch) -> View | None:

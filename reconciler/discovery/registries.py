@@ -66,6 +66,7 @@ class Registries:
         self._outdated = False  # the catalogue, until it is made anew
         self._untidy = False  # the disk and the log, until they are written
         self._dropped: set[str] = set()
+        self._remembered: list[tuple[str, str]] = []
         self._closed = False
         self._write_at = 0.0
         self._ended: list[Runner] = []
@@ -103,6 +104,17 @@ class Registries:
             self._untidy = True
             self._tidy()
         self._announce()
+
+    def forget_others(self) -> None:
+        """Remember nothing of other registries than these, from now on; until then, of all that there were.
+
+        For when these are there to stay: somebody may only want to know what would be if they were.
+        """
+        with self._state:
+            known = [(kept.name, kept.digest) for kept in self._kept.values()]
+            if known and known != self._remembered:
+                self._remembered = known
+                self._cache.keep_only(known)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -181,12 +193,10 @@ class Registries:
             kept.runner = None
 
     def _tidy(self) -> None:
-        """See that there is somebody to keep house, and that nothing is remembered of registries that are gone."""
+        """See that there is somebody to keep house."""
         if self._kept and self._housekeeper is None:
             self._housekeeper = threading.Thread(target=self._keep_house, name="registries", daemon=True)
             self._housekeeper.start()
-        if self._kept:
-            self._cache.keep_only([(kept.name, kept.digest) for kept in self._kept.values()])
         self._state.notify_all()
 
     def _heard(self, kept: Kept, turn: int, said: Event | Diagnostic) -> None:

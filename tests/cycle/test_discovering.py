@@ -99,3 +99,13 @@ def test_endpoints_that_cannot_be_made_are_complained_about_once(tmp_path: Path)
             assert discovery.deliver()  # nothing new; a pass has yet to take in that the service is listed
     finally:
         registries.close()
+
+
+def test_before_the_first_pass_is_done_a_change_takes_another() -> None:
+    """What is new since that pass began would be seen by nobody otherwise: a change is announced once until it is read."""
+    registries = Registries(clock=SystemClock(), cache=None, on_change=lambda: None, log=logging.getLogger("test"))
+    discovery = Discovery(registries)
+    assert discovery.deliver()
+    discovery.adopt(_desired(Compiler()))
+    assert not discovery.deliver()
+    registries.close()
