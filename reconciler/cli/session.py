@@ -37,6 +37,13 @@ def _name(location: str) -> str:
     return hashlib.sha256(str(location).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+def _saying_nothing() -> logging.Logger:
+    """For a command whose plan says of registries what there is to say."""
+    logger = logging.getLogger("reconciler.registries")
+    logger.setLevel(logging.CRITICAL)
+    return logger
+
+
 class Session:
     """The product put together for one command.
 
@@ -66,7 +73,7 @@ class Session:
             clock=self.clock,
             cache=settings.git.cache / "registries" / f"{_name(self.repository.location)}.sqlite",
             on_change=self._tell,
-            log=_LOGGER,
+            log=_LOGGER if quiet else _saying_nothing(),
         )
         self._stack.callback(registries.close)
         channel = None

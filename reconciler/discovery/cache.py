@@ -50,7 +50,7 @@ class _UnusableError(Exception):
 
 
 class Cache:
-    """One file, open until it is closed. Safe from any thread."""
+    """One file, opened when it is first asked or written, so that who has no registries has no file. Safe from any thread."""
 
     def __init__(self, path: Path | None, log: logging.Logger) -> None:
         self._path = path
@@ -60,12 +60,13 @@ class Cache:
         self._complained = False
         self._db: sqlite3.Connection | None = None
         self._known: dict[tuple[str, str], dict[str, Found]] = {}
-        if path is not None:
-            self._start(path)
+        self._closed = False
 
     def remembered(self, registry: str, digest: str) -> Mapping[str, Found]:
         """What was used last of a registry when the file was opened, by host."""
-        return self._known.pop((registry, digest), {})
+        with self._lock:
+            self._ready()
+            return self._known.pop((registry, digest), {})
 
     def write(self, lines: Iterable[Line]) -> bool:
         """Remember these, all or none; whether that could be done. What failed is worth trying again."""
@@ -94,7 +95,13 @@ class Cache:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
+            self._closed = True
             self._shut()
+
+    def _ready(self) -> None:
+        """Have the file open, if that can be."""
+        if self._db is None and self._path is not None and not self._closed:
+            self._start(self._path)
 
     def _shut(self) -> None:
         if self._db is not None:
@@ -166,6 +173,7 @@ class Cache:
 
     def _change(self, change: Callable[[sqlite3.Connection], object]) -> bool:
         with self._lock:
+            self._ready()
             if self._db is None:
                 return self._path is None
             try:

@@ -86,6 +86,32 @@ def test_what_is_written_is_remembered(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "cache").stat().st_mode & 0o777 == 0o600
 
 
+def test_who_asks_nothing_makes_no_file(tmp_path: Path) -> None:
+    """Every command has a cache at hand; who has no registries has no file."""
+    with opened(tmp_path / "deep" / "cache"):
+        pass
+    assert not (tmp_path / "deep").exists()
+
+
+def test_a_file_that_is_in_use_is_opened_later(tmp_path: Path) -> None:
+    """Another process may hold it for a moment, just as we start: that is no reason to remember nothing from then on."""
+    path = tmp_path / "cache"
+    with opened(path) as first:
+        assert first.write([line()])
+    holder = sqlite3.connect(path, isolation_level=None)
+    try:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        with opened(path) as cache:
+            assert cache.remembered("r", "d") == {}
+            holder.close()
+            assert cache.write([line("ratings")])
+    finally:
+        holder.close()
+    with opened(path) as cache:
+        assert set(cache.remembered("r", "d")) == {"reviews", "ratings"}
+
+
 def test_what_no_file_can_have_keeps_nothing_else_out(tmp_path: Path) -> None:
     """JSON may have half a character, which is no UTF-8; what was remembered of such a service before stays."""
     half = Found(host="half", instances=(Instance(address="10.0.0.1", ports={"": 1}, labels={"x": "\ud800"}),))
