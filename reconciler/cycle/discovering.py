@@ -82,6 +82,7 @@ class Discovery:
         self._lasting: tuple[Service, ...] | None = None
         self._adopted: Desired | None = None
         self._tried: tuple[Desired, Newest] | None = None
+        self._refused = False
 
     def begin(self, compiler: Compiler, tree: Tree, watch: Stopwatch, *, head: bool = True) -> None:
         """Have a tree compiled with what registries list now; those that it is the first to name are waited for.
@@ -112,12 +113,17 @@ class Discovery:
 
     def in_force(self) -> None:
         """The head is not refused: registries that only an older commit names are not asked any more, and forgotten."""
+        self._refused = False
         if self._registries is None:
             return
         if self._asked != self._head:
             self._asked = self._head
             self._registries.configure(self._head, domain=self._domain)
         self._registries.forget_others()
+
+    def refused(self) -> None:
+        """Guards refuse the head: another instance may be what it waits for."""
+        self._refused = True
 
     def trial(self, compiler: Compiler, desired: Desired) -> Fresh:
         """What load assignments are if a commit were in force: to plan it, as it may be refused."""
@@ -177,6 +183,7 @@ class Discovery:
             BugError: Endpoints of a service can't be made; those of all others were brought.
         """
         hosts, reshaped = self._follow()
+        reshaped = reshaped or self._refused
         if not hosts or self._channel is None:
             return reshaped
         failures = self._channel.deliver(hosts).failures

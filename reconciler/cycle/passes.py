@@ -137,8 +137,7 @@ class Reconciler:
         report = self._reverter.after(ask, desired, record, report, watch)
         if not ask.dry_run and report.plan is not None:
             self._refused = frozenset({desired.commit}) if report.plan.refused else frozenset()
-            if not report.plan.refused:
-                self._discovery.in_force()
+            (self._discovery.refused if report.plan.refused else self._discovery.in_force)()
         if not ask.dry_run and report.plan is not None and report.plan.refused:
             repaired = self._repair(ask, record, last, watch)
             if repaired is not None:

@@ -109,3 +109,15 @@ def test_before_the_first_pass_is_done_a_change_takes_another() -> None:
     discovery.adopt(_desired(Compiler()))
     assert not discovery.deliver()
     registries.close()
+
+
+def test_a_head_that_guards_refuse_is_tried_again_when_instances_change() -> None:
+    """It may wait for just that: a subset gets no traffic before it has an instance."""
+    registries = Registries(clock=SystemClock(), cache=None, on_change=lambda: None, log=logging.getLogger("test"))
+    discovery = Discovery(registries)
+    discovery.adopt(_desired(Compiler()))
+    discovery.refused()
+    assert discovery.deliver()
+    discovery.in_force()
+    assert not discovery.deliver()
+    registries.close()
