@@ -22,7 +22,7 @@ def guarded(
     acknowledged: Callable[[], Collection[str]],
     verified: Callable[[], Sequence[Split]],
     plan_digest: str = "",
-    fresh: Callable[[Resource], Resource] = lambda resource: resource,
+    fresh: Callable[[Resource], Resource | None] = lambda resource: resource,
     silent: Collection[str] = (),
 ) -> Plan:
     """The plan with its refusals, and with what was allowed among its warnings.

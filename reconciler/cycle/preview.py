@@ -11,6 +11,7 @@ from reconciler.cycle.targets import left_behind, members
 from reconciler.errors import Diagnostic, PolicyError, ReconcilerError
 from reconciler.gitrepo import Repository
 from reconciler.model.plan import Plan
+from reconciler.model.resource import Resource
 from reconciler.plan import Differ, compare_views
 
 
@@ -54,12 +55,22 @@ def preview(
                 allow=ask.allow,
                 acknowledged=lambda: allowed_since(repository, base, desired.commit),
                 verified=tuple,
+                fresh=_unasked if desired.mesh.settings.discovery else _declared,
             )
         return Report(
             head=desired.commit, applied=desired.commit, plan=plan, pending=not plan.empty, seconds=watch.seconds
         )  # fmt: skip
     except ReconcilerError as error:
         return Report(errors=error.diagnostics, seconds=watch.seconds)
+
+
+def _unasked(_: Resource) -> None:
+    """Nobody has asked the registries, which may list instances of any service."""
+
+
+def _declared(resource: Resource) -> Resource:
+    """Without registries, all instances are in Git."""
+    return resource
 
 
 def _unusable_base(against: str, commit: str) -> Diagnostic:

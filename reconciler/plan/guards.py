@@ -194,7 +194,7 @@ def check(
     allow: Collection[str] = (),
     verified: Callable[[], Sequence[Split]] = _never,
     prefixes: Mapping[Key, Collection[str]] = MappingProxyType({}),
-    fresh: Callable[[Resource], Resource] = _identity,
+    fresh: Callable[[Resource], Resource | None] = _identity,
     silent: Collection[str] = (),
 ) -> tuple[Diagnostic, ...]:
     """What the guards say about a plan; nothing if it is safe.
@@ -209,7 +209,8 @@ def check(
         allow: Codes from `--allow` and from `Reconcile-Allow:` trailers.
         verified: Splits that receipts of the last 30 days show as verified; called at most once, and only if it matters.
         prefixes: Each runtime proxy's prefixes, to tell prefix from cluster in its keys; guessed at the last dot if absent.
-        fresh: A resource with the newest endpoints, by which it is judged whether a subset can serve; itself if it has no recipe.
+        fresh: A resource with the newest endpoints, by which it is judged whether a subset can serve; itself if it has no recipe,
+            None where no registry was asked: then that is not judged.
         silent: Registries of which nothing is known, neither now nor from before.
     """
     scene = Scene(limits, views, verified, prefixes, fresh, tuple(silent))

@@ -37,7 +37,7 @@ class Scene:
         views: What every proxy should have.
         verified: The splits that recent receipts prove; asked for at most once.
         prefixes: Runtime prefixes by proxy, where they are known.
-        fresh: A resource with the newest endpoints; itself if it has no recipe.
+        fresh: A resource with the newest endpoints; itself if it has no recipe, None where no registry was asked for them.
         silent: Registries of which nothing is known.
     """
 
@@ -45,7 +45,7 @@ class Scene:
     views: Mapping[Key, View]
     verified: Callable[[], Sequence[Split]]
     prefixes: Mapping[Key, Collection[str]]
-    fresh: Callable[[Resource], Resource] = lambda item: item
+    fresh: Callable[[Resource], Resource | None] = lambda item: item
     silent: tuple[str, ...] = ()
     _proven: list[frozenset[Split]] = field(default_factory=list)
     _pairs: dict[tuple[str, str], tuple[tuple[Split | None, Split], ...]] = field(default_factory=dict)
@@ -109,7 +109,8 @@ class Scene:
     def serving(self, proxy: ProxyPlan, cluster: str) -> tuple[int, int] | None:
         """How many of a cluster's endpoints in a proxy's view can take requests, and how many there are.
 
-        None where a view can't say: the cluster isn't in it, or its endpoints are found by DNS or come from elsewhere.
+        None where a view can't say: the cluster isn't in it, its endpoints are found by DNS or come from elsewhere, or registries
+        may list them and none was asked.
         """
         try:
             return self._serving(self.view(proxy), cluster)
@@ -131,6 +132,8 @@ class Scene:
         if found is None:
             return (0, 0)
         newest = self.fresh(found)
+        if newest is None:
+            return None
         if newest.version not in self._counted:  # members of a fleet share what may be ten thousand endpoints
             self._counted[newest.version] = _count(protos.decode(newest))
         return self._counted[newest.version]

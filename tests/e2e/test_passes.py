@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.model.observation import Proof
 from reconciler.model.resource import ResourceType
-from tests.e2e.rig import Rig, git
+from tests.e2e.rig import MESH, Rig, git
 
 UPDATES = r"update_success$"
 
@@ -98,6 +98,21 @@ def test_an_offline_preview_shows_the_same_change_without_asking_a_proxy(rig: Ri
     assert ran.code == 0, ran.err
     (change,) = ran.json()["proxies"][0]["changes"]
     assert len(change["fields"]) == 2
+
+
+def test_an_offline_preview_refuses_no_weight_for_instances_that_only_registries_know(rig: Rig) -> None:
+    """A pull request that moves a canary of a discovered service must not be red because nobody asked its registry."""
+    mesh = (
+        f"{MESH.replace('spec: {verifyDeadline: 5s}', 'spec:')}  discovery:\n"
+        f"  - {{name: files, fileSd: {{files: [{rig.folder}/*.yml]}}}}\n"
+    )
+    bare = "".join(
+        line for line in rig.files()["policies/details.yaml"].splitlines(keepends=True) if "address" not in line
+    )
+    rig.commit({"policies/mesh.yaml": mesh, "policies/details.yaml": bare.replace("  endpoints:\n", "")}, "Discover")
+    rig.commit(rig.routes(95, 5), "v2 at 5%", branch="canary")
+    ran = rig.command("--dry-run", "--against", "main", "--ref", "canary", "--output", "json")
+    assert (ran.code, ran.json()["refused"]) == (0, []), ran.out
 
 
 def test_the_digest_of_a_preview_is_what_may_be_applied(rig: Rig) -> None:

@@ -188,6 +188,15 @@ def test_a_subset_is_judged_by_who_serves_it_now() -> None:
         assert [item.code for item in found] == ["guard-no-healthy-endpoint"] * refused
 
 
+def test_nobody_judges_a_subset_whose_registries_were_not_asked() -> None:
+    """A preview from Git alone must not refuse every split of services that are discovered."""
+    wanted = view(*backend(V1, A), cluster(V2), listed(V2), canary(25))
+    made = plan(_plan(wanted, observe(*backend(V1, A), cluster(V2), endpoints(V2), canary(5))))
+    assert check(made, views={GATEWAY: wanted}, limits=Guards(), fresh=lambda _: None) == ()
+    (refused,) = check(made, views={GATEWAY: wanted}, limits=Guards())
+    assert refused.code == "guard-no-healthy-endpoint"
+
+
 def test_changes_of_endpoints_are_never_refused() -> None:
     """Even where all go: registries are doubted before, and a proxy must not keep calling who is gone."""
     wanted = view(cluster(V1), listed(V1), canary(5))
