@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 import time
 from multiprocessing.connection import Connection
 from typing import Self
+
+_GOOD = 200
 
 
 class Caller:
@@ -34,11 +37,8 @@ class Caller:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while not self._over.wait(self._rest):
                 sock.sendall(self._request)
-                answer = b""
-                while not (answer.endswith(b"\n") or b"content-length: 0" in answer):
-                    answer += sock.recv(65536)
-                good = answer.startswith(b"HTTP/1.1 200")
-                self.seen.append((time.monotonic(), answer.split(b"\n")[-2].decode() if good else ""))
+                status, body = _answer(sock)
+                self.seen.append((time.monotonic(), body.decode().strip() if status == _GOOD else ""))
 
     def first(self, address: str, since: float) -> float | None:
         """When this instance was first seen since then."""
@@ -55,6 +55,30 @@ class Caller:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+
+def _answer(sock: socket.socket) -> tuple[int, bytes]:
+    """The status and the body of an answer that says how long it is."""
+    head, body = b"", b""
+    while not (end := head.find(b"\r\n\r\n")) > 0:
+        head += _received(sock)
+    head, body = head[:end], head[end + 4 :]
+    length = re.search(rb"content-length: ([0-9]+)", head)
+    while length is not None and len(body) < int(length[1]):
+        body += _received(sock)
+    return int(head.split()[1]), body
+
+
+def _received(sock: socket.socket) -> bytes:
+    """What comes next.
+
+    Raises:
+        ConnectionError: Nothing does.
+    """
+    data = sock.recv(65536)
+    if not data:
+        raise ConnectionError("the sidecar has closed the connection")
+    return data
 
 
 def _since(seen: list[tuple[float, str]], since: float) -> list[tuple[float, str]]:
