@@ -25,6 +25,8 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everywhere]:
     """A registry of every kind, with two instances each, applied."""
     with Everywhere(tmp_path_factory.mktemp("e")) as mesh:
         mesh.start_all()
+        # Of registries the log speaks once a second.
+        mesh.until(lambda: mesh.daemon.read().count(" answers") >= len(mesh.registries), "the log to name all of them")
         yield mesh
 
 

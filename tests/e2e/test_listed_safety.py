@@ -63,7 +63,7 @@ def test_a_registry_that_is_down_takes_nothing_away(mesh: Clustered) -> None:
     log, refs = len(mesh.daemon.read()), mesh.refs()
     with load(mesh):
         mesh.platform.be(Mood.DOWN)
-        mesh.log_has("discovery-stale", log)
+        mesh.log_has("registry cluster does not answer", log)
         mesh.asked(mesh.one, mesh.two)
         mesh.publish(b=[member(mesh.one), member(mesh.three, "v2")])
         mesh.platform.be(Mood.WELL)
@@ -77,7 +77,7 @@ def test_an_answer_without_instances_is_believed_when_it_lasts(mesh: Clustered) 
     log = len(mesh.daemon.read())
     with load(mesh):
         mesh.empty()
-        mesh.log_has("discovery-held", log)
+        mesh.log_has("registry cluster is not believed", log)
         mesh.asked(mesh.one, mesh.two)
         mesh.publish(b=mesh.both)
         mesh.until(lambda: mesh.daemon.read()[log:].count("pass for") > 0, "a pass after it")
@@ -101,7 +101,7 @@ def test_a_daemon_that_was_killed_begins_with_what_was_listed_last(mesh: Cluster
         mesh.restart_daemon(kill=True)
         mesh.start("a-1")
         mesh.has(B, mesh.one, mesh.two, proxies=("a-1",))
-        mesh.log_has("discovery-stale", log)
+        mesh.log_has("registry cluster does not answer", log)
         mesh.has(B, mesh.one, mesh.two)
     with load(mesh):
         mesh.asked(mesh.one, mesh.two)
