@@ -17,6 +17,9 @@ from reconciler.model.services import Endpoint
 _LIMIT = 256 * 1024 * 1024
 """Bytes of load assignments that are kept; those that proxies have are held anyway, so this bounds what nobody has any more."""
 
+_BESIDE = 1024
+"""Bytes that one takes beside its content, with its recipe: most load assignments are small, and each compiling makes new recipes."""
+
 _GONE = 10_000
 """Hosts that are gone and whose last endpoints are kept, until a pass has taken away what still uses them."""
 
@@ -54,7 +57,7 @@ class Newest:
     """The newest endpoints by host.
 
     Args:
-        limit: Bytes of load assignments to remember.
+        limit: Bytes to remember load assignments in.
     """
 
     def __init__(self, *, limit: int = _LIMIT) -> None:
@@ -142,11 +145,11 @@ class Newest:
         with self._lock:
             self._faults.pop(id(recipe), None)
             before = self._made.pop(id(recipe), None)
-            self._size += len(resource.body) - (len(before.resource.body) if before is not None else 0)
+            self._size += _weight(resource) - (_weight(before.resource) if before is not None else 0)
             self._made[id(recipe)] = _Made(recipe, endpoints, resource)
             while self._size > self._limit and len(self._made) > 1:
                 _, oldest = self._made.popitem(last=False)
-                self._size -= len(oldest.resource.body)
+                self._size -= _weight(oldest.resource)
         return resource
 
     def _last(self, recipe: Recipe) -> Resource | None:
@@ -165,3 +168,7 @@ class Newest:
         while len(self._gone) > _GONE:
             host, _ = self._gone.popitem(last=False)
             del self._hosts[host]
+
+
+def _weight(resource: Resource) -> int:
+    return len(resource.body) + _BESIDE

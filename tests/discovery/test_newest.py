@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -88,7 +90,7 @@ def test_a_service_that_is_gone_keeps_its_last_endpoints() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     """Recipes that no pass uses any more make room; the newest is always kept."""
-    newest = Newest(limit=100)
+    newest = Newest(limit=2_200)  # two of them, with what they take beside their content
     newest.update({"x": at("1")})
     recipes = [Counting("x", name=str(number), size=40) for number in range(5)]
     for recipe in recipes:
@@ -96,6 +98,20 @@ def test_what_is_remembered_is_bounded() -> None:
     for recipe in reversed(recipes):
         newest.fresh(Resource(recipe.at(()).id, b"", "old", recipe))
     assert [recipe.asked for recipe in recipes] == [4, 4, 4, 3, 3]
+
+
+def test_small_ones_take_room_too() -> None:
+    """Each compiling makes new recipes; those of before are let go, however little their content is."""
+    newest = Newest(limit=10_000)
+    newest.update({"x": at()})
+    recipes = [Counting("x", name=str(number)) for number in range(20)]
+    made = [weakref.ref(recipe) for recipe in recipes]
+    for recipe in recipes:
+        newest.fresh(Resource(recipe.at(()).id, b"", "old", recipe))
+    del recipe
+    recipes.clear()
+    gc.collect()
+    assert sum(each() is not None for each in made) < 10
 
 
 def test_hosts_that_come_and_go_are_forgotten_in_time() -> None:
