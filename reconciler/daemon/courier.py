@@ -1,7 +1,7 @@
 """The endpoints-only path of the daemon: changes of instances go to the proxies on a thread of their own, beside passes.
 
-What registries say comes in bursts, so a change waits for a moment of quiet, but never long; and a rest follows each delivery that
-is as long as the delivery took, so that registries that change all the time take at most half of this thread. What only a pass can
+What registries say comes in bursts, so a change waits for a moment of quiet, but never long; and a rest follows each delivery, twice
+as long as the processor was busy with it, so that registries that change all the time leave the other threads their share. What only a pass can
 bring (a service that is new, gone or other than before; a proxy that does not take what it was sent) wakes the loop.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -108,10 +109,10 @@ class Courier:
     def _run(self) -> None:
         while self._told.wait() and not self._stopping.is_set():
             self._gather()
-            begun = self._clock.monotonic()
+            begun = time.thread_time()
             self._attempt(self._deliveries.deliver)
             self._sent.set()
-            self._stopping.wait(max(self._pace.rest, self._clock.monotonic() - begun))
+            self._stopping.wait(max(self._pace.rest, 2 * (time.thread_time() - begun)))
 
     def _look(self) -> None:
         """Look whether what was sent has arrived: once for all that was sent in a while."""
