@@ -15,20 +15,24 @@ def doubts(standings: Iterable[Standing]) -> Iterator[Diagnostic]:
     The words stay the same for as long as it is the same, so that a log has them once.
     """
     for item in standings:
-        if item.problem is not None and item.knowledge is Knowledge.LIVE:
-            yield item.problem.demoted()
+        if item.knowledge is not Knowledge.LIVE:
+            yield _unanswered(item)
         elif item.problem is not None:
-            yield _unanswered(item, item.problem)
+            yield item.problem.demoted()
         for held in item.held:
             yield _held(item.registry, held)
 
 
-def _unanswered(item: Standing, problem: Diagnostic) -> Diagnostic:
+def _unanswered(item: Standing) -> Diagnostic:
+    """Also of one that has not failed yet: a pass has waited for it, and goes on without it."""
     used = "what it listed last is in use" if item.knowledge is Knowledge.STALE else "nothing is known of what it lists"
+    why = (
+        f"does not answer, and {used}: {item.problem.message}" if item.problem else f"has not answered yet, and {used}"
+    )
     return Diagnostic(
         code=f"discovery-{item.knowledge}",
-        message=f"registry {item.registry} does not answer, and {used}: {problem.message}",
-        hint=problem.hint,
+        message=f"registry {item.registry} {why}",
+        hint=item.problem.hint if item.problem else "see whether it is overloaded, or cut off from here",
         severity=Severity.WARNING,
     )
 

@@ -31,9 +31,13 @@ def test_a_registry_that_is_down_says_what_is_in_use_instead() -> None:
     assert stale.hint == "start it"
 
 
-def test_a_registry_that_starts_is_not_complained_about() -> None:
-    """One that has not failed yet is on its way."""
-    assert [*doubts([standing(Knowledge.SILENT)])] == []
+def test_a_registry_that_is_silent_for_longer_than_it_is_waited_for_is_told() -> None:
+    """It has not failed yet; but the plan is made without it, or with what it said long ago."""
+    silent, stale = doubts([standing(Knowledge.SILENT), standing(Knowledge.STALE)])
+    assert (silent.code, stale.code) == ("discovery-silent", "discovery-stale")
+    assert silent.message == "registry dc1 has not answered yet, and nothing is known of what it lists"
+    assert stale.message == "registry dc1 has not answered yet, and what it listed last is in use"
+    assert silent.hint
 
 
 def test_what_an_answer_lacks_is_a_warning() -> None:
