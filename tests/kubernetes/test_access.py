@@ -208,6 +208,19 @@ def test_missing_credentials(user: dict[str, str], tmp_path: Path) -> None:
         assert error(watched).code == "discovery-kubeconfig"
 
 
+def test_a_token_s_file_ends_with_a_line_s_end(plain: ApiServer, tmp_path: Path) -> None:
+    """As every editor writes it; one that can't be sent is an error that does not show it."""
+    token = tmp_path / "token"
+    made = adapter(kubeconfig(tmp_path, plain.url, {"tokenFile": str(token)}))
+    token.write_text(f"{TOKEN}\n")
+    works(made)
+    token.write_text(f"{TOKEN}\nsecond\n")
+    with watching(adapter(tmp_path / "kubeconfig")) as watched:
+        failed = error(watched)
+    assert failed.code == "discovery-kubeconfig"
+    assert TOKEN not in f"{failed.message} {failed.diagnostics[0].hint}"
+
+
 def test_mended_kubeconfig(plain: ApiServer, tmp_path: Path) -> None:
     """The file is read at each watch: what is mended works without a new adapter."""
     made = adapter(tmp_path / "kubeconfig")

@@ -118,8 +118,22 @@ class Access:
                 f"{self._named()} can't be used{detail}",
                 hint="check it with `kubectl --kubeconfig FILE --context NAME get services`, as the user the daemon runs as",
             ) from None
-        headers = {item["key"]: item["value"] for item in said.values() if item["in"] == "header" and item["value"]}
+        headers = {
+            item["key"]: self._sendable(item["value"])
+            for item in said.values()
+            if item["in"] == "header" and item["value"]
+        }
         return Session(str(configuration.host).rstrip("/"), headers, pool, client.rest.urllib3)
+
+    def _sendable(self, value: str) -> str:
+        """A header's value as it may be sent: files with tokens end with a line's end that their loader leaves in."""
+        value = value.strip()
+        if value.isascii() and value.isprintable():
+            return value
+        raise KubeconfigError(
+            f"{self._named()} can't be used: its token has characters that no token has",
+            hint="look for line ends and other characters in the file that holds the token; it is read again",
+        )
 
     def _load(self, configuration: Any) -> None:
         from kubernetes import config  # noqa: PLC0415 -- as in _opened
