@@ -10,7 +10,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,7 @@ class Cache:
         self._lock = threading.Lock()
         self._codec = TypeAdapter(Found)
         self._complained = False
+        self._peeked = False
         self._db: sqlite3.Connection | None = None
         self._known: dict[tuple[str, str], dict[str, Found]] = {}
         self._closed = False
@@ -115,10 +116,22 @@ class Cache:
             self._open(path)
         except (sqlite3.Error, OSError, _UnusableError) as error:
             self._shut()
-            if _busy(error):
-                self._complain(error)
+            if _is_of_file(error) or path.is_dir():
+                self._aside(path, error)
                 return
-            self._aside(path, error)
+            self._complain(error)
+            if not self._peeked and not _busy(error):
+                self._peek(path)
+
+    def _peek(self, path: Path) -> None:
+        """Read what can't be written to: a full or read-only disk is no reason to begin with nothing."""
+        self._peeked = True
+        with (
+            suppress(sqlite3.Error, _UnusableError),
+            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db,
+        ):
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            self._known = self._read(db) if version == VERSION else {}
 
     def _aside(self, path: Path, error: Exception) -> None:
         aside = path.with_name(path.name + _ASIDE)
@@ -205,5 +218,12 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def _busy(error: Exception) -> bool:
-    """Whether another process holds the file: that is no fault of the file."""
+    """Whether another process holds the file, and may be in the midst of writing."""
     return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def _is_of_file(error: Exception) -> bool:
+    """Whether it is the file that can't be used, and not the disk, its permissions, or another process that holds it."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"))
+    return isinstance(error, _UnusableError)

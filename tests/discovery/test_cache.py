@@ -124,6 +124,19 @@ def test_what_no_file_can_have_keeps_nothing_else_out(tmp_path: Path) -> None:
         assert cache.remembered("r", "d") == {"half": Found(host="half"), "reviews": WHOLE}
 
 
+def test_what_can_not_be_written_is_read_and_left_where_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A disk that is full, or may not be written to, is no fault of the file: a daemon that starts there knows what it knew."""
+    with opened(tmp_path / "cache") as cache:
+        assert cache.write([line()])
+    (tmp_path / "cache-shm").mkdir()  # so that SQLite can't have its own file there, as on a full disk
+    (tmp_path / "cache-wal").mkdir()
+    with opened(tmp_path / "cache") as cache:
+        assert cache.remembered("r", "d") == {"reviews": WHOLE}
+        assert not cache.write([line()])
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["cache", "cache-shm", "cache-wal"]
+    assert "can't be remembered" in caplog.text
+
+
 def test_without_a_path_nothing_is_remembered() -> None:
     """And that is no failure."""
     with opened(None) as cache:
