@@ -13,7 +13,7 @@ from reconciler.errors import Diagnostic, PermanentError, Severity
 
 if TYPE_CHECKING:
     from reconciler.cli.newfiles import Written
-    from reconciler.discovery.kubernetes.istio import Exported, Left, Survey
+    from reconciler.discovery.platforms.kubernetes.istio import Exported, Left, Survey
 
 _STDOUT = "-"
 _NEXT = """\
@@ -68,7 +68,7 @@ def kubernetes(
     from reconciler.cli.newfiles import write
     from reconciler.cli.output import print_documents
     from reconciler.clock import SystemClock
-    from reconciler.discovery.kubernetes.istio import survey
+    from reconciler.discovery.platforms.kubernetes.istio import survey
     from reconciler.policy.kinds import ISTIO, KINDS
 
     found = survey(

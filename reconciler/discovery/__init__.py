@@ -1,10 +1,10 @@
 """Services and instances that are not in Git: adapters for platforms, and what is made of what they say.
 
-Adapters (`contract`) speak to platforms. Around each one, a keeper doubts losses and damps what flaps, and a cache remembers. The
-registries together make a catalogue, which merges with what Git declares. Nothing here knows proxies or views.
+An adapter in `platforms` speaks to a platform, by the `contract`; `kinds` says which one a registry gets. `keeping` drives it, doubts
+losses, damps what flaps, remembers on disk, and makes one catalogue of all registries. `merging` puts that together with what Git
+declares. `conformance` is the test that every adapter has to pass. Nothing here knows proxies or views.
 """
 
-from reconciler.discovery.accounts import Accounts
 from reconciler.discovery.contract import (
     Adapter,
     AdapterError,
@@ -17,11 +17,12 @@ from reconciler.discovery.contract import (
     Stopping,
     Surroundings,
 )
+from reconciler.discovery.keeping.registries import Registries
+from reconciler.discovery.keeping.runner import FaultError
 from reconciler.discovery.kinds import KindError, PluginError, SettingsError
-from reconciler.discovery.merging import Merged, Merger
-from reconciler.discovery.newest import Newest
-from reconciler.discovery.registries import Registries
-from reconciler.discovery.runner import FaultError
+from reconciler.discovery.merging.accounts import Accounts
+from reconciler.discovery.merging.merger import Merged, Merger
+from reconciler.discovery.merging.newest import Newest
 
 __all__ = [
     "Accounts",

@@ -18,6 +18,9 @@ from reconciler.model.spec import Spec
 
 GROUP = "reconciler.discovery"
 """Group of entry points: `<name> = "<module>:<callable>"`, called with the settings and the Surroundings."""
+_PLATFORMS = "reconciler.discovery.platforms"
+_MODULES = {"file_sd": "prometheus.file_sd", "http_sd": "prometheus.http_sd"}
+"""Where the adapter of a field is, if not in a module of its name."""
 
 
 class KindError(InputError):
@@ -65,7 +68,9 @@ def adapter(registry: Registry, around: Surroundings) -> Adapter:
     try:
         if isinstance(spec, Plugin):
             return _plugin(spec)(spec.settings, around)
-        build: Callable[[Spec, Surroundings], Adapter] = importlib.import_module(f"reconciler.discovery.{name}").build
+        build: Callable[[Spec, Surroundings], Adapter] = importlib.import_module(
+            f"{_PLATFORMS}.{_MODULES.get(name, name)}"
+        ).build
         return build(spec, around)
     except ValueError as error:
         raise SettingsError(

@@ -24,7 +24,7 @@ from reconciler.__main__ import main as product
 from reconciler.cycle import Reconciler
 from reconciler.daemon import Courier
 from reconciler.discovery.contract import Alive
-from reconciler.discovery.registries import Registries
+from reconciler.discovery.keeping.registries import Registries
 from reconciler.push import Channel
 from reconciler.xds.node import Node
 

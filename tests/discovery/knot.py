@@ -26,7 +26,7 @@ import pytest
 
 from reconciler.discovery.conformance import Member, Mood
 from reconciler.discovery.contract import Adapter
-from reconciler.discovery.dns import DnsAdapter
+from reconciler.discovery.platforms.dns.adapter import DnsAdapter
 from reconciler.model.discovery import Dns, DnsService
 from tests.discovery.groups import AROUND, full
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from reconciler.discovery.conformance import Member, Mood
 from reconciler.discovery.contract import Adapter
-from reconciler.discovery.http_sd import build
+from reconciler.discovery.platforms.prometheus.http_sd import build
 from reconciler.model.discovery import HttpSd
 from tests.discovery.groups import AROUND, full, groups
 

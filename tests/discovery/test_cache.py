@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import pytest
 
-from reconciler.discovery.cache import VERSION, Cache, Line
+from reconciler.discovery.keeping.cache import VERSION, Cache, Line
 from reconciler.model.discovered import Found, Instance
 from reconciler.model.protocol import Protocol
 from reconciler.model.serviceentry import Resolution
@@ -47,7 +47,7 @@ WHOLE = Found(
 WRITER = """
 import logging, sys
 from pathlib import Path
-from reconciler.discovery.cache import Cache, Line
+from reconciler.discovery.keeping.cache import Cache, Line
 from reconciler.model.discovered import Found, Instance
 
 cache = Cache(Path(sys.argv[1]), logging.getLogger())

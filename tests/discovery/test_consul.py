@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.clock import SystemClock
 from reconciler.discovery.conformance import Member, Mood, Rule, Watched, rules, watching
-from reconciler.discovery.consul import ConsulAdapter, build
 from reconciler.discovery.contract import AdapterError, Gone, Put, Surroundings
+from reconciler.discovery.platforms.consul import ConsulAdapter, build
 from reconciler.model.discovered import Found
 from reconciler.model.discovery import Consul
 from reconciler.model.services import Health

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.discovery.consul.reading import NonsenseError, entries, found, host_of
+from reconciler.discovery.platforms.consul.reading import NonsenseError, entries, found, host_of
 from reconciler.model.discovered import Found, Instance
 from reconciler.model.discovery import Consul
 from reconciler.model.protocol import Protocol

@@ -11,11 +11,11 @@ from typing import Any
 import dns.rcode
 import pytest
 
-from reconciler.discovery.asking import Asker, DnsError
 from reconciler.discovery.conformance import Ability, Rule, State, Watched, rules, watching
 from reconciler.discovery.contract import Alive, Snapshot
-from reconciler.discovery.dns import DnsAdapter, build
-from reconciler.discovery.records import Answer, Kind, Question, Target, asked, read
+from reconciler.discovery.platforms.dns.adapter import DnsAdapter, build
+from reconciler.discovery.platforms.dns.asking import Asker, DnsError
+from reconciler.discovery.platforms.dns.records import Answer, Kind, Question, Target, asked, read
 from reconciler.model.discovered import ANY_PORT, Found, Instance
 from reconciler.model.discovery import Dns, DnsService
 from reconciler.model.serviceentry import ServicePort

@@ -13,7 +13,7 @@ import pytest
 from reconciler.clock import SystemClock
 from reconciler.discovery.conformance import Member, Mood, Rule, Watched, rules, watching
 from reconciler.discovery.contract import AdapterError, Gone, Snapshot, Surroundings
-from reconciler.discovery.etcd import EtcdAdapter, build
+from reconciler.discovery.platforms.etcd import EtcdAdapter, build
 from reconciler.model.discovered import Found
 from reconciler.model.discovery import Etcd
 from reconciler.settings import AdminSettings

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.discovery.etcd.gateway import interval
-from reconciler.discovery.etcd.reading import Entry, NonsenseError, entry, service
+from reconciler.discovery.platforms.etcd.gateway import interval
+from reconciler.discovery.platforms.etcd.reading import Entry, NonsenseError, entry, service
 from reconciler.model.discovered import Instance
 from reconciler.model.discovery import Etcd
 from reconciler.model.protocol import Protocol

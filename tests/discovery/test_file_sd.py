@@ -20,9 +20,9 @@ from watchdog.observers.polling import PollingObserver
 
 from reconciler.discovery.conformance import Ability, Member, Mood, Rule, State, Watched, rules, watching
 from reconciler.discovery.contract import Adapter, Alive, Stopping
-from reconciler.discovery.file_sd import FileAdapter, build
-from reconciler.discovery.files import FileError
-from reconciler.discovery.targets import LARGEST, TargetsError
+from reconciler.discovery.platforms.prometheus.file_sd import FileAdapter, build
+from reconciler.discovery.platforms.prometheus.files import FileError
+from reconciler.discovery.platforms.prometheus.targets import LARGEST, TargetsError
 from reconciler.model.discovery import FileSd
 from tests.discovery.groups import AROUND, full, group, groups
 

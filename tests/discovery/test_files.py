@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.discovery.files import Shelf
+from reconciler.discovery.platforms.prometheus.files import Shelf
 from reconciler.errors import InputError
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from reconciler.discovery.conformance import Ability, Mood, Rule, rules, watching
 from reconciler.discovery.contract import AdapterError, Alive, Event, Snapshot, Stopping
-from reconciler.discovery.http_sd import build
-from reconciler.discovery.targets import LARGEST
+from reconciler.discovery.platforms.prometheus.http_sd import build
+from reconciler.discovery.platforms.prometheus.targets import LARGEST
 from reconciler.model.discovery import HttpSd
 from tests.certificates import Authority
 from tests.discovery.groups import AROUND, full, group

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.discovery import Alive, Event, Gone, Problem, Put, Snapshot
-from reconciler.discovery.intake import Intake
-from reconciler.discovery.sound import NonsenseError, service
+from reconciler.discovery.keeping.intake import Intake
+from reconciler.discovery.keeping.sound import NonsenseError, service
 from reconciler.errors import Diagnostic
 from reconciler.model.discovered import Found, Instance
 from reconciler.model.protocol import Protocol

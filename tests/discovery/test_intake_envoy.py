@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.discovery.merging import Merger
-from reconciler.discovery.sound import service
+from reconciler.discovery.keeping.sound import service
+from reconciler.discovery.merging.merger import Merger
 from reconciler.http import HttpClient
 from reconciler.model.discovered import Found, Instance
 from reconciler.model.resource import Recipe

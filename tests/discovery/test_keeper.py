@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from reconciler.discovery import Alive, Gone, Problem, Put, Snapshot
-from reconciler.discovery.keeper import Keeper
+from reconciler.discovery.keeping.keeper import Keeper
 from reconciler.errors import Diagnostic
 from reconciler.model.discovered import Found, Instance, Knowledge
 from reconciler.model.discovery import Protection

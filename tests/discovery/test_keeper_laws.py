@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.discovery import Alive, Event, Gone, Put, Snapshot
-from reconciler.discovery.doubt import healthy
-from reconciler.discovery.keeper import Keeper
+from reconciler.discovery.keeping.doubt import healthy
+from reconciler.discovery.keeping.keeper import Keeper
 from reconciler.errors import Diagnostic
 from reconciler.model.discovered import Found, Instance
 from reconciler.model.discovery import Protection

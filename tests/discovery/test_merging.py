@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.discovery.accounts import Accounts
-from reconciler.discovery.merging import Merged, Merger
+from reconciler.discovery.merging.accounts import Accounts
+from reconciler.discovery.merging.merger import Merged, Merger
 from reconciler.errors import Severity
 from reconciler.model.discovered import NOTHING, Catalogue, Found, Instance
 from reconciler.model.mesh import Mesh

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.compile import Prototypes, compile_mesh
-from reconciler.discovery.merging import Merged, Merger
-from reconciler.discovery.newest import Newest
+from reconciler.discovery.merging.merger import Merged, Merger
+from reconciler.discovery.merging.newest import Newest
 from reconciler.model.discovered import Catalogue, Found, Instance
 from reconciler.model.mesh import Mesh
 from reconciler.model.resource import View

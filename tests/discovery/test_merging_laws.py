@@ -9,7 +9,7 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.discovery.merging import Merger
+from reconciler.discovery.merging.merger import Merger
 from reconciler.model.discovered import Catalogue, Found, Instance, Listed
 from reconciler.model.mesh import Mesh
 from reconciler.model.protocol import Protocol

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.discovery.newest import Newest
+from reconciler.discovery.merging.newest import Newest
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.services import Endpoint

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.clock import SystemClock
 from reconciler.discovery import AdapterError, Alive, Event, Snapshot, Stopping
-from reconciler.discovery.runner import LONGEST, SHORTEST, Patience, Runner
+from reconciler.discovery.keeping.runner import LONGEST, SHORTEST, Patience, Runner
 from reconciler.errors import Diagnostic
 
 LOG = logging.getLogger("test.runner")

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.discovery.contract import Gone, Put
-from reconciler.discovery.targets import Listing, TargetsError, changes, from_json, read, services, summary
+from reconciler.discovery.platforms.prometheus.targets import (
+    Listing,
+    TargetsError,
+    changes,
+    from_json,
+    read,
+    services,
+    summary,
+)
 from reconciler.errors import Diagnostic
 from reconciler.model.discovered import ANY_PORT, Found, Instance
 from reconciler.model.discovery import Naming

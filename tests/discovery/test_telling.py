@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.discovery.telling import told
+from reconciler.discovery.keeping.telling import told
 from reconciler.errors import Diagnostic
 from reconciler.model.discovered import Held, Knowledge, Standing
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic.alias_generators import to_camel
 
-from reconciler.discovery.kubernetes.cluster import Resource
+from reconciler.discovery.platforms.kubernetes.cluster import Resource
 from reconciler.model.discovery import KINDS
 from reconciler.policy import load
 from reconciler.yamldoc import load as documents
@@ -98,7 +98,7 @@ def test_the_role_allows_what_the_adapter_asks_for() -> None:
 
 def test_layouts_of_etcd_are_read() -> None:
     """Each row of the table is an instance at the address that it shows."""
-    from reconciler.discovery.etcd.reading import entry
+    from reconciler.discovery.platforms.etcd.reading import entry
     from reconciler.model.discovery import Etcd
 
     lines = re.findall(r"^\| (?:gRPC|go-zero|Kitex).* \| `(\S+)`.* \| `(.+)` \|$", TEXT, re.MULTILINE)

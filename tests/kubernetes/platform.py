@@ -9,7 +9,7 @@ from pathlib import Path
 from reconciler.clock import SystemClock
 from reconciler.discovery.conformance import Member, Mood
 from reconciler.discovery.contract import Adapter, Surroundings
-from reconciler.discovery.kubernetes import KubernetesAdapter, Patience
+from reconciler.discovery.platforms.kubernetes import KubernetesAdapter, Patience
 from reconciler.model.discovery import Kubernetes
 from reconciler.model.services import Health
 from tests.kubernetes.objects import endpoint, endpoint_slice, pod, service

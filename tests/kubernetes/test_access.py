@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.discovery.conformance import Watched, watching
 from reconciler.discovery.contract import Adapter, AdapterError
-from reconciler.discovery.kubernetes import ExtraError, KubernetesAdapter, build
+from reconciler.discovery.platforms.kubernetes import ExtraError, KubernetesAdapter, build
 from reconciler.model.discovery import Kubernetes
 from tests.certificates import Authority
 from tests.kubernetes.objects import service

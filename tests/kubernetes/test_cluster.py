@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.discovery.contract import Event, Gone, Put
-from reconciler.discovery.kubernetes import records
-from reconciler.discovery.kubernetes.cluster import Cluster, Resource
-from reconciler.discovery.kubernetes.protocols import spoken
-from reconciler.discovery.kubernetes.records import MalformedError, Record
+from reconciler.discovery.platforms.kubernetes import records
+from reconciler.discovery.platforms.kubernetes.cluster import Cluster, Resource
+from reconciler.discovery.platforms.kubernetes.protocols import spoken
+from reconciler.discovery.platforms.kubernetes.records import MalformedError, Record
 from reconciler.model.discovered import Found, Instance
 from reconciler.model.protocol import Protocol
 from reconciler.model.serviceentry import Resolution

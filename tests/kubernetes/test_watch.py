@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.discovery.conformance import State, Watched, watching
 from reconciler.discovery.contract import Adapter, AdapterError, Alive, Problem, Put, Snapshot
-from reconciler.discovery.kubernetes import Patience
+from reconciler.discovery.platforms.kubernetes import Patience
 from reconciler.errors import Severity
 from tests.kubernetes.objects import endpoint, endpoint_slice, node, pod, service
 from tests.kubernetes.platform import QUICK, TOKEN, adapter, kubeconfig

@@ -18,7 +18,7 @@ from reconciler.cli.demo.instances import (
 )
 from reconciler.cli.demo.targets import MESH, Targets
 from reconciler.cli.demo.witness import ClaimError
-from reconciler.discovery.targets import Listing, from_json, read, services
+from reconciler.discovery.platforms.prometheus.targets import Listing, from_json, read, services
 from reconciler.errors import BugError
 from reconciler.model.discovery import FileSd
 from reconciler.model.services import Health

@@ -1,0 +1,1 @@
+"""What registries list and what Git declares, as one set of services, and the newest endpoints of each."""
