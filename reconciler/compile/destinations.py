@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from reconciler.compile.index import Index
 from reconciler.compile.names import ClusterRef
+from reconciler.errors import Severity
 from reconciler.model.mesh import Policy
-from reconciler.model.origin import FieldPath, Finding
+from reconciler.model.origin import FieldPath, Finding, Origin
+from reconciler.model.services import Service
 from reconciler.model.spec import Spec
 from reconciler.model.virtualservice import Destination
 
@@ -28,19 +30,40 @@ def target(
     """
     host = index.resolve(destination.host, policy)
     ref = ClusterRef(host, port, destination.subset)
-    if destination.port is not None:
-        return replace(ref, port=destination.port.number), None
     service = index.services.get(host)
+    if destination.port is not None:
+        ref = replace(ref, port=destination.port.number)
+        return ref, _missing(service, ref.port, origin=policy.origin, path=path) if service is not None else None
     if service is None or service.port(port) is not None:
         return ref, None
     if len(service.ports) == 1:
         return replace(ref, port=service.ports[0].number), None
-    known = ", ".join(str(item.number) for item in service.ports)
     finding = Finding(
         code="destination-port",
-        message=f"{host} has the ports {known}, and none of them is {port}, the port of the listener that routes to it",
+        message=f"{host} has the ports {_known(service)}, and none of them is {port}, the port of the listener that routes to it",
         hint="say which port is meant: `port: {number: ...}`",
         origin=policy.origin,
         path=path,
     )
     return ref, finding
+
+
+def _missing(service: Service, port: int, *, origin: Origin, path: FieldPath) -> Finding | None:
+    """A port that registries have not given a service of theirs; `policy` looks at those that documents declare.
+
+    Only a warning: what registries list changes without anybody's commit, and must not stop anybody's.
+    """
+    if service.origin.file or service.port(port) is not None:
+        return None
+    return Finding(
+        code="destination-port",
+        severity=Severity.WARNING,
+        message=f"{service.host} has no port {port} by what registries list, so requests to it are answered with 503",
+        hint=f"it has {_known(service)}",
+        origin=origin,
+        path=(*path, "port", "number"),
+    )
+
+
+def _known(service: Service) -> str:
+    return ", ".join(str(item.number) for item in service.ports)

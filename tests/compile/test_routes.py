@@ -6,9 +6,24 @@ from typing import Any
 
 import pytest
 
-from reconciler.compile import Compiled
+from reconciler.compile import Compiled, Prototypes, compile_mesh
+from reconciler.errors import Severity
+from reconciler.model.origin import Origin
+from reconciler.model.protocol import Protocol
 from reconciler.model.resource import ResourceType
-from tests.compile.meshes import compiled, documents, messages, only, routes, service, sidecar_proxy, workload
+from reconciler.model.services import Port, Service, declared
+from tests.compile.meshes import (
+    compiled,
+    documents,
+    house_templates,
+    mesh_of,
+    messages,
+    only,
+    routes,
+    service,
+    sidecar_proxy,
+    workload,
+)
 
 _HOST = "a.default.svc.cluster.local"
 _SERVICES = documents(service("a"), service("b"), workload("a1", app="a", address="10.0.0.1"), sidecar_proxy("a1"))
@@ -178,6 +193,19 @@ def test_a_destination_without_a_port_to_choose_is_an_error() -> None:
     assert finding.code == "destination-port"
     assert finding.path == ("spec", "http", 0, "route", 1, "destination")
     assert "81, 82" in finding.message
+
+
+def test_a_port_that_registries_do_not_list_is_a_warning() -> None:
+    """Who registers an instance elsewhere stops nobody's commit; but who reads the plan finds why requests fail."""
+    rule = "kind: VirtualService\nmetadata: {name: a}\nspec: {hosts: [a], http: [{route: [{destination: {host: far, port: {number: 81}}}]}]}"
+    mesh = mesh_of(documents(_SERVICES, rule))
+    for number, codes in ((81, []), (80, ["destination-port"])):
+        port = Port(number=number, name="http", protocol=Protocol.HTTP, target=number)
+        far = Service("far.default.svc.cluster.local", "default", (port,), (), Origin("", 0), discovered=True)
+        result = compile_mesh(mesh, (*declared(mesh), far), Prototypes.parse(house_templates()))
+        found = [item for item in result.findings if item.code != "port-clash"]
+        assert [item.code for item in found] == codes
+        assert all((item.severity, item.hint) == (Severity.WARNING, "it has 80") for item in found)
 
 
 def test_a_host_that_nobody_declares_is_a_cluster_without_endpoints() -> None:

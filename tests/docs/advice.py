@@ -200,7 +200,7 @@ COMPILE: Group = {
     ),
     "destination-port": Entry(
         "Add `port: {number: ...}` to the destination.",
-        "A destination names none of several ports, and none of them is the listener's.",
+        "A destination names none of several ports, and none of them is the listener's; or a port that registries don't list (warning).",
         "input",
     ),
     "gateway-conflict": Entry(
