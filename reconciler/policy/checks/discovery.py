@@ -33,9 +33,8 @@ def _check_registry(registry: Registry, report: Report) -> None:
     given = [name for name in KINDS if getattr(registry, name) is not None]
     if len(given) != 1:
         what = f"{len(given)} kinds" if given else "no kind"
-        report.error(
-            "one-of", f"the registry {registry.name} is of {what}", hint=f"write one of {', '.join(_FIELDS)}", key=True
-        )
+        hint = f"write one of {', '.join(_FIELDS)}; without settings as in `kubernetes: {{}}`"
+        report.error("one-of", f"the registry {registry.name} is of {what}", hint=hint, key=True)
     unique(report, "the network", ((name, ("networks", n)) for n, name in enumerate(registry.networks)))
     _check_protection(registry.protection, report.below("protection"))
     _check_kind(registry, report)

@@ -134,7 +134,7 @@ def _check_resolution(spec: ServiceEntry, report: Report) -> None:
     if resolution is Resolution.STATIC:
         if not spec.endpoints and spec.workload_selector is None:
             message = "the service has no endpoints, so its requests are answered with 503"
-            hint = "add `workloadSelector: {labels: ...}` or endpoints, or another resolution"
+            hint = "add endpoints or `workloadSelector: {labels: ...}`, name a registry that lists its host in Mesh.discovery, or take another resolution"
             report.warning("no-endpoints", message, "resolution", hint=hint)
     elif resolution is Resolution.NONE and spec.workload_selector is not None:
         message = "with resolution NONE, requests go to the address that was asked for, and not to workloads"
