@@ -60,7 +60,18 @@ class Causes:
             return Cause.DISCOVERY if self.listed and self._is_no_matter_of_git(id_) else Cause.CHANGE
         if self._is_listed(id_) and self._is_no_matter_of_git(id_):
             return Cause.DISCOVERY
-        return Cause.CHANGE if _version(live) in self._asked(id_) else Cause.DRIFT
+        return Cause.CHANGE if self._was_found(id_) or _version(live) in self._asked(id_) else Cause.DRIFT
+
+    def _was_found(self, id_: ResourceId) -> bool:
+        """Whether instances were found for it by what Git asked for before, and are not any more: it names another registry, or none.
+
+        Which of them are live nobody has recorded.
+        """
+        wanted = self.view.resources.get(id_)
+        if wanted is None or wanted.recipe is not None or id_.type is not ResourceType.ENDPOINTS:
+            return False
+        before = (view.resources.get(id_) for view in self.bases())
+        return any(item is not None and item.recipe is not None for item in before)
 
     def _repairs_endpoints(self, id_: ResourceId) -> bool:
         """Whether these are the endpoints of a discovered service, in a cluster that is there already."""

@@ -161,6 +161,16 @@ def _discovered(*proxies: ProxyPlan) -> Plan:
     return plan(*proxies)
 
 
+def test_what_a_registry_listed_that_git_does_not_name_any_more_is_taken_away_by_git() -> None:
+    """It is a change, not drift: with `drift: report` the instances would stay for good, and a plan would blame somebody's hand."""
+    before, wanted = view(cluster(V1), listed(V1, A)), view(cluster(V1), endpoints(V1))
+    live = observe(cluster(V1), endpoints(V1, A))
+    made = _plan(wanted, live, receipt=before.version, bases=[before])
+    assert [(item.id.name, item.cause) for item in made.changes] == [(V1, Cause.CHANGE)]
+    by_hand = _plan(wanted, live, receipt=wanted.version, bases=[wanted])
+    assert [item.cause for item in by_hand.changes] == [Cause.DRIFT]
+
+
 def test_a_digest_leaves_out_what_registries_say() -> None:
     """What a person approves must be found again a second later: instances move all the time."""
     wanted = view(cluster(V1), listed(V1, A), canary(9))
