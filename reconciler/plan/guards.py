@@ -169,11 +169,11 @@ class SilentRegistry:
 
 
 GUARDS: tuple[Guard, ...] = (
+    SilentRegistry(),  # first, as what others object to may only follow from it
     WeightIncrease(),
     DeletePercent(),
     EmptyView(),
     NoHealthyEndpoint(),
-    SilentRegistry(),
 )
 GUARD_CODES = frozenset(guard.code for guard in GUARDS)
 

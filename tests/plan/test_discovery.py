@@ -207,6 +207,14 @@ def test_nobody_judges_a_subset_whose_registries_were_not_asked() -> None:
     assert refused.code == "guard-no-healthy-endpoint"
 
 
+def test_a_silent_registry_is_named_before_what_follows_from_it() -> None:
+    """Its subsets look empty: who reads the first line has to find the cause."""
+    wanted = view(*backend(V1, A), cluster(V2), listed(V2), canary(25))
+    made = plan(_plan(wanted, observe(*backend(V1, A), cluster(V2), endpoints(V2), canary(5))))
+    found = check(made, views={GATEWAY: wanted}, limits=Guards(), silent=["cluster"])
+    assert [item.code for item in found] == ["guard-silent-registry", "guard-no-healthy-endpoint"]
+
+
 def test_changes_of_endpoints_are_never_refused() -> None:
     """Even where all go: registries are doubted before, and a proxy must not keep calling who is gone."""
     wanted = view(cluster(V1), listed(V1), canary(5))
