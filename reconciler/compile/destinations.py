@@ -38,6 +38,8 @@ def target(
         return ref, None
     if len(service.ports) == 1:
         return replace(ref, port=service.ports[0].number), None
+    if not service.origin.file:
+        return replace(ref, port=service.ports[0].number), _ambiguous(service, origin=policy.origin, path=path)
     finding = Finding(
         code="destination-port",
         message=f"{host} has the ports {_known(service)}, and none of them is {port}, the port of the listener that routes to it",
@@ -46,6 +48,18 @@ def target(
         path=path,
     )
     return ref, finding
+
+
+def _ambiguous(service: Service, *, origin: Origin, path: FieldPath) -> Finding:
+    """A port that nobody has to say until registries list a second one. Only a warning, and the first port goes on to be used."""
+    return Finding(
+        code="destination-port",
+        severity=Severity.WARNING,
+        message=f"registries list the ports {_known(service)} for {service.host}; the first is used",
+        hint="say which port is meant: `port: {number: ...}`",
+        origin=origin,
+        path=path,
+    )
 
 
 def _missing(service: Service, port: int, *, origin: Origin, path: FieldPath) -> Finding | None:

@@ -148,6 +148,8 @@ class Compiler:
             joined = self._joined(mesh)
             merged = self._merged(tree.commit, loaded.services, mesh)
             compiled, found = self._found(loaded, joined.mesh, merged, tree)
+            if merged.services is not loaded.services and _failed(found):
+                found = self._not_of_registries(loaded, joined.mesh, tree, found)
             if joined.members and _failed(found):
                 compiled, without = self._found(loaded, mesh, merged, tree)
                 joined = Joined(mesh=mesh, strangers=() if _failed(without) else left_out(joined.members, found))
@@ -180,6 +182,17 @@ class Compiler:
         while len(self._merging) > _MERGING:
             self._merging.popitem(last=False)
         return merged
+
+    def _not_of_registries(
+        self, loaded: Loaded, mesh: Mesh, tree: Tree, found: tuple[Diagnostic, ...]
+    ) -> tuple[Diagnostic, ...]:
+        """The same with errors that the commit has only by what registries list as warnings: they must not stop anybody's commit.
+
+        What is wrong then is the misfortune of the rule that it is about, as after any change that nobody could check.
+        """
+        _, own = self._found(loaded, mesh, Merged(services=loaded.services, lasting=loaded.services), tree)
+        errors = {item for item in own if item.severity is Severity.ERROR}
+        return tuple(item if item in errors or item.severity is Severity.WARNING else item.demoted() for item in found)
 
     def _outdated(self, commit: str, found: Desired | PolicyError) -> bool:
         """Whether registries list other services by now, and not only other instances of the same."""

@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.report import Stopwatch, silent
+from reconciler.errors import Severity
 from reconciler.model.discovered import Catalogue, Found, Knowledge, Standing
 from reconciler.model.key import Key
 from reconciler.model.protocol import Protocol
@@ -38,6 +39,13 @@ spec:
   http: [{route: [{destination: {host: c.default.svc.cluster.local}}]}]
 ---
 apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: b}
+spec:
+  hosts: [b.default.svc.cluster.local]
+  http: [{route: [{destination: {host: d.default.svc.cluster.local}}]}]
+---
+apiVersion: networking.istio.io/v1
 kind: WorkloadEntry
 metadata: {name: me}
 spec: {address: 127.0.0.9, labels: {app: me}}
@@ -49,7 +57,7 @@ spec: {workload: me, admin: 'http://127.0.0.1:9901', push: {ads: {}}}
 """,
 }
 _ME = Key("default", "me")
-B, C = "b.default.svc.cluster.local", "c.default.svc.cluster.local"
+B, C, D = (f"{name}.default.svc.cluster.local" for name in "bcd")
 _B = ResourceId(ResourceType.ENDPOINTS, f"outbound|80||{B}")
 
 
@@ -117,6 +125,29 @@ def test_a_host_that_registries_list_is_no_unknown_host_any_more(world: World) -
     before, after = world.compiled(Found(host=B)), world.compiled(Found(host=B), Found(host=C, ports=(HTTP,)))
     assert [item.code for item in before.warnings if C in item.message] == ["ref-host"]
     assert [item.code for item in after.warnings if C in item.message] == []
+
+
+def test_what_registries_list_makes_no_commit_unusable(world: World) -> None:
+    """A second port, and nobody says which of the two is meant: traffic stays where it is, and people are told."""
+    first, second = Port(8080, "http", Protocol.HTTP, 8080), Port(9090, "http-2", Protocol.HTTP, 9090)
+    alone, both = (
+        world.compiled(Found(host=B), Found(host=C), Found(host=D, ports=ports))
+        for ports in ((first,), (first, second))
+    )
+    route = ResourceId(ResourceType.ROUTE, "80")
+    for desired in (alone, both):
+        assert f"outbound|8080||{D}".encode() in desired.views[_ME].resources[route].body
+    told = [item for item in both.warnings if item.code == "destination-port"]
+    assert [(item.severity, item.file) for item in told] == [(Severity.WARNING, "policies/all.yaml")]
+    assert "8080, 9090" in told[0].message
+
+
+def test_errors_that_only_registries_cause_are_warnings(world: World) -> None:
+    """Whoever may write to a registry must not be able to stop everybody's commits."""
+    taken = Found(host=C, ports=(Port(80, "tcp", Protocol.TCP, 80),), addresses=("127.0.0.1",))
+    desired = world.compiled(Found(host=B), taken)
+    assert _ME in desired.views
+    assert [item.severity for item in desired.warnings if item.code == "port-clash"] == [Severity.WARNING]
 
 
 def test_a_receipts_version_leaves_instances_out(world: World) -> None:

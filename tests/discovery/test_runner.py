@@ -138,21 +138,21 @@ def test_an_error_is_told_and_it_is_tried_again() -> None:
     ("course", "words"),
     [
         (ending, "ended although nobody asked it to"),
-        (leaving, "failed with SystemExit: 3"),
-        (cancelled, "failed with CancelledError: by itself"),
-        (mute, "failed with MuteError"),
+        (leaving, "failed with SystemExit at test_runner.py:"),
+        (cancelled, "failed with CancelledError at test_runner.py:"),
+        (mute, "failed with MuteError at test_runner.py:"),
         (hasty, "began with Alive instead of a Snapshot"),
         (babbling, "said 'tweet', which is no event"),
-        (missing, "failed with KeyError: 'ports'"),
+        (missing, "failed with KeyError at test_runner.py:"),
     ],
 )
 def test_a_fault_of_the_adapter_is_called_so(course: Course, words: str) -> None:
-    """And it is tried again."""
+    """And it is tried again. What an exception says is not shown: it may be a secret."""
     with running(course, lasting) as told:
         told.until(events=2, failures=1)
     (failure,) = told.failures
     assert failure.code == "discovery-adapter"
-    assert failure.message == f"the adapter of registry 'it' {words}"
+    assert failure.message.rstrip("0123456789") == f"the adapter of registry 'it' {words}"
     assert "whoever wrote it" in failure.hint
 
 
