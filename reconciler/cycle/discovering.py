@@ -6,7 +6,9 @@ changes of their instances from then on is in `newest`, which everything that is
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,11 +25,14 @@ from reconciler.model.proxy import Proxy
 from reconciler.model.resource import Resource
 from reconciler.model.services import Service
 from reconciler.model.tree import Tree
-from reconciler.push import Channel
+from reconciler.push import Channel, Delivered
 from reconciler.xds import Fresh
 
 PATIENCE = 10.0
 """Seconds that a pass waits for registries that it has not heard of before."""
+
+_MOMENT = 0.9
+"""Seconds for which what was sent counts as under way: less than the courier takes until it looks."""
 
 _CONFIRMING = 1.0
 """Seconds for which it is waited until proxies have what they were sent; then a pass looks."""
@@ -83,6 +88,7 @@ class Discovery:
         self._adopted: Desired | None = None
         self._tried: tuple[Desired, Newest] | None = None
         self._refused = False
+        self._sent: dict[str, float] = {}
 
     def begin(self, compiler: Compiler, tree: Tree, watch: Stopwatch, *, head: bool = True) -> None:
         """Have a tree compiled with what registries list now; those that it is the first to name are waited for.
@@ -151,7 +157,24 @@ class Discovery:
             self._lasting = self._merged(self._catalogue).lasting
         hosts, _ = self._follow()
         if hosts and self._channel is not None:
-            self._channel.deliver(hosts)
+            self._send(self._channel, hosts)
+
+    def under_way(self, host: str) -> bool:
+        """Whether endpoints of a host were sent a moment ago: what proxies show of them may be from before or after."""
+        return time.monotonic() - self._sent.get(host, -math.inf) < _MOMENT
+
+    def _send(self, channel: Channel, hosts: Collection[str]) -> Delivered:
+        self._note(hosts)
+        try:
+            return channel.deliver(hosts)
+        finally:
+            self._note(hosts)
+
+    def _note(self, hosts: Collection[str]) -> None:
+        now = time.monotonic()
+        with self._lock:
+            recent = {host: at for host, at in self._sent.items() if now - at < _MOMENT}
+            self._sent = {**recent, **dict.fromkeys(hosts, now)}
 
     def serves(self, desired: Desired, proxies: Iterable[Key]) -> None:
         """These proxies have what this commit asks of them: their endpoints change from now on."""
@@ -186,7 +209,7 @@ class Discovery:
         reshaped = reshaped or self._refused
         if not hosts or self._channel is None:
             return reshaped
-        failures = self._channel.deliver(hosts).failures
+        failures = self._send(self._channel, hosts).failures
         for host, error in self._newest.faults(hosts).items():
             raise BugError(f"endpoints of {host} stay as they were: {error!r}") from error
         return bool(failures) or reshaped

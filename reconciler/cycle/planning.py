@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -21,7 +22,7 @@ from reconciler.model.discovered import Knowledge
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.observation import Observation
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Change, Plan, ProxyPlan
 from reconciler.model.proxy import Proxy
 from reconciler.model.receipt import OutcomeKind, Receipt
 from reconciler.model.resource import View
@@ -74,15 +75,17 @@ class Planner:
         listed, standings = self._lately.listed(desired), self._discovery.standings(desired.mesh)
         with watch.stage(Stage.PLAN):
             plans = tuple(
-                plan_proxy(
-                    desired.views[proxy.key],
-                    observations[proxy.key],
-                    receipt_view=_receipt_view(last, proxy.key),
-                    bases=partial(self._bases, last, proxy.key, record=record, watch=watch),
-                    notes=desired.notes.get(proxy.key, ()),
-                    differ=self._differ,
-                    fresh=fresh,
-                    listed=listed,
+                self._settled(
+                    plan_proxy(
+                        desired.views[proxy.key],
+                        observations[proxy.key],
+                        receipt_view=_receipt_view(last, proxy.key),
+                        bases=partial(self._bases, last, proxy.key, record=record, watch=watch),
+                        notes=desired.notes.get(proxy.key, ()),
+                        differ=self._differ,
+                        fresh=fresh,
+                        listed=listed,
+                    )
                 )
                 for proxy in proxies
             )
@@ -101,6 +104,16 @@ class Planner:
                 silent=[item.registry for item in standings if item.knowledge is Knowledge.SILENT],
                 fresh=fresh,
             )
+
+    def _settled(self, plan: ProxyPlan) -> ProxyPlan:
+        """Without endpoints that were sent beside passes a moment ago: the proxy was asked before they arrived, or we after."""
+        kept = tuple(item for item in plan.changes if not self._under_way(item))
+        settled = len(plan.changes) - len(kept)
+        return replace(plan, changes=kept, unchanged=plan.unchanged + settled) if settled else plan
+
+    def _under_way(self, change: Change) -> bool:
+        recipe = change.new.recipe if change.new is not None and change.old is not None else None
+        return recipe is not None and self._discovery.under_way(recipe.host)
 
     def base(self, last: Receipt | None, key: Key, watch: Stopwatch) -> View | None:
         """What the proxy should have had by the newest receipt; None if that commit can't be compiled any more."""

@@ -111,6 +111,26 @@ def test_before_the_first_pass_is_done_a_change_takes_another() -> None:
     registries.close()
 
 
+def test_endpoints_that_were_just_sent_are_under_way(tmp_path: Path) -> None:
+    """A proxy that was asked before they arrived has not drifted: for a moment nobody plans them."""
+    targets = tmp_path / "b.json"
+    targets.write_text(json.dumps([{"targets": ["10.0.0.1:80"], "labels": {"job": "a"}}]))
+    registries = Registries(clock=SystemClock(), cache=None, on_change=lambda: None, log=logging.getLogger("test"))
+    newest = Newest()
+    with Channel(plane=None, clock=SystemClock(), settings=AdminSettings(), fresh=newest.fresh) as channel:
+        discovery = Discovery(registries, newest, channel=channel)
+        try:
+            discovery.adopt(_desired(Compiler(), _A))
+            assert not discovery.under_way(_A)
+            registries.configure([Registry(name="a", file_sd=FileSd(files=(str(targets),)))], domain="cluster.local")
+            assert registries.settled(10)
+            discovery.deliver()
+            assert discovery.under_way(_A)
+            assert not discovery.under_way("another.default.svc.cluster.local")
+        finally:
+            registries.close()
+
+
 def test_a_head_that_guards_refuse_is_tried_again_when_instances_change() -> None:
     """It may wait for just that: a subset gets no traffic before it has an instance."""
     registries = Registries(clock=SystemClock(), cache=None, on_change=lambda: None, log=logging.getLogger("test"))
