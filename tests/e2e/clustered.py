@@ -64,6 +64,16 @@ class Clustered(Listed):
             self.platform.be(Mood.WELL)
         self.publish(b=self.both)
 
+    def is_live(self) -> None:
+        """Wait until the daemon has heard what the cluster lists now: what it listed last looks the same while it is away."""
+
+        def heard() -> bool:
+            ran = self.command("status", "--output", "json")
+            found = {item["registry"]: item for item in json.loads(ran.out)["registries"]} if ran.out else {}
+            return "cluster" in found and (found["cluster"]["state"], found["cluster"]["instances"]) == ("live", 2)
+
+        self.until(heard, "the cluster to be heard again")
+
     def publish(self, **services: Sequence[Member]) -> None:
         """Have the cluster have these Services, and no others."""
         self.platform.publish(services)

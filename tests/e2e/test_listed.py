@@ -27,7 +27,17 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everywhere]:
         mesh.start_all()
         # Of registries the log speaks once a second.
         mesh.until(lambda: mesh.daemon.read().count(" answers") >= len(mesh.registries), "the log to name all of them")
+        _rest(mesh)
         yield mesh
+
+
+def _rest(mesh: Everywhere) -> None:
+    """Wait until nothing of the start is left to do: from one look for drift to the next no pass for anything else."""
+    while True:
+        log = len(mesh.daemon.read())
+        mesh.until(lambda log=log: sum("drift" in why for why in mesh.passes(log)) > 1, "two looks for drift")  # type: ignore[misc]
+        if all("discovery" not in why for why in mesh.passes(log)):
+            return
 
 
 @dataclass

@@ -34,6 +34,7 @@ def mesh(shared: Clustered) -> Iterator[Clustered]:
     yield shared
     shared.as_ever()
     shared.has(B, shared.one, shared.two)
+    shared.is_live()
 
 
 @contextmanager

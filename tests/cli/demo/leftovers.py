@@ -23,6 +23,18 @@ def processes_of(folder: Path) -> dict[int, str]:
     return found
 
 
+def wait_until_there(folder: Path, pid: int, *, patience: float = 5.0) -> None:
+    """Give a process that was just started the time to become the program that it is to be.
+
+    Raises:
+        AssertionError: It does not belong to the folder.
+    """
+    deadline = time.monotonic() + patience
+    while pid not in processes_of(folder) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert pid in processes_of(folder)
+
+
 def wait_until_gone(folder: Path, *, patience: float = 5.0) -> None:
     """Give children of a process that was just reaped the time to vanish from the process table.
 

@@ -17,7 +17,7 @@ from reconciler.cli.demo.stage import Stage
 from reconciler.cli.demo.traffic import Traffic
 from reconciler.errors import PolicyError
 from reconciler.settings import shipped
-from tests.cli.demo.leftovers import processes_of, wait_until_gone
+from tests.cli.demo.leftovers import processes_of, wait_until_gone, wait_until_there
 
 CHILD = """
 import signal
@@ -146,7 +146,7 @@ def test_nothing_is_left_after_an_exception(private: Path) -> None:
     def fail() -> None:
         with Stage() as stage:
             ports.append(stage.gateway)
-            assert stage.daemon("--interval", "200ms").pid in processes_of(private)
+            wait_until_there(private, stage.daemon("--interval", "200ms").pid)
             raise ValueError("in the middle")
 
     with pytest.raises(ValueError, match="in the middle"):
