@@ -61,6 +61,7 @@ def test_a_canary_that_turns_bad_is_aborted_by_evidence(canary: Canary, fault: s
     assert ("success rate" if fault == "errors" else "p99") in body, body
 
 
+@pytest.mark.long
 def test_a_person_aborts_by_a_commit(canary: Canary) -> None:
     """`spec.abort: true`: all traffic goes back at once, whatever step it was."""
     canary.commit(canary.rollout("setWeight: 40", "pause: {}"), "Roll v2 out")
@@ -145,6 +146,7 @@ def test_an_edit_of_a_timeout_on_the_way_changes_nothing(canary: Canary) -> None
     assert "timeout: 3s" in canary.main("policies/routes.yaml")
 
 
+@pytest.mark.long
 def test_a_command_that_cannot_push_takes_no_step(canary: Canary) -> None:
     """Over proxies on ADS only their daemon may go on: a command that is refused leaves no commit behind."""
     canary.commit(canary.rollout("setWeight: 40", "pause: {}"), "Roll v2 out")

@@ -57,6 +57,7 @@ def _aborted_on_a_broken_branch(canary: Canary, load: Load, other: Load) -> floa
         return back
 
 
+@pytest.mark.long
 def test_an_abort_waits_for_no_proxy_that_is_down(canary: Canary) -> None:
     """The others are back on stable at once, and main says so; the one that comes back follows."""
     canary.commit(canary.rollout("setWeight: 30", "pause: {}", fields=BACKGROUND), "Roll v2 out")

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.rig import Rig, clean_environment, git
 from tests.e2e.test_drift import by_hand
 
@@ -63,6 +65,7 @@ def test_a_daemon_follows_git_repairs_drift_and_survives_a_bad_commit(rig: Rig) 
     rig.share_is(40)
 
 
+@pytest.mark.long
 def test_an_envoy_that_comes_back_is_served_without_a_new_commit(fleet: Rig) -> None:
     """The daemon tries again what it could not finish, and a proxy that stays down is one line in its log."""
     fleet.envoys["edge-2"].stop()

@@ -53,6 +53,7 @@ def _troubles(mesh: Clustered) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.long
 def test_an_instance_that_fails_its_checks_gets_no_requests_though_it_is_listed_as_healthy(mesh: Clustered) -> None:
     """And is shown as that; once it answers again, both are over."""
     mesh.applied(mesh.commit({"policies/check.yaml": _CHECK}, "Check b"))

@@ -45,6 +45,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quiet]:
         yield mesh
 
 
+@pytest.mark.long
 def test_a_dry_run_sees_whom_the_daemon_sees_and_its_digest_is_what_is_applied(mesh: Quiet) -> None:
     """Proxies that announced themselves are in the plan; nothing is touched; the pass with its digest does just that."""
     mesh.commit({_LOG: mesh.files()[_LOG].replace("request=", "r=")}, "Change every listener's log")

@@ -122,6 +122,7 @@ def test_a_proxy_that_git_does_not_know_joins_and_is_shown(tmp_path_factory: pyt
         assert found["default/b-2"]["state"] == "in-sync"
 
 
+@pytest.mark.long
 def test_a_pass_is_asked_of_the_daemon(mesh: Sidecars) -> None:
     """Streams end in the daemon, so `reconcile` has it do the work, and shows the result as its own."""
     ran = mesh.command()

@@ -67,6 +67,7 @@ def _refused(mesh: Sidecars) -> str:
     return commit
 
 
+@pytest.mark.long
 def test_one_bad_rule_among_fifty_is_held_and_named_and_the_others_are_live(mesh: Sidecars) -> None:
     """The bad one serves what it served before; the pass is `rejected`, with Envoy's words; mending it ends that."""
     mesh.commit(_services(mesh, "old"), "Fifty more")

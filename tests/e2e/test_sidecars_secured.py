@@ -94,6 +94,7 @@ def _row(mesh: Secured, name: str) -> Any:
     return {item["proxy"]: item for item in found["proxies"]}[f"default/{name}"]
 
 
+@pytest.mark.long
 def test_a_mesh_with_certificates_everywhere_is_pushed_to_and_proven(mesh: Secured) -> None:
     """Streams are by mutual TLS, and what a-1 runs is read through its listener: all of it counts as exact."""
     mesh.applied(mesh.split(40))
