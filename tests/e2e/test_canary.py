@@ -103,6 +103,7 @@ def test_a_step_that_a_person_reverts_pauses_the_run_and_names_them(canary: Cana
     assert "Pat" in canary.status()["reason"], canary.status()
 
 
+@pytest.mark.long
 def test_a_run_that_a_person_reverts_altogether_does_not_begin_again(canary: Canary) -> None:
     """The spec asks for it still, and the person who took it back has the last word, until they resume it."""
     canary.commit(canary.rollout("setWeight: 20", "pause: {}"), "Roll v2 out")

@@ -172,7 +172,8 @@ def updates(canary: Canary) -> int:
     return sum(canary.counters("edge", r"rds\..*\.update_success$").values())
 
 
-@pytest.mark.parametrize("end", ["succeeds", pytest.param("aborted", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("end", ["succeeds", "aborted"])
 def test_header_and_mirror_routes_hold_for_as_long_as_their_steps_say(canary: Canary, end: str) -> None:
     """In force while the weight is 0, still there in a later pause, put back when somebody changes them by hand, and gone at the end."""
     v2 = canary.upstreams["v2"]

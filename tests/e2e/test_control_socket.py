@@ -90,6 +90,7 @@ def test_a_daemon_says_how_it_is(rig: Rig) -> None:
         assert (other.code, "error[daemon-ref]" in other.err) == (1, True)
 
 
+@pytest.mark.long
 def test_a_killed_daemons_socket_is_taken_over(rig: Rig) -> None:
     """What SIGKILL leaves is no daemon to a command, and no obstacle to the next daemon."""
     path = socket_of(rig)

@@ -102,6 +102,7 @@ def test_a_full_disk_under_the_proxies_changes_nothing_until_there_is_room(small
     assert "outcome: applied" in rig.recorded("edge-2")
 
 
+@pytest.mark.long
 def test_a_full_disk_under_the_repository_costs_a_receipt_until_there_is_room(small_repository: Rig) -> None:
     """Traffic moves, the missing receipt is an error with exit 1, the repository stays sound; the next pass writes it."""
     rig = small_repository
@@ -123,6 +124,7 @@ def test_a_full_disk_under_the_repository_costs_a_receipt_until_there_is_room(sm
     assert "details v2" not in rig.receipts()[1]
 
 
+@pytest.mark.long
 def test_a_proxy_directory_that_may_not_be_written_is_that_proxys_fault_alone(fleet: Rig) -> None:
     """Exit 4 and the path; the others go on; with the right to write, the next pass makes it good."""
     fleet.apply()

@@ -70,6 +70,7 @@ def test_an_instance_that_fails_its_checks_gets_no_requests_though_it_is_listed_
     mesh.applied(mesh.commit({"policies/check.yaml": None}, "Check no more"))
 
 
+@pytest.mark.long
 def test_an_instance_that_is_ejected_is_shown(mesh: Clustered) -> None:
     """By outlier detection, with what the registry says of it unchanged."""
     rules = mesh.files()["policies/b.yaml"].partition("---\n")[2]

@@ -115,6 +115,7 @@ def test_an_offline_preview_refuses_no_weight_for_instances_that_only_registries
     assert (ran.code, ran.json()["refused"]) == (0, []), ran.out
 
 
+@pytest.mark.long
 def test_the_digest_of_a_preview_is_what_may_be_applied(rig: Rig) -> None:
     """`--plan-digest` carries out the reviewed plan, and refuses any other."""
     rig.run()

@@ -118,6 +118,7 @@ def test_another_record_branch_starts_with_all_that_is_live(rig: Rig) -> None:
     assert "outcome: applied" in in_repo(rig, "show", "audit/log:proxies/default/edge.yaml")
 
 
+@pytest.mark.long
 def test_a_dirty_checkout_of_the_record_stops_the_pass_before_it_pushes(rig: Rig) -> None:
     """Nothing goes live that could not be recorded: exit 1, what to do, and the checkout as it was; clean, it moves along."""
     here = str(rig.clone)
@@ -167,6 +168,7 @@ def test_the_last_applied_commit_may_be_gone(rig: Rig) -> None:
     rig.share_is(95)
 
 
+@pytest.mark.long
 def test_status_shows_both_revisions_while_the_head_is_unusable(rig: Rig) -> None:
     """What was asked for last, what is live since when, and whether the fleet is still what the last good commit says."""
     rig.apply()

@@ -23,6 +23,7 @@ def _listeners(mesh: Sidecars, name: str) -> list[str]:
     return [item["name"] for item in found.get("listener_statuses", ()) if item["name"] != "observer"]
 
 
+@pytest.mark.long
 def test_everybody_starts_anew_while_the_head_is_invalid_and_gets_the_last_good_commit(mesh: Sidecars) -> None:
     """The daemon too, which has no memory but Git's: a bad commit is no outage, however much restarts after it."""
     mesh.start_all()
@@ -54,7 +55,6 @@ def test_who_starts_anew_while_a_guard_refuses_the_head_gets_the_last_good_commi
     assert mesh.receipts()[0][0] != mesh.head()
 
 
-@pytest.mark.long
 def test_a_proxy_that_left_and_comes_back_has_the_present_and_nothing_meanwhile(mesh: Sidecars) -> None:
     """Its Envoy keeps what it has, a new process of it is sent nothing, and back in Git it is brought to what has changed."""
     mesh.start_all()

@@ -94,7 +94,6 @@ def _row(mesh: Secured, name: str) -> Any:
     return {item["proxy"]: item for item in found["proxies"]}[f"default/{name}"]
 
 
-@pytest.mark.long
 def test_a_mesh_with_certificates_everywhere_is_pushed_to_and_proven(mesh: Secured) -> None:
     """Streams are by mutual TLS, and what a-1 runs is read through its listener: all of it counts as exact."""
     mesh.applied(mesh.split(40))
@@ -114,6 +113,7 @@ def test_renewed_certificates_are_used_without_a_restart(mesh: Secured) -> None:
     assert _row(mesh, "a-1")["daemon"]["proof"] == "exact"
 
 
+@pytest.mark.long
 def test_a_certificate_of_another_proxy_does_not_speak_for_this_one(mesh: Secured) -> None:
     """b-2's Envoy comes back as b-2 with the certificate of b-1: it is refused, keeps what it has, and is shown."""
     mesh.identify("b-1", file="b-2")  # replaces the files that b-2's bootstrap names

@@ -17,7 +17,7 @@ BRANCH = "reconciler/record"
 STAGES = ["checkout", "observe", "guard", "push", "record"]
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.long)])
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_pass_that_is_ended_in_the_middle_says_so_and_leaves_nothing(rig: Rig, stage: str, name: str) -> None:
     """The shell's code, one JSON document, no traceback, no lock, no half-written file; the next pass makes it good."""

@@ -157,6 +157,7 @@ def test_kept_it_stays_until_ctrl_c(folder: Path) -> None:
     wait_until_gone(folder)
 
 
+@pytest.mark.long
 def test_a_show_that_goes_wrong_says_why(folder: Path) -> None:
     """When the daemon dies in the middle, the exit code is 1, and its last words are on the screen."""
     with running(folder, stdout=subprocess.PIPE) as process:
