@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gc
 import json
 import ssl
 import stat
@@ -100,12 +99,8 @@ def test_distrust(authority: Authority, secure: ApiServer, tmp_path: Path) -> No
         assert "certificate is not trusted" in error(watched).message
 
 
-@pytest.mark.filterwarnings("ignore:Exception ignored in.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
 def test_it_ends_in_a_handshake(plain: ApiServer, tmp_path: Path, authority: Authority) -> None:
-    """A server that accepts connections and begins no handshake holds nobody up who is told to end.
-
-    A socket that is shut in the very moment in which CPython wraps it is closed only when it is collected, with a warning.
-    """
+    """A server that accepts connections and begins no handshake holds nobody up who is told to end."""
     path = kubeconfig(
         tmp_path, plain.url.replace("http:", "https:"), None, **{"certificate-authority": str(authority.root)}
     )
@@ -114,7 +109,6 @@ def test_it_ends_in_a_handshake(plain: ApiServer, tmp_path: Path, authority: Aut
         with watching(adapter(path)) as watched:
             pass
         assert watched.error is None
-        gc.collect()
     finally:
         plain.silent = False
 

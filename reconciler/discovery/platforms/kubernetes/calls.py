@@ -66,6 +66,9 @@ def tracked(connection: Any, calls: Calls) -> Any:
 
 
 def _shut(sock: socket.socket) -> None:
-    """Reading ends, in whatever thread; TLS is not asked, as it would write a farewell and forget its state under the reader."""
+    """Reading ends, in whatever thread; TLS is not asked, as it would write a farewell and forget its state under the reader.
+
+    The way out stays open, or a handshake that begins just then would find a socket that is not connected, which CPython leaks.
+    """
     with suppress(OSError):
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        socket.socket.shutdown(sock, socket.SHUT_RD)
