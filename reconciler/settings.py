@@ -148,6 +148,64 @@ class AdsSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """Where the daemon serves HTTP: its health, what it knows, its API, its page, and what wakes it.
+
+    Attributes:
+        address: `host:port`; port 0 picks one; "" to serve nothing but the Unix socket.
+        certificate: PEM file of the server's certificate, with its chain; without one it speaks plaintext.
+        key: PEM file of its private key.
+        plaintext: Take tokens without TLS from other hosts too.
+        tokens: File that says who may do what; without it anybody may read, and nobody may change anything.
+        anonymous: Whether anybody may read although there is such a file.
+        webhooks: By the kind of sender (`github`, `gitlab`, `gitea`, `plain`) the file of the secret that it shares with us.
+    """
+
+    address: str = ""
+    certificate: str = ""
+    key: str = ""
+    plaintext: bool = False
+    tokens: str = ""
+    anonymous: bool = False
+    webhooks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgeSettings:
+    """Where commits and pull requests of the policy repository are told how things stand.
+
+    Attributes:
+        kind: `github` or `gitlab`; "" for none.
+        repository: `owner/name`; for GitLab the path or the number of the project.
+        api: Address of the API; "" for the public service's.
+        token_file: Holds the token; read at each call.
+    """
+
+    kind: str = ""
+    repository: str = ""
+    api: str = ""
+    token_file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustSettings:
+    """Whose commits are applied.
+
+    Attributes:
+        allowed_signers: File in the format of ssh-keygen's ALLOWED SIGNERS; "" for nobody by ssh.
+        keyring: Directory of GnuPG (`GNUPGHOME`) that has the public keys of those who may sign with OpenPGP; "" for nobody.
+    """
+
+    allowed_signers: str = ""
+    keyring: str = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether commits have to be signed at all."""
+        return bool(self.allowed_signers or self.keyring)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One run of the product.
 
@@ -156,12 +214,16 @@ class Settings:
         ref: The branch that policies are read from.
         git: How Git is read and written.
         admin: How Envoys' admin endpoints are called.
+        trust: Whose commits are applied; everybody's by default.
+        forge: Who is told how commits stand.
     """
 
     repo: str = "."
     ref: str = "main"
     git: GitSettings = field(default_factory=GitSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
+    trust: TrustSettings = field(default_factory=TrustSettings)
+    forge: ForgeSettings = field(default_factory=ForgeSettings)
 
 
 def shipped(folder: str) -> Path:

@@ -8,6 +8,7 @@ TransientError
 from reconciler.daemon.asking import AskTimeoutError, DaemonStoppingError
 from reconciler.daemon.courier import Courier, Deliveries, Pace
 from reconciler.daemon.loop import Daemon, Passes
+from reconciler.daemon.observers import Observer
 from reconciler.daemon.signals import stop_on_signals
 from reconciler.daemon.state import LastPass, State, Verified
 from reconciler.daemon.triggers import Schedule, Trigger
@@ -19,6 +20,7 @@ __all__ = [
     "DaemonStoppingError",
     "Deliveries",
     "LastPass",
+    "Observer",
     "Pace",
     "Passes",
     "Schedule",

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from reconciler.cycle import Ask, Report
 from reconciler.cycle.report import ExitCode
 from reconciler.daemon.asking import Asked, Asks, stopping
 from reconciler.daemon.log import PassLog, fault
+from reconciler.daemon.observers import Observer, Observers
 from reconciler.daemon.state import Journal, State
 from reconciler.daemon.triggers import EXACT, OFTEN, WITHOUT_GIT, WITHOUT_NEWS, Schedule, Trigger
 from reconciler.errors import ReconcilerError
@@ -67,6 +68,7 @@ class Daemon:
         first_retry: Seconds until a pass that was not finished is tried again; doubles up to a minute.
         connect_pause: Seconds after a pass for proxies that connected, or services that changed, in which further ones are
             collected for the next.
+        observers: Told of what passes do.
     """
 
     def __init__(
@@ -79,10 +81,12 @@ class Daemon:
         on_ready: Callable[[], None] = lambda: None,
         first_retry: float = _FIRST_RETRY,
         connect_pause: float = _CONNECT_PAUSE,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self._passes = passes
         self._clock = clock
         self._log = PassLog(logger)
+        self._observers = Observers(observers, logger)
         self._on_ready = on_ready
         self._wanted: set[Trigger] = {Trigger.START}
         self._changed = threading.Condition()
@@ -217,6 +221,7 @@ class Daemon:
             self._look(wanted)
         except Exception as error:  # noqa: BLE001 -- a fault of ours in one pass must not end the care for the fleet
             self._log.broken(error)
+            self._observers.broken(error)
             self._try_later()
 
     def _answer(self, asked: Asked) -> None:
@@ -232,7 +237,9 @@ class Daemon:
             else:
                 self._log.asked(report)
             if not asked.ask.dry_run:  # what would be done is no state of the fleet
-                self._journal.passed(report, reasons=[_ASKED], whole=not asked.ask.select)
+                whole = not asked.ask.select
+                self._journal.passed(report, reasons=[_ASKED], whole=whole)
+                self._observers.passed(report, reasons=[_ASKED], whole=whole)
             if report.reverted:
                 self.wake(Trigger.POLL)
             self._due_again(report)
@@ -240,6 +247,7 @@ class Daemon:
             asked.answer.set_exception(error)
         except Exception as error:  # noqa: BLE001 -- as above; whoever asked is told
             self._log.broken(error)
+            self._observers.broken(error)
             asked.answer.set_exception(fault(error))
         else:
             asked.answer.set_result(report)
@@ -257,6 +265,7 @@ class Daemon:
         report = self._passes.run(exact=self._exact)
         self._log.passed(report, reasons=sorted(wanted))
         self._journal.passed(report, reasons=sorted(wanted), whole=True)
+        self._observers.passed(report, reasons=sorted(wanted), whole=True)
         # The branch may have moved since we looked; what the pass has seen is what the next look is compared with.
         self._head = report.head or head or self._head
         self._exact = self._exact and report.transient  # a reading that did not come about is still owed
@@ -282,8 +291,10 @@ class Daemon:
             head = self._passes.head()
         except ReconcilerError as error:
             self._log.git_failed(error)
+            self._observers.git_asked(error)
             return None
         self._log.git_answered()
+        self._observers.git_asked(None)
         return head
 
     def _try_later(self) -> None:

@@ -11,8 +11,8 @@ class Trigger(StrEnum):
     """Why a pass runs.
 
     START: the daemon begins. POLL: it is time to look at Git. DRIFT: it is time to read every proxy's content. RETRY: the last
-    pass was not finished. CONNECT: a proxy connected to the daemon, or went. ROLLOUT: a rollout falls due. DISCOVERY: registries list other services, or a proxy
-    lacks endpoints.
+    pass was not finished. CONNECT: a proxy connected to the daemon, or went. ROLLOUT: a rollout falls due. DISCOVERY: registries list
+    other services, or a proxy lacks endpoints. WEBHOOK: a forge says that the branch has moved.
     """
 
     START = "start"
@@ -22,6 +22,7 @@ class Trigger(StrEnum):
     CONNECT = "connect"
     ROLLOUT = "rollout"
     DISCOVERY = "discovery"
+    WEBHOOK = "webhook"
 
 
 EXACT = frozenset({Trigger.START, Trigger.DRIFT})

@@ -48,6 +48,18 @@ class SlowRequestError(RequestError):
     default_code = "http-slow"
 
 
+class UnauthorizedError(RequestError):
+    """Nobody in particular asks, or somebody who can't be believed."""
+
+    default_code = "http-unauthorized"
+
+
+class ForbiddenError(RequestError):
+    """The caller may not do this."""
+
+    default_code = "http-forbidden"
+
+
 class NotReadyError(TransientError):
     """The daemon runs and can't answer for the fleet yet, or no more."""
 
@@ -74,6 +86,8 @@ class ListenError(PermanentError):
 
 _STATUS: Sequence[tuple[type[ReconcilerError], int]] = (
     (UnknownPathError, 404),
+    (UnauthorizedError, 401),
+    (ForbiddenError, 403),
     (MethodError, 405),
     (BodySizeError, 413),
     (SlowRequestError, 408),

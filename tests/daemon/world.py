@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.cycle import Ask, Report
@@ -88,7 +89,7 @@ class Hand(SystemClock):
 
 @contextmanager
 def running(
-    fleet: Fleet, schedule: Schedule = QUIET, *, clock: Clock | None = None, **options: float
+    fleet: Fleet, schedule: Schedule = QUIET, *, clock: Clock | None = None, **options: Any
 ) -> Iterator[Daemon]:
     ready = threading.Event()
     daemon = Daemon(

@@ -615,6 +615,8 @@ DAEMON: Group = {
     "http-path": "Use `/healthz`, `/readyz` or `/v1/status`; passes are on the Unix socket only.",
     "http-method": "Use GET, or POST for passes.",
     "http-body-size": "Send less: no request needs 64 KiB.",
+    "http-forbidden": "Ask with a token that has the role which the message names.",
+    "http-unauthorized": "Ask with a token that the daemon's file of tokens knows.",
     "http-slow": "Send the whole request at once.",
     "http-busy": "Ask again when others have been served.",
     "notification": "See what the receiver says; check `Mesh.notifications`. Rollouts go on meanwhile.",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.errors import BugError
-from reconciler.web import WebServer, application, listen_tcp, listen_unix
+from reconciler.web import Offer, WebServer, application, listen_tcp, listen_unix
 from reconciler.web.protocol import PatientProtocol
 from tests.web.world import LOGGER, PATIENCE, World, client, code, connect, on_tcp, on_unix, raw, said, serving, until
 
@@ -242,7 +242,7 @@ def test_a_server_that_stands_still_is_left_alone(monkeypatch: pytest.MonkeyPatc
 def test_a_server_that_was_never_started_can_be_stopped(short_path: Path) -> None:
     """Whatever fails between binding and starting, the socket goes."""
     path = short_path / "d.sock"
-    WebServer(application(World(), logger=LOGGER), listen_unix(path), logger=LOGGER).stop()
+    WebServer(application(Offer(knowledge=World()), logger=LOGGER), listen_unix(path), logger=LOGGER).stop()
     assert not path.exists()
 
 

@@ -13,7 +13,17 @@ from typing import Any
 
 from reconciler.http import HttpClient
 from reconciler.settings import AdminSettings
-from reconciler.web import Listener, PassRequest, PassResult, WebServer, application, listen_tcp, listen_unix
+from reconciler.web import (
+    Listener,
+    Offer,
+    Owner,
+    PassRequest,
+    PassResult,
+    WebServer,
+    application,
+    listen_tcp,
+    listen_unix,
+)
 from reconciler.web.protocol import PatientProtocol
 
 PATIENCE = 20.0
@@ -76,7 +86,9 @@ def serving(
     **limits: Any,
 ) -> Iterator[WebServer]:
     drain = limits.pop("drain", 5)
-    app = application(world, passes=world.run if passes else None, logger=LOGGER, **limits)
+    app = application(
+        Offer(knowledge=world, access=Owner(), passes=world.run if passes else None), logger=LOGGER, **limits
+    )
     server = WebServer(app, listener, logger=LOGGER, drain=drain, protocol=protocol)
     server.start()
     try:

@@ -1,0 +1,30 @@
+"""What one server offers: each part is handed in, and what is not there is not served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from reconciler.web.access.callers import Access, Anonymous
+from reconciler.web.routes.health import Wellbeing
+from reconciler.web.routes.passes import Passes
+from reconciler.web.routes.status import Knowledge
+
+
+class Daemon(Wellbeing, Knowledge, Protocol):
+    """What a daemon knows of itself and of the fleet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What is served at one address.
+
+    Attributes:
+        knowledge: What the daemon knows: health, readiness, status, services.
+        access: Who may ask for what.
+        passes: What runs passes; None to offer none.
+    """
+
+    knowledge: Daemon
+    access: Access = field(default_factory=Anonymous)
+    passes: Passes | None = None
