@@ -3,6 +3,7 @@
 `open_repository` is the way in; what can go wrong is drawn at the top of `errors`.
 """
 
+from reconciler.gitrepo.completing import Remote
 from reconciler.gitrepo.errors import (
     AuthenticationError,
     BranchNameError,
@@ -13,18 +14,23 @@ from reconciler.gitrepo.errors import (
     GitTooOldError,
     GitUnavailableError,
     GitWriteError,
+    HistoryMissingError,
     LockedError,
     NotARepositoryError,
     PushRefusedError,
     RaceLostError,
     RefNotFoundError,
     SigningError,
+    UnrelatedHistoriesError,
     UnsupportedRepositoryError,
 )
 from reconciler.gitrepo.history import CommitInfo
+from reconciler.gitrepo.merging import Merged
 from reconciler.gitrepo.person import NobodyError, person
 from reconciler.gitrepo.repository import PROPOSALS, Repository, open_repository
 from reconciler.gitrepo.reversal import Reversal
+from reconciler.gitrepo.signatures import Signature, Verdict
+from reconciler.gitrepo.signers import Signers, SignersError, read_signers
 from reconciler.gitrepo.tree import CommitTree
 
 __all__ = [
@@ -40,16 +46,25 @@ __all__ = [
     "GitTooOldError",
     "GitUnavailableError",
     "GitWriteError",
+    "HistoryMissingError",
     "LockedError",
+    "Merged",
     "NobodyError",
     "NotARepositoryError",
     "PushRefusedError",
     "RaceLostError",
     "RefNotFoundError",
+    "Remote",
     "Repository",
     "Reversal",
+    "Signature",
+    "Signers",
+    "SignersError",
     "SigningError",
+    "UnrelatedHistoriesError",
     "UnsupportedRepositoryError",
+    "Verdict",
     "open_repository",
     "person",
+    "read_signers",
 ]

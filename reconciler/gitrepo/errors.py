@@ -2,6 +2,7 @@
 
 InputError
 ├── NotARepositoryError       there is no repository at this path or URL
+├── SignersError              what says who may sign commits can't be read (in `signers`)
 ├── BranchNameError           Git does not allow a branch of this name
 └── DirtyWorkTreeError        the branch is checked out with changes that moving it would mix up
 TransientError
@@ -14,6 +15,8 @@ PermanentError
 ├── UnsupportedRepositoryError  a repository of a kind that is not handled (SHA-256)
 ├── RefNotFoundError          no such branch, tag or commit
 │   └── EmptyRepositoryError    no commit at all
+├── HistoryMissingError       a shallow clone lacks a commit or history that is needed
+├── UnrelatedHistoriesError   two commits that are to be merged have no commit in common
 ├── CorruptRepositoryError    an object that must be there is missing or unreadable
 ├── AuthenticationError       the remote wants other credentials
 ├── PushRefusedError          hooks, protection or rules forbid this push
@@ -69,7 +72,7 @@ class GitNotFoundError(PermanentError):
 
 
 class GitTooOldError(PermanentError):
-    """This `git` can't merge without a work tree, as undoing a commit needs; everything else works with it."""
+    """This `git` can't merge without a work tree, as undoing a commit and previewing a pull request need; all else works with it."""
 
     default_code = "git-too-old"
 
@@ -90,6 +93,18 @@ class EmptyRepositoryError(RefNotFoundError):
     """A repository without any commit."""
 
     default_code = "git-empty-repository"
+
+
+class HistoryMissingError(PermanentError):
+    """A shallow clone lacks a commit, or the history back to where two commits parted. Nothing less is compared instead."""
+
+    default_code = "git-history-missing"
+
+
+class UnrelatedHistoriesError(PermanentError):
+    """Two commits have no commit in common, so one can't be merged into the other."""
+
+    default_code = "git-unrelated"
 
 
 class CorruptRepositoryError(PermanentError):

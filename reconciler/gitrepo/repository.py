@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Self
 
 from reconciler.gitrepo.branch_of_path import PathBranches
 from reconciler.gitrepo.command import Result, run
+from reconciler.gitrepo.completing import Remote
 from reconciler.gitrepo.errors import (
     BranchNameError,
     CorruptRepositoryError,
@@ -28,9 +30,13 @@ from reconciler.gitrepo.errors import (
 from reconciler.gitrepo.history import CommitInfo, commit_info
 from reconciler.gitrepo.location import is_url, redacted
 from reconciler.gitrepo.locks import file_lock
+from reconciler.gitrepo.merging import Merged, merge
 from reconciler.gitrepo.mirror import MirrorBranches, ensure_mirror
 from reconciler.gitrepo.objects import Objects
+from reconciler.gitrepo.ownkey import own_signature
 from reconciler.gitrepo.reversal import Reversal, reverse
+from reconciler.gitrepo.signatures import Signature, Verdict, backdated, verify
+from reconciler.gitrepo.signers import Signers
 from reconciler.gitrepo.tree import CommitTree
 from reconciler.gitrepo.writing import by_us, grafted
 from reconciler.settings import GitSettings
@@ -223,6 +229,25 @@ class Repository:
         """
         return reverse(self._objects, self.git_dir, commit, onto=onto)
 
+    def merged(self, base: str, head: str) -> Merged:
+        """What merging one commit into another comes to, conflicts included; nothing is written.
+
+        Args:
+            base: What is merged into, by full id.
+            head: What is merged, by full id.
+
+        Raises:
+            GitTooOldError: This git can't merge without a work tree.
+            UnrelatedHistoriesError: They have no commit in common, as far as histories are here.
+            CorruptRepositoryError: Objects are missing.
+            GitWriteError: There is no room for temporary files.
+        """
+        return merge(self._objects, self.git_dir, base, head)
+
+    def remote(self, name: str) -> Remote:
+        """A remote that what this clone lacks may be fetched from, by its name or URL."""
+        return Remote(self.git_dir, name, self._settings)
+
     def revert(self, branch: str, reversal: Reversal, *, message: str, at: datetime) -> str:
         """Commit a reversal on a branch that is still at what it was made for; everything else as `commit`.
 
@@ -279,6 +304,27 @@ class Repository:
             CorruptRepositoryError: The commit is not here.
         """
         return grafted(self._objects, commit, dict(files)).tree
+
+    def signature(self, commit: str, signers: Signers) -> Signature:
+        """Who signed a commit, by its full id, or why nobody who may did.
+
+        Raises:
+            CorruptRepositoryError: It, or a parent by whose date it is judged, is not here.
+        """
+        found = verify(self.git_dir, commit, self._objects.data(commit), signers)
+        if found.verdict is Verdict.GOOD and found.form == "ssh" and signers.times:
+            info = self.commit_info(commit)
+            if backdated(info.at.timestamp(), [self.commit_info(item).at.timestamp() for item in info.parents]):
+                return replace(found, verdict=Verdict.BACKDATED)
+        return found
+
+    def own_signature(self, signers: Signers, *, at: datetime) -> Signature:
+        """Who would have signed a commit that we make now. Nothing of it stays.
+
+        Raises:
+            SigningError: It can't be signed.
+        """
+        return own_signature(self.git_dir, self._settings, signers, at=at)
 
     def is_ours(self, info: CommitInfo) -> bool:
         """Whether a commit's author and committer are the ones that we write as. A hint, not a proof: anybody may claim it."""

@@ -7,25 +7,17 @@ a folder for temporary objects in front of the repository's own.
 
 from __future__ import annotations
 
-import os
 import tempfile
-import zlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.gitrepo.command import Result, run
-from reconciler.gitrepo.errors import CorruptRepositoryError, GitTooOldError, GitWriteError
+from reconciler.gitrepo.errors import GitWriteError
 from reconciler.gitrepo.graft import EMPTY_TREE, Grafted, object_id
 from reconciler.gitrepo.history import commit_info
-from reconciler.gitrepo.objects import SUBMODULE_MODE, SYMLINK_MODE, Objects
+from reconciler.gitrepo.objects import Objects
+from reconciler.gitrepo.scratch import ChangedTree, Scratch
 from reconciler.gitrepo.tree import CommitTree
-from reconciler.model.tree import FileKind, Tree, TreeFile
-
-_KINDS = {SYMLINK_MODE: FileKind.SYMLINK, SUBMODULE_MODE: FileKind.SUBMODULE}
-_USAGE = 129
-_CONFLICTS = 1
-_PERSON = "reconcile <> 0 +0000"
+from reconciler.model.tree import Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +57,10 @@ def reverse(objects: Objects, git_dir: Path, commit: str, *, onto: str) -> Rever
     base = CommitTree(objects, onto)
     try:
         with tempfile.TemporaryDirectory(prefix="reconcile-") as folder:
-            store = _Store(git_dir, Path(folder))
-            tree, conflicts = store.merge(base=objects.root(commit), ours=now, theirs=before)
+            store = Scratch(git_dir, Path(folder))
+            shared = store.commit_of(objects.root(commit))
+            sides = [store.commit_of(tree, parent=shared) for tree in (now, before)]
+            tree, conflicts = store.merge(*sides, purpose="a commit can't be undone")
             if conflicts:
                 return Reversal(commit=commit, onto=onto, conflicts=conflicts, tree=base)
             changes = store.differences(now, tree)
@@ -80,105 +74,4 @@ def reverse(objects: Objects, git_dir: Path, commit: str, *, onto: str) -> Rever
         paths=tuple(changes),
     )
     blobs = {object_id(kind, content): content for kind, content in made if kind == "blob"}
-    return Reversal(commit=commit, onto=onto, tree=_ReversedTree(objects, base, changes, blobs), merged=merged)
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What a path has afterwards; nothing if `mode` is 0."""
-
-    mode: int
-    blob: str
-    added: bool
-
-
-class _Store:
-    """A folder of temporary objects in front of a repository's."""
-
-    def __init__(self, git_dir: Path, folder: Path) -> None:
-        self._git_dir = git_dir
-        self._folder = folder
-        (folder / "info").mkdir()
-        (folder / "info" / "alternates").write_bytes(os.fsencode(git_dir / "objects") + b"\n")
-
-    def merge(self, *, base: str, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
-        """The merged tree's id, or the paths that conflict."""
-        shared = self._commit(base)
-        sides = [self._commit(tree, parent=shared) for tree in (ours, theirs)]
-        merged = self._git("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *sides)
-        if merged.code == _USAGE:
-            version = run(["version"]).text
-            raise GitTooOldError(f"a commit can't be undone with {version}", hint="install Git 2.38 or newer")
-        if merged.code not in {0, _CONFLICTS}:
-            raise CorruptRepositoryError(f"git can't merge in {self._git_dir}: {merged.words}", hint="run git fsck")
-        tree, *names = merged.out.decode("utf-8", "surrogateescape").split("\0")
-        return tree, tuple(sorted({name for name in names if name})) if merged.code == _CONFLICTS else ()
-
-    def differences(self, old: str, new: str) -> Mapping[str, _Change]:
-        """What differs between two trees, by path."""
-        listed = self._git("diff-tree", "-r", "-z", "--no-renames", old, new)
-        if not listed.ok:
-            raise CorruptRepositoryError(f"git can't compare trees in {self._git_dir}: {listed.words}")
-        words = listed.out.decode("utf-8", "surrogateescape").split("\0")
-        found: dict[str, _Change] = {}
-        for line, path in zip(words[0:-1:2], words[1::2], strict=True):
-            _, mode, _, blob, status = line.split(" ")
-            found[path] = _Change(int(mode, 8), blob, added=status == "A")
-        return found
-
-    def made(self) -> Sequence[tuple[str, bytes]]:
-        """The objects that the merge made: type and content."""
-        found: list[tuple[str, bytes]] = []
-        for file in sorted(self._folder.glob("??/*")):
-            head, _, content = zlib.decompress(file.read_bytes()).partition(b"\0")
-            kind = head.partition(b" ")[0].decode("ascii")
-            if kind != "commit":
-                found.append((kind, content))
-        return tuple(sorted(found, key=lambda item: item[0]))  # blobs before trees
-
-    def _commit(self, tree: str, *, parent: str = "") -> str:
-        lines = [f"tree {tree}", *([f"parent {parent}"] if parent else []), f"author {_PERSON}", f"committer {_PERSON}"]
-        text = "\n".join([*lines, "", "state", ""]).encode()
-        made = self._git("hash-object", "-t", "commit", "-w", "--stdin", stdin=text)
-        if not made.ok:
-            raise GitWriteError(f"a temporary object can't be written: {made.words}")
-        return made.text
-
-    def _git(self, *arguments: str, stdin: bytes = b"") -> Result:
-        where = {"GIT_OBJECT_DIRECTORY": str(self._folder)}
-        return run([f"--git-dir={self._git_dir}", *arguments], stdin=stdin, extra=where)
-
-
-class _ReversedTree:
-    """The files of a commit with some of them changed, as `model.tree.Tree`."""
-
-    commit = ""
-
-    def __init__(
-        self, objects: Objects, base: CommitTree, changes: Mapping[str, _Change], blobs: Mapping[str, bytes]
-    ) -> None:
-        self._objects = objects
-        self._base = base
-        self._changes = changes
-        self._blobs = blobs
-
-    def files(self, folder: str) -> Sequence[TreeFile]:
-        """All entries below a folder at any depth, sorted by path; see `CommitTree.files`."""
-        top = folder.strip("/")
-        kept = [file for file in self._base.files(folder) if file.path not in self._changes]
-        for path, change in self._changes.items():
-            inside = not top or path.startswith(f"{top}/") or (path == top and change.mode in _KINDS)
-            if change.mode and inside:
-                kept.append(TreeFile(path, change.blob, self._size(change), _KINDS.get(change.mode, FileKind.FILE)))
-        return tuple(sorted(kept, key=lambda file: file.path))
-
-    def read(self, file: TreeFile) -> bytes:
-        """The content; of a symlink, its target's path."""
-        content = self._blobs.get(file.blob)
-        return content if content is not None else self._base.read(file)
-
-    def _size(self, change: _Change) -> int:
-        if change.mode == SUBMODULE_MODE:
-            return 0
-        content = self._blobs.get(change.blob)
-        return len(content) if content is not None else self._objects.sizes([change.blob])[change.blob]
+    return Reversal(commit=commit, onto=onto, tree=ChangedTree(objects, base, changes, blobs), merged=merged)

@@ -28,9 +28,16 @@ def grafted(objects: Objects, parent: str | None, files: Mapping[str, bytes | No
 
 
 def write_commit(
-    git_dir: Path, settings: GitSettings, tree: Grafted, *, parent: str | None, message: str, at: datetime
+    git_dir: Path,
+    settings: GitSettings,
+    tree: Grafted,
+    *,
+    parent: str | None,
+    message: str,
+    at: datetime,
+    extra: Mapping[str, str] | None = None,
 ) -> str:
-    """Write a tree's objects and a commit of it; returns the commit's id.
+    """Write a tree's objects and a commit of it; returns the commit's id. `extra` may say where else objects go.
 
     A crash leaves at most objects that nothing refers to, which `git gc` removes in time.
 
@@ -50,7 +57,7 @@ def write_commit(
     made = run(
         [where, *options, "commit-tree", *sign, *parents, "-F", "-", tree.tree],
         stdin=message.encode("utf-8", "replace"),
-        extra=identity(settings, at),
+        extra={**identity(settings, at), **(extra or {})},
         timeout=settings.timeout,
     )
     if not made.ok:
