@@ -1,7 +1,8 @@
 """How one process is set up: where the repository is, who commits, how patient the network calls are.
 
 Policy-level settings (guards, drift, the record branch) live in the `Mesh` document in Git, not here. What is here
-describes this machine and this run, and comes from the command line and the environment.
+describes this machine and this run. The classes are the one model of it: a field is documented in its class's docstring, and its
+flag, environment variable and key in the settings file follow from its name (`cli/configuration`).
 """
 
 from __future__ import annotations
@@ -64,11 +65,11 @@ class Signing:
     """How commits are signed; absent means unsigned.
 
     Attributes:
-        format: `openpgp`, `ssh` or `x509`, as Git's `gpg.format`.
+        format: `ssh`, `openpgp` or `x509`, as Git's `gpg.format`.
         key: As Git's `user.signingkey`: a key id, or the path of an ssh key.
     """
 
-    format: str
+    format: str = "ssh"
     key: str
 
 
@@ -82,7 +83,12 @@ class GitSettings:
         signing: Key for every commit that is made.
         timeout: Seconds for one call over the network.
         push_attempts: How often a lost race is fetched and tried again.
-        cache: Where repositories given by URL are mirrored.
+        cache: Where repositories given by URL are mirrored, and what registries said last is remembered.
+        token_file: File that holds the token or password for a repository at `https://`, alone or as `user:password`; read at each
+            call. "" leaves it to Git's own helpers.
+        ssh_key: File of the private key for a repository at `ssh://`; "" leaves it to ssh.
+        known_hosts: File of the host keys that are believed, as ssh's `known_hosts`; "" for the user's own. With it or
+            `ssh_key`, a host that is not in it is refused, and ssh asks nobody.
     """
 
     author: Identity = field(default_factory=Identity)
@@ -91,6 +97,9 @@ class GitSettings:
     timeout: float = 60.0
     push_attempts: int = 20
     cache: Path = field(default_factory=user_cache)
+    token_file: str = ""
+    ssh_key: str = ""
+    known_hosts: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +138,7 @@ class AdsSettings:
     """Where the daemon serves ADS, and with which certificates. Files are read again when they are replaced.
 
     Attributes:
-        address: `host:port`; port 0 picks one.
+        address: `host:port`; port 0 picks one and says it. "" to serve no ADS.
         certificate: PEM file of the server's certificate, with its chain; without one it speaks plaintext.
         key: PEM file of its private key.
         client_ca: PEM file of the authorities that proxies' certificates are checked against; with it every proxy needs one,
@@ -152,7 +161,7 @@ class HttpSettings:
     """Where the daemon serves HTTP: its health, what it knows, its API, its page, and what wakes it.
 
     Attributes:
-        address: `host:port`; port 0 picks one; "" to serve nothing but the Unix socket.
+        address: `host:port`; port 0 picks one and says it. "" to serve nothing but the Unix socket.
         certificate: PEM file of the server's certificate, with its chain; without one it speaks plaintext.
         key: PEM file of its private key.
         plaintext: Take tokens without TLS from other hosts too.
@@ -206,8 +215,40 @@ class TrustSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonSettings:
+    """When the daemon runs passes, and where it listens for commands on this machine.
+
+    Attributes:
+        interval: Between two looks at Git; a pass follows if the branch moved.
+        drift_interval: Between two readings of every proxy's content.
+        socket: The Unix socket for commands on this machine; by repository and branch if absent.
+    """
+
+    interval: float = 10.0
+    drift_interval: float = 60.0
+    socket: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What the daemon's log says, and how it is written.
+
+    Attributes:
+        format: `text` for people; `json` for programs, one object a line.
+        level: The least that is said: `debug` (every pass with its stages), `info`, `warning` or `error`.
+    """
+
+    format: str = "text"
+    level: str = "info"
+
+
+def _not_served() -> AdsSettings:
+    return AdsSettings(address="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One run of the product.
+    """One run of the product: every setting there is. Flags, environment and the settings file are made from these classes.
 
     Attributes:
         repo: Path or URL of the policy repository.
@@ -216,6 +257,10 @@ class Settings:
         admin: How Envoys' admin endpoints are called.
         trust: Whose commits are applied; everybody's by default.
         forge: Who is told how commits stand.
+        daemon: When the daemon runs passes.
+        ads: Where the daemon serves ADS; nowhere by default.
+        http: Where the daemon serves HTTP; nowhere by default.
+        log: What the daemon's log says.
     """
 
     repo: str = "."
@@ -224,6 +269,10 @@ class Settings:
     admin: AdminSettings = field(default_factory=AdminSettings)
     trust: TrustSettings = field(default_factory=TrustSettings)
     forge: ForgeSettings = field(default_factory=ForgeSettings)
+    daemon: DaemonSettings = field(default_factory=DaemonSettings)
+    ads: AdsSettings = field(default_factory=_not_served)
+    http: HttpSettings = field(default_factory=HttpSettings)
+    log: LogSettings = field(default_factory=LogSettings)
 
 
 def shipped(folder: str) -> Path:
