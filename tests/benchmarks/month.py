@@ -195,9 +195,7 @@ class Month(Sidecars):
         fields = dict(
             line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
         )
-        children = [
-            Path(f"/proc/{pid}/task/{task}/children").read_text().split() for task in os.listdir(f"/proc/{pid}/task")
-        ]
+        children = [(task / "children").read_text().split() for task in Path(f"/proc/{pid}/task").iterdir()]
         log = self.daemon.read()
         return {
             "rss": int(fields["VmRSS"].split()[0]) / 1024,
@@ -208,7 +206,7 @@ class Month(Sidecars):
             "cache": _size(self.folder / "cache") / 1e6,
             "commits": sum(
                 int(git("-C", str(self.repo), "rev-list", "--count", ref)) for ref in ("main", "reconciler/record")
-            ),  # fmt: skip
+            ),
             "log": sum(len(line) for line in log.splitlines() if " DEBUG " not in line) / 1e3,
             "passes": log.count(" pass for "),
         }
