@@ -26,6 +26,7 @@ from reconciler.gitrepo.errors import (
 )
 from reconciler.gitrepo.history import CommitInfo
 from reconciler.gitrepo.merging import Merged
+from reconciler.gitrepo.patch import FilePatch, Patch
 from reconciler.gitrepo.person import NobodyError, person
 from reconciler.gitrepo.repository import PROPOSALS, Repository, open_repository
 from reconciler.gitrepo.reversal import Reversal
@@ -42,6 +43,7 @@ __all__ = [
     "CorruptRepositoryError",
     "DirtyWorkTreeError",
     "EmptyRepositoryError",
+    "FilePatch",
     "GitNotFoundError",
     "GitTooOldError",
     "GitUnavailableError",
@@ -51,6 +53,7 @@ __all__ = [
     "Merged",
     "NobodyError",
     "NotARepositoryError",
+    "Patch",
     "PushRefusedError",
     "RaceLostError",
     "RefNotFoundError",

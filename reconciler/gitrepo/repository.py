@@ -34,6 +34,7 @@ from reconciler.gitrepo.merging import Merged, merge
 from reconciler.gitrepo.mirror import MirrorBranches, ensure_mirror
 from reconciler.gitrepo.objects import Objects
 from reconciler.gitrepo.ownkey import own_signature
+from reconciler.gitrepo.patch import Patch, patch_of
 from reconciler.gitrepo.reversal import Reversal, reverse
 from reconciler.gitrepo.signatures import Signature, Verdict, backdated, verify
 from reconciler.gitrepo.signers import Signers
@@ -150,7 +151,13 @@ class Repository:
         return commit_info(commit, self._objects.data(commit))
 
     def log(
-        self, ref_or_id: str, *, since: datetime | None = None, exclude: str | None = None, first_parent: bool = False
+        self,
+        ref_or_id: str,
+        *,
+        since: datetime | None = None,
+        exclude: str | None = None,
+        first_parent: bool = False,
+        limit: int | None = None,
     ) -> Iterator[CommitInfo]:
         """Commits that a ref reaches, newest first.
 
@@ -159,11 +166,13 @@ class Repository:
             since: Stop at commits that are older.
             exclude: Leave out what this ref or id reaches.
             first_parent: Follow only first parents: what landed, not how it was made.
+            limit: How many at most; all by default.
 
         Raises:
             RefNotFoundError: One of the two is not there.
         """
         arguments = [f"--max-age={int(since.timestamp())}"] if since else []
+        arguments += [f"--max-count={limit}"] if limit is not None else []
         arguments += ["--first-parent"] if first_parent else []
         arguments += [self.resolve(ref_or_id)]
         arguments += [f"^{self.resolve(exclude)}"] if exclude else []
@@ -171,6 +180,14 @@ class Repository:
         if not listed.ok:
             raise CorruptRepositoryError(f"the history of {ref_or_id} can't be read: {listed.words}")
         return (self.commit_info(commit) for commit in listed.text.split())
+
+    def patch(self, commit: str, folders: Sequence[str]) -> Patch:
+        """What a commit changed below some folders, against its first parent, in the form of `git diff`, as far as it is readable at all.
+
+        Raises:
+            CorruptRepositoryError: The commit or its parent is not here.
+        """
+        return patch_of(self._objects, self.git_dir, commit, folders)
 
     def is_ancestor(self, ancestor: str, commit: str) -> bool:
         """Whether a commit contains another, both by full id; a commit that is not here is contained in nothing."""

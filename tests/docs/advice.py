@@ -576,6 +576,8 @@ REST: Group = {
     "demo-daemon-exited": "Read the end of its log, which is in the message.",
     "demo-backends-exited": "Read the end of its log, which is in the message.",
     "rollout-unknown": "Check the name and the namespace; `reconcile rollout list` shows all of them.",
+    "timeline-cursor": "Ask for the newest page, without `before`, and go on with the `next` of each answer.",
+    "commit-unknown": "Write the whole id of a commit of the policy branch or of the record branch, as the timeline has it.",
     "plot-unwritable": "Name a file in a folder that you may write.",
 }
 
