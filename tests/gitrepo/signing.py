@@ -106,7 +106,7 @@ def signed(
     home: Path | None = None,
 ) -> str:
     """A commit of nothing that no branch names, signed by git with these options; unsigned without any."""
-    date: Mapping[str, str] = {"GIT_AUTHORDATE": at, "GIT_COMMITTERDATE": at}
+    date: Mapping[str, str] = {"GIT_AUTHOR_DATE": at, "GIT_COMMITTER_DATE": at}
     person = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
     tree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
     parents = ["-p", parent] if parent else []
