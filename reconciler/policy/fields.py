@@ -16,6 +16,8 @@ from reconciler.policy.findings import Report, close, show
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _LINES = ("prometheus", "query")
+_LONGEST = 80
+"""Characters of a value that a message repeats."""
 """The one field whose text may have several lines: PromQL takes any space for a space, and has comments that end with a line."""
 
 _WANTED = {
@@ -170,7 +172,7 @@ def _described(value: Any) -> str:
 
 def _quoted(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def _type_hint(kind: str, given: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -98,17 +99,17 @@ class Questions:
         return {"X-Consul-Token": token} if token else {}
 
     def _judge(self, reply: Reply) -> None:
-        if reply.status in {401, 403}:
+        if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             hint = "give the token in `tokenFile` a policy with service:read and node:read"
             raise DeniedError(f"{self._registry}: Consul denies it ({reply.status})", hint=hint)
-        if reply.status == 429:  # noqa: PLR2004
+        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             hint = "raise `limits.http_max_conns_per_client` or the rate limits of the Consul agent"
             raise AdapterError(f"{self._registry}: Consul is asked too much (429)", hint=hint)
-        if reply.status >= 500:  # noqa: PLR2004
+        if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             words = " ".join(reply.text.split())[:200]
             hint = "see Consul's own log; without a leader it answers nothing"
             raise AdapterError(f"{self._registry}: Consul answers {reply.status}: {words}", hint=hint)
-        if reply.status != 200:  # noqa: PLR2004
+        if reply.status != HTTPStatus.OK:
             raise self.nonsense(f"the answer is {reply.status}")
 
     def _answer(self, reply: Reply, asked: int) -> Answer:

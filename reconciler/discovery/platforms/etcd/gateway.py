@@ -11,6 +11,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -139,7 +140,7 @@ class Gateway:
             with self._client.stream(
                 "POST", "/v3/watch", headers=self._headers(), document={"create_request": create}, silence=silence
             ) as stream:
-                if stream.status != 200:  # noqa: PLR2004
+                if stream.status != HTTPStatus.OK:
                     self._refuse(stream.whole())
                 yield (self._event(line) for line in stream.lines())
         except HttpError as error:
@@ -158,7 +159,7 @@ class Gateway:
         if "authentication is not enabled" in reply.text:
             self._token = ""
             return
-        if reply.status != 200:  # noqa: PLR2004
+        if reply.status != HTTPStatus.OK:
             self._refuse(reply)
         with self._reading():
             self._token = str(json.loads(reply.body)["token"])
@@ -192,10 +193,10 @@ class Gateway:
 
     def _ask(self, path: str, document: Any) -> Any:
         reply = self._post(path, document, self._headers())
-        if reply.status != 200 and any(words in reply.text for words in _STALE_TOKEN):  # noqa: PLR2004
+        if reply.status != HTTPStatus.OK and any(words in reply.text for words in _STALE_TOKEN):
             self.authenticate()
             reply = self._post(path, document, self._headers())
-        if reply.status != 200:  # noqa: PLR2004
+        if reply.status != HTTPStatus.OK:
             self._refuse(reply)
         with self._reading():
             answer = json.loads(reply.body)
