@@ -27,6 +27,7 @@ from reconciler.cycle import Ask, Report
 from reconciler.cycle.report import ExitCode
 from reconciler.daemon.asking import Asked, Asks, stopping
 from reconciler.daemon.log import PassLog, fault
+from reconciler.daemon.lookagain import LookAgain
 from reconciler.daemon.observers import Observer, Observers
 from reconciler.daemon.state import Journal, State
 from reconciler.daemon.triggers import EXACT, OFTEN, WITHOUT_GIT, WITHOUT_NEWS, Schedule, Trigger
@@ -105,6 +106,7 @@ class Daemon:
         self._connect_from = clock.monotonic()
         self._retry_at: float | None = None
         self._rollout_at: float | None = None
+        self._again = LookAgain()
         self._first_retry = self._patience = first_retry
 
     def wake(self, trigger: Trigger) -> None:
@@ -112,6 +114,8 @@ class Daemon:
         with self._changed:
             self._wanted.add(trigger)
             self._woken[trigger] = self._clock.monotonic()
+            if trigger is Trigger.WEBHOOK:
+                self._again.told(self._woken[trigger], self._head)
             self._changed.notify_all()
 
     def ask(self, ask: Ask, *, timeout: float, wanted: Callable[[], bool] = lambda: True) -> Report:
@@ -180,10 +184,14 @@ class Daemon:
                     due[Trigger.RETRY] = self._retry_at
                 if self._rollout_at is not None:
                     due[Trigger.ROLLOUT] = self._rollout_at
+                again = self._again.due(self._head)
+                if again is not None:
+                    due[Trigger.WEBHOOK] = again
                 for trigger, at in due.items():
                     if at <= now:
                         self._wanted.add(trigger)
                         self._woken[trigger] = now
+                self._again.looked(now)
                 if self._due(now) or self._asks:
                     return True
                 if self._wanted & OFTEN:

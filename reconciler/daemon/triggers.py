@@ -31,7 +31,7 @@ WITHOUT_NEWS = EXACT | {Trigger.RETRY, Trigger.CONNECT, Trigger.ROLLOUT, Trigger
 """Triggers that run a pass although Git has not moved."""
 WITHOUT_GIT = frozenset({Trigger.DRIFT, Trigger.CONNECT, Trigger.ROLLOUT, Trigger.DISCOVERY})
 """Triggers that run a pass for the known head although Git can't be asked."""
-OFTEN = frozenset({Trigger.CONNECT, Trigger.DISCOVERY})
+OFTEN = frozenset({Trigger.CONNECT, Trigger.DISCOVERY, Trigger.WEBHOOK})
 """Triggers that may be given all the time: after a pass for one, others are collected for a while."""
 
 

@@ -5,6 +5,7 @@ GET  /readyz       the first pass has ended, and the daemon is not stopping
 GET  /v1/status    what the daemon knows, as JSON
 GET  /v1/services  the services that there are, their instances, and who may call them, as JSON
 POST /v1/passes    run one pass and wait for it; only where `passes` is handed in
+POST /v1/webhooks/ by the kind of sender: the policy branch moved; only where `webhooks` is handed in
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.web import replies
 from reconciler.web.guard import Application, Guard
 from reconciler.web.offer import Offer
-from reconciler.web.routes import health, passes, status
+from reconciler.web.routes import health, passes, status, webhooks
 
 _MAX_BODY = 64 * 1024
 _PATIENCE = 10.0
@@ -41,8 +42,12 @@ def application(
     status.add(app, offer.knowledge, offer.access)
     if offer.passes is not None:
         passes.add(app, offer.passes, offer.access)
+    wide: dict[str, int] = {}
+    if offer.webhooks is not None:
+        webhooks.add(app, offer.webhooks)
+        wide |= {webhooks.PATH + kind: most for kind, most in offer.webhooks.limits.items()}
     app.add_exception_handler(ReconcilerError, replies.refused)
     app.add_exception_handler(RequestValidationError, replies.invalid)
     app.add_exception_handler(HTTPException, replies.no_route)
     app.add_exception_handler(Exception, replies.broken)
-    return Guard(app, max_body=max_body, patience=patience, logger=logger)
+    return Guard(app, max_body=max_body, patience=patience, logger=logger, wide=wide)

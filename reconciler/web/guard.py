@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.errors import ReconcilerError
-from reconciler.web.errors import BodySizeError, RequestError, SlowRequestError, document, fault, status_of
+from reconciler.web.errors import BodySizeError, BusyError, RequestError, SlowRequestError, document, fault, status_of
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -20,6 +21,9 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _VERSIONS = frozenset({"1.0", "1.1"})
+_NONE: Mapping[str, int] = MappingProxyType({})
+_MOST_LARGE = 4
+"""Bodies beyond the usual limit that are read at the same time, so that strangers can't fill the memory with them."""
 _HEADERS = [
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
@@ -39,11 +43,22 @@ class Guard:
         max_body: Bytes of a request's body after which it is refused.
         patience: Seconds that a body may take to arrive.
         logger: Told of faults of our own.
+        wide: Paths whose requests may have a larger body, and how many bytes.
     """
 
-    def __init__(self, application: Application, *, max_body: int, patience: float, logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        application: Application,
+        *,
+        max_body: int,
+        patience: float,
+        logger: logging.Logger,
+        wide: Mapping[str, int] = _NONE,
+    ) -> None:
         self._application = application
         self._max_body = max_body
+        self._wide = wide
+        self._large = 0
         self._patience = patience
         self._logger = logger
 
@@ -79,30 +94,42 @@ class Guard:
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         if scope["http_version"] not in _VERSIONS:  # h11 takes any number
             raise RequestError("this is not a request in HTTP/1.1")
-        if any(name == b"content-length" and _longer(value, self._max_body) for name, value in scope["headers"]):
-            raise self._too_large()
-        parts: list[bytes] = []
-        size = 0
+        most = max(self._max_body, self._wide.get(scope["path"], 0))
+        if any(name == b"content-length" and _longer(value, most) for name, value in scope["headers"]):
+            raise _too_large(most)
         try:
             async with asyncio.timeout(self._patience):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise _ClientGoneError
-                    part = message.get("body", b"")
-                    size += len(part)
-                    if size > self._max_body:
-                        raise self._too_large()
-                    parts.append(part)
-                    if not message.get("more_body", False):
-                        return b"".join(parts)
+                return await self._read(receive, most)
         except TimeoutError:
             raise SlowRequestError(f"the request's body did not arrive within {self._patience:g} s") from None
 
-    def _too_large(self) -> BodySizeError:
-        return BodySizeError(
-            f"the request's body is larger than {self._max_body} bytes", hint="no request needs as much"
-        )
+    async def _read(self, receive: Receive, most: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        large = False
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _ClientGoneError
+                part = message.get("body", b"")
+                size += len(part)
+                if size > most:
+                    raise _too_large(most)
+                if size > self._max_body and not large:
+                    if self._large >= _MOST_LARGE:
+                        raise BusyError(f"{self._large} large requests are being read already", hint="send it again")
+                    large = True
+                    self._large += 1
+                parts.append(part)
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+        finally:
+            self._large -= large
+
+
+def _too_large(most: int) -> BodySizeError:
+    return BodySizeError(f"the request's body is larger than {most} bytes", hint="no request needs as much")
 
 
 def _longer(length: bytes, most: int) -> bool:

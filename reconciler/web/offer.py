@@ -9,6 +9,7 @@ from reconciler.web.access.callers import Access, Anonymous
 from reconciler.web.routes.health import Wellbeing
 from reconciler.web.routes.passes import Passes
 from reconciler.web.routes.status import Knowledge
+from reconciler.web.webhooks import Receiver
 
 
 class Daemon(Wellbeing, Knowledge, Protocol):
@@ -23,8 +24,10 @@ class Offer:
         knowledge: What the daemon knows: health, readiness, status, services.
         access: Who may ask for what.
         passes: What runs passes; None to offer none.
+        webhooks: What takes webhooks; None to take none.
     """
 
     knowledge: Daemon
     access: Access = field(default_factory=Anonymous)
     passes: Passes | None = None
+    webhooks: Receiver | None = None
