@@ -3,15 +3,37 @@
 What it shows and what runs a pass are handed in: it does not know the daemon.
 """
 
-from reconciler.web.access import Access, Anonymous, Caller, Owner, Role
+from reconciler.web.access import (
+    Access,
+    Anonymous,
+    Caller,
+    Door,
+    Owner,
+    Rate,
+    Role,
+    Token,
+    TokenFile,
+    TokensFileError,
+    TokensFormatError,
+    TokensWriteError,
+    UnknownTokenError,
+    add_token,
+    mint,
+    read_tokens,
+    revoke_token,
+)
 from reconciler.web.app import application
 from reconciler.web.errors import (
     BodySizeError,
     BusyError,
+    CsrfError,
     ForbiddenError,
+    HostError,
     ListenError,
     MethodError,
     NotReadyError,
+    PlaintextError,
+    RateLimitError,
     RequestError,
     SlowRequestError,
     UnauthorizedError,
@@ -24,6 +46,7 @@ from reconciler.web.offer import Offer
 from reconciler.web.routes.passes import Passes
 from reconciler.web.routes.status import Knowledge
 from reconciler.web.server import WebServer
+from reconciler.web.tls import ServerCertificate
 
 __all__ = [
     "Access",
@@ -31,7 +54,10 @@ __all__ = [
     "BodySizeError",
     "BusyError",
     "Caller",
+    "CsrfError",
+    "Door",
     "ForbiddenError",
+    "HostError",
     "Knowledge",
     "ListenError",
     "Listener",
@@ -42,14 +68,28 @@ __all__ = [
     "PassRequest",
     "PassResult",
     "Passes",
+    "PlaintextError",
+    "Rate",
+    "RateLimitError",
     "RequestError",
     "Role",
+    "ServerCertificate",
     "SlowRequestError",
+    "Token",
+    "TokenFile",
+    "TokensFileError",
+    "TokensFormatError",
+    "TokensWriteError",
     "UnauthorizedError",
     "UnhealthyError",
     "UnknownPathError",
+    "UnknownTokenError",
     "WebServer",
+    "add_token",
     "application",
     "listen_tcp",
     "listen_unix",
+    "mint",
+    "read_tokens",
+    "revoke_token",
 ]

@@ -2,6 +2,7 @@
 
 GET  /healthz      the process is alive and its loop gets on
 GET  /readyz       the first pass has ended, and the daemon is not stopping
+     /v1/session   who asks; signing in and out for the page; only where `access` is a `Door`
 GET  /v1/status    what the daemon knows, as JSON
 GET  /v1/services  the services that there are, their instances, and who may call them, as JSON
 POST /v1/passes    run one pass and wait for it; only where `passes` is handed in
@@ -18,9 +19,11 @@ from starlette.exceptions import HTTPException
 
 from reconciler.errors import ReconcilerError
 from reconciler.web import replies
+from reconciler.web.access.door import Door
 from reconciler.web.guard import Application, Guard
+from reconciler.web.hosts import HostGate
 from reconciler.web.offer import Offer
-from reconciler.web.routes import health, passes, status, webhooks
+from reconciler.web.routes import health, passes, session, status, webhooks
 
 _MAX_BODY = 64 * 1024
 _PATIENCE = 10.0
@@ -40,6 +43,8 @@ def application(
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     health.add(app, offer.knowledge)
     status.add(app, offer.knowledge, offer.access)
+    if isinstance(offer.access, Door):
+        session.add(app, offer.access)
     if offer.passes is not None:
         passes.add(app, offer.passes, offer.access)
     wide: dict[str, int] = {}
@@ -50,4 +55,5 @@ def application(
     app.add_exception_handler(RequestValidationError, replies.invalid)
     app.add_exception_handler(HTTPException, replies.no_route)
     app.add_exception_handler(Exception, replies.broken)
-    return Guard(app, max_body=max_body, patience=patience, logger=logger, wide=wide)
+    named = app if offer.names is None else HostGate(app, offer.names)
+    return Guard(named, max_body=max_body, patience=patience, logger=logger, wide=wide)

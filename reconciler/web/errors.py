@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 
 from reconciler.errors import (
@@ -60,6 +61,38 @@ class ForbiddenError(RequestError):
     default_code = "http-forbidden"
 
 
+class CsrfError(ForbiddenError):
+    """A browser was asked to change something, and nothing shows that it was our page that asked."""
+
+    default_code = "http-csrf"
+
+
+class PlaintextError(ForbiddenError):
+    """A token comes from another host without TLS, so that others may have read it."""
+
+    default_code = "http-plaintext"
+
+
+class HostError(RequestError):
+    """A request names a host that this server is not known by."""
+
+    default_code = "http-host"
+
+
+class RateLimitError(TransientError):
+    """A peer or a token asks faster than it may.
+
+    Attributes:
+        seconds: After which it may ask again.
+    """
+
+    default_code = "http-rate"
+
+    def __init__(self, message: str, *, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(message, hint=f"ask again in {seconds:.0f} s, and less often")
+
+
 class NotReadyError(TransientError):
     """The daemon runs and can't answer for the fleet yet, or no more."""
 
@@ -87,6 +120,8 @@ class ListenError(PermanentError):
 _STATUS: Sequence[tuple[type[ReconcilerError], int]] = (
     (UnknownPathError, 404),
     (UnauthorizedError, 401),
+    (RateLimitError, 429),
+    (HostError, 421),
     (ForbiddenError, 403),
     (MethodError, 405),
     (BodySizeError, 413),
@@ -102,6 +137,13 @@ _STATUS: Sequence[tuple[type[ReconcilerError], int]] = (
 def status_of(error: ReconcilerError) -> int:
     """The HTTP status that an error is answered with."""
     return next(status for kind, status in _STATUS if isinstance(error, kind))
+
+
+def headers_of(error: ReconcilerError) -> dict[str, str]:
+    """The headers that HTTP asks for beside the status of an error."""
+    if isinstance(error, RateLimitError):
+        return {"retry-after": str(math.ceil(error.seconds))}
+    return {"www-authenticate": "Bearer"} if isinstance(error, UnauthorizedError) else {}
 
 
 def document(errors: Sequence[Diagnostic]) -> bytes:

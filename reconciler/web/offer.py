@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,11 +24,13 @@ class Offer:
     Attributes:
         knowledge: What the daemon knows: health, readiness, status, services.
         access: Who may ask for what.
+        names: What the server answers to beside addresses and localhost, by the header Host; None to answer to anything.
         passes: What runs passes; None to offer none.
         webhooks: What takes webhooks; None to take none.
     """
 
     knowledge: Daemon
     access: Access = field(default_factory=Anonymous)
+    names: Collection[str] | None = None
     passes: Passes | None = None
     webhooks: Receiver | None = None

@@ -37,7 +37,8 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock; one connection too many is told so."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # `pause_writing` means that something waits for the reader
+        # `pause_writing` means that something waits for the reader; over TLS, asyncio takes 0 to be more than it wants.
+        transport.set_write_buffer_limits(high=1 if self.scheme == "https" else 0)
         if len(self.connections) > self.most:
             self._answer(503, document(BusyError("there are too many connections", hint="try again").diagnostics))
             return

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from reconciler.errors import Diagnostic, ReconcilerError
-from reconciler.web.errors import MethodError, RequestError, UnknownPathError, document, fault, status_of
+from reconciler.web.errors import MethodError, RequestError, UnknownPathError, document, fault, headers_of, status_of
 
 READING = ["GET", "HEAD"]
 _NOT_FOUND = 404
@@ -25,7 +25,12 @@ def json_reply(content: Mapping[str, Any], *, status: int = 200) -> Response:
 
 def error_reply(error: ReconcilerError) -> Response:
     """What went wrong."""
-    return Response(document(error.diagnostics), status_code=status_of(error), media_type="application/json")
+    return Response(
+        document(error.diagnostics),
+        status_code=status_of(error),
+        headers=headers_of(error),
+        media_type="application/json",
+    )
 
 
 async def refused(_request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,7 @@ class WebServer:
         logger: Told of faults of our own.
         drain: Whole seconds that requests have to end when the server stops; those that wait for a pass end with it.
         protocol: A seam for tests: other time limits.
+        tls: Speak TLS with this context; None for plain text.
     """
 
     def __init__(
@@ -40,12 +42,13 @@ class WebServer:
         logger: logging.Logger,
         drain: int = _DRAIN,
         protocol: type[PatientProtocol] = PatientProtocol,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._listener = listener
         self._logger = logger
         self._patience = drain + _PATIENCE
         self._running = threading.Event()
-        self._server = _Server(_config(app, protocol, drain), on_started=self._running.set)
+        self._server = _Server(_config(app, protocol, drain, tls), on_started=self._running.set)
         self._thread = threading.Thread(target=self._run, name=f"web {listener.address}", daemon=True)
 
     @property
@@ -111,8 +114,10 @@ class _Server(uvicorn.Server):
         self._on_started()
 
 
-def _config(app: Application, protocol: type[PatientProtocol], drain: int) -> uvicorn.Config:
-    return uvicorn.Config(
+def _config(
+    app: Application, protocol: type[PatientProtocol], drain: int, tls: ssl.SSLContext | None
+) -> uvicorn.Config:
+    made = uvicorn.Config(
         app,
         http=protocol,
         ws="none",
@@ -125,3 +130,6 @@ def _config(app: Application, protocol: type[PatientProtocol], drain: int) -> uv
         server_header=False,
         timeout_graceful_shutdown=drain,
     )
+    made.load()
+    made.ssl = tls  # uvicorn would read files once; this context reads them again when they are replaced
+    return made

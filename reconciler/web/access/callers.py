@@ -32,11 +32,13 @@ class Caller:
         name: Who commits are by; "" for nobody in particular.
         email: Likewise.
         roles: What they may do.
+        token: The id of the token that they have shown, now or at the beginning of a session; "" for none.
     """
 
     name: str = ""
     email: str = ""
     roles: frozenset[Role] = frozenset()
+    token: str = ""
 
 
 class Access(Protocol):
