@@ -1,79 +1,103 @@
-"""`reconcile daemon`: passes on a schedule."""
+"""`reconcile daemon`: passes on a schedule, and everything that is served beside them.
+
+Composition, one step a function: the log, the streams, the session, the loop, what runs beside it, the doors.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli.options import (
-    AdminCa,
-    AdminCert,
-    AdminKey,
-    AdminTimeout,
-    Author,
-    Cache,
-    Committer,
-    Ref,
-    Repo,
-    SigningFormat,
-    SigningKey,
-    duration,
-    settings,
-)
-from reconciler.cli.serving import Http, OwnSocket, doors
-from reconciler.cli.streams import Ads, AdsCa, AdsCert, AdsIdentity, AdsKey, AdsPlaintext, Streams, ads_settings
+from reconciler.cli.configuration import with_all_settings
+from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
+    from reconciler.cli.configuration import InForce
     from reconciler.cli.session import Session
+    from reconciler.cli.streams import Streams
     from reconciler.cycle import Ask, Report
+    from reconciler.daemon import Daemon
+    from reconciler.settings import Settings
 
 
+@with_all_settings
 def daemon(
     *,
-    repo: Repo = ".",
-    ref: Ref = "main",
-    interval: Annotated[str, typer.Option(help="Between two looks at Git.")] = "10s",
-    drift_interval: Annotated[str, typer.Option(help="Between two readings of every proxy's content.")] = "60s",
-    ads: Ads = "",
-    ads_cert: AdsCert = "",
-    ads_key: AdsKey = "",
-    ads_ca: AdsCa = "",
-    ads_identity: AdsIdentity = [],
-    ads_plaintext: AdsPlaintext = False,
-    http: Http = "",
-    socket: OwnSocket = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every pass with its stages.")] = False,
-    author: Author = None,
-    committer: Committer = None,
-    signing_key: SigningKey = None,
-    signing_format: SigningFormat = "ssh",
-    admin_timeout: AdminTimeout = "5s",
-    admin_cert: AdminCert = "",
-    admin_key: AdminKey = "",
-    admin_ca: AdminCa = "",
-    cache: Cache = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", envvar="RECONCILE_CONFIG", metavar="FILE", help="The settings file, YAML."),
+    ] = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print every setting and where it comes from, and end.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="As --log-level debug.")] = False,
+    flags: Mapping[str, str],
 ) -> int:
     """Keep the fleet at what Git says, until SIGTERM. One daemon per repository."""
-    import logging
-    import sys
-    from contextlib import ExitStack
-    from datetime import timedelta
+    from reconciler.cli.configuration import assembled
 
+    found = _in_force(config, flags, verbose=verbose)
+    settings = assembled(found)
+    if print_config:
+        from reconciler.cli.configuration.showing import shown
+        from reconciler.cli.output import put
+
+        put(shown(found), end="")
+        return 0
+    serve(settings)
+    return 0
+
+
+def _in_force(config: Path | None, flags: Mapping[str, str], *, verbose: bool) -> Mapping[str, InForce]:
+    import os
+
+    from reconciler.cli.configuration import in_force
+    from reconciler.cli.configuration.file import read_file
+
+    if verbose and flags.get("log.level", "debug") != "debug":
+        raise UsageError("--verbose is --log-level debug", hint="give one of them")
+    if verbose:
+        flags = {**flags, "log.level": "debug"}
+    return in_force(flags=flags, environ=os.environ, file=read_file(config) if config is not None else None)
+
+
+def serve(settings: Settings) -> None:
+    """Run until a signal says stop.
+
+    Raises:
+        ReconcilerError: Something that was asked for can't be had; nothing has been served.
+    """
     from reconciler.cli.session import Session
+    from reconciler.cli.streams import Streams
     from reconciler.clock import SystemClock
-    from reconciler.daemon import Courier, Daemon, Schedule, Trigger, stop_on_signals
+    from reconciler.daemon import stop_on_signals
     from reconciler.discovery import Newest
 
-    schedule = Schedule(
-        interval=timedelta(seconds=duration(interval, "--interval")),
-        drift_interval=timedelta(seconds=duration(drift_interval, "--drift-interval")),
-    )
-    chosen = settings(
-        repo=repo, ref=ref, author=author, committer=committer, signing_key=signing_key,
-        signing_format=signing_format, admin_timeout=admin_timeout, cache=cache,
-        admin_cert=admin_cert, admin_key=admin_key, admin_ca=admin_ca,
-    )  # fmt: skip
+    logger = _logger(settings)
+    newest = Newest()
+    streams = None
+    if settings.ads.address:
+        streams = Streams(settings.ads, clock=SystemClock(), logger=logger, fresh=newest.fresh)
+    plane = streams.plane if streams is not None else None
+    with (
+        Session(settings, quiet=True, plane=plane, newest=newest) as session,
+        session.repository.lock("daemon", wait=0),
+    ):
+        loop = _loop(session, logger)
+        with stop_on_signals(loop.stop), _beside(loop, session, streams, logger):
+            loop.run()
+        logger.info("stopped")
+
+
+def _logger(settings: Settings) -> logging.Logger:
+    """The log of the process, on stderr."""
+    import sys
+
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.WARNING,
@@ -81,36 +105,53 @@ def daemon(
         datefmt="%Y-%m-%dT%H:%M:%S%z",
     )
     logger = logging.getLogger("reconciler")
-    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-    served = ads_settings(
-        ads, certificate=ads_cert, key=ads_key, client_ca=ads_ca, identities=ads_identity, plaintext=ads_plaintext
+    logger.setLevel(settings.log.level.upper())
+    return logger
+
+
+def _loop(session: Session, logger: logging.Logger) -> Daemon:
+    """The loop that runs passes."""
+    from datetime import timedelta
+
+    from reconciler.clock import format_duration
+    from reconciler.daemon import Daemon, Schedule
+    from reconciler.gitrepo.location import redacted
+
+    settings = session.settings
+    schedule = Schedule(
+        interval=timedelta(seconds=settings.daemon.interval),
+        drift_interval=timedelta(seconds=settings.daemon.drift_interval),
     )
-    newest = Newest()
-    streams = Streams(served, clock=SystemClock(), logger=logger, fresh=newest.fresh) if served is not None else None
-    plane = streams.plane if streams is not None else None
-    with Session(chosen, quiet=True, plane=plane, newest=newest) as session, session.repository.lock("daemon", wait=0):
-        logger.info("daemon for %s (%s): Git every %s, drift every %s", repo, ref, interval, drift_interval)
-        loop = Daemon(
-            _Passes(session, ref),
-            schedule=schedule,
-            clock=session.clock,
-            logger=logger,
-            on_ready=lambda: logger.info("ready"),
+    every, drift = format_duration(schedule.interval), format_duration(schedule.drift_interval)
+    logger.info("daemon for %s (%s): Git every %s, drift every %s", redacted(settings.repo), settings.ref, every, drift)
+    return Daemon(
+        _Passes(session, settings.ref),
+        schedule=schedule,
+        clock=session.clock,
+        logger=logger,
+        on_ready=lambda: logger.info("ready"),
+    )
+
+
+@contextmanager
+def _beside(loop: Daemon, session: Session, streams: Streams | None, logger: logging.Logger) -> Iterator[None]:
+    """What runs beside the loop: the bringer of endpoints, the streams, the doors."""
+    from reconciler.cli.serving import doors
+    from reconciler.daemon import Courier, Trigger
+
+    settings = session.settings
+    courier = Courier(session.discovery, wake=lambda: loop.wake(Trigger.DISCOVERY), clock=session.clock, logger=logger)
+    with ExitStack() as serving:
+        session.told = courier.tell
+        courier.start()
+        serving.callback(courier.stop)
+        if streams is not None:
+            streams.start(lambda: loop.wake(Trigger.CONNECT))
+            serving.callback(streams.stop)
+        serving.enter_context(
+            doors(loop, session, settings.ref, http=settings.http, socket=settings.daemon.socket, logger=logger)
         )
-        courier = Courier(
-            session.discovery, wake=lambda: loop.wake(Trigger.DISCOVERY), clock=session.clock, logger=logger
-        )
-        with stop_on_signals(loop.stop), ExitStack() as serving:
-            session.told = courier.tell
-            courier.start()
-            serving.callback(courier.stop)
-            if streams is not None:
-                streams.start(lambda: loop.wake(Trigger.CONNECT))
-                serving.callback(streams.stop)
-            serving.enter_context(doors(loop, session, ref, http=http, socket=socket, logger=logger))
-            loop.run()
-        logger.info("stopped")
-    return 0
+        yield
 
 
 class _Passes:

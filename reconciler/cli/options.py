@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
+import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from reconciler.cli.configuration import option
 from reconciler.errors import UsageError
 from reconciler.model.key import Key
-from reconciler.settings import AdminSettings, GitSettings, Identity, Settings, Signing
+from reconciler.settings import Identity, Settings
 
 
 class Output(StrEnum):
@@ -22,52 +24,23 @@ class Output(StrEnum):
     MARKDOWN = "markdown"
 
 
-Repo = Annotated[
-    str, typer.Option("--repo", envvar="RECONCILE_REPO", metavar="PATH_OR_URL", help="The policy repository.")
-]
-Ref = Annotated[str, typer.Option("--ref", envvar="RECONCILE_REF", help="The branch that policies are read from.")]
+Repo = Annotated[str, option("repo")]
+Ref = Annotated[str, option("ref")]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How results are printed.")]
-Author = Annotated[
-    str | None,
-    typer.Option("--author", envvar="RECONCILE_AUTHOR", metavar="'NAME <MAIL>'", help="Who commits are by."),
-]
-Committer = Annotated[
-    str | None,
-    typer.Option("--committer", envvar="RECONCILE_COMMITTER", metavar="'NAME <MAIL>'", help="Default: the author."),
-]
-SigningKey = Annotated[
-    str | None,
-    typer.Option(
-        "--signing-key", envvar="RECONCILE_SIGNING_KEY", help="Sign every commit with this key (a path or an id)."
-    ),
-]
-SigningFormat = Annotated[
-    str, typer.Option("--signing-format", envvar="RECONCILE_SIGNING_FORMAT", help="ssh, openpgp or x509.")
-]
-AdminTimeout = Annotated[
-    str,
-    typer.Option("--admin-timeout", envvar="RECONCILE_ADMIN_TIMEOUT", help="Patience with a silent admin endpoint."),
-]
-AdminCert = Annotated[
-    str,
-    typer.Option(
-        "--admin-cert", envvar="RECONCILE_ADMIN_CERT", metavar="FILE", help="Shown to https:// admin endpoints."
-    ),
-]
-AdminKey = Annotated[
-    str,
-    typer.Option("--admin-key", envvar="RECONCILE_ADMIN_KEY", metavar="FILE", help="The private key of --admin-cert."),
-]
-AdminCa = Annotated[
-    str,
-    typer.Option(
-        "--admin-ca", envvar="RECONCILE_ADMIN_CA", metavar="FILE", help="Whom https:// admin endpoints are signed by."
-    ),
-]
-Cache = Annotated[
-    Path | None,
-    typer.Option("--cache", envvar="RECONCILE_CACHE", help="Where repositories given by URL are mirrored."),
-]
+Author = Annotated[str | None, option("git.author")]
+Committer = Annotated[str | None, option("git.committer")]
+SigningKey = Annotated[str | None, option("git.signing.key")]
+SigningFormat = Annotated[str, option("git.signing.format")]
+GitTokenFile = Annotated[str, option("git.token_file")]
+GitSshKey = Annotated[str, option("git.ssh_key")]
+GitKnownHosts = Annotated[str, option("git.known_hosts")]
+AdminTimeout = Annotated[str, option("admin.read_timeout")]
+AdminCert = Annotated[str, option("admin.certificate")]
+AdminKey = Annotated[str, option("admin.key")]
+AdminCa = Annotated[str, option("admin.ca")]
+AllowedSigners = Annotated[str, option("trust.allowed_signers")]
+SignersKeyring = Annotated[str, option("trust.keyring")]
+Cache = Annotated[Path | None, option("git.cache")]
 DaemonSocket = Annotated[
     Path | None,
     typer.Option("--daemon", metavar="PATH", help="Have the daemon that listens on this Unix socket do the pass."),
@@ -77,41 +50,29 @@ KnownDaemon = Annotated[
 ]
 
 
-def settings(
-    *,
-    repo: str,
-    ref: str,
-    author: str | None = None,
-    committer: str | None = None,
-    signing_key: str | None = None,
-    signing_format: str = "ssh",
-    admin_timeout: str = "5s",
-    admin_cert: str = "",
-    admin_key: str = "",
-    admin_ca: str = "",
-    cache: Path | None = None,
-) -> Settings:
-    """The settings that these options ask for.
+_EVERYWHERE = ("repo", "ref", "git.", "admin.", "trust.")
+"""Settings that every verb takes from the environment, also where it has no option for them."""
+
+
+def settings(*, repo: str, ref: str, environ: Mapping[str, str] = os.environ, **given: str | Path | None) -> Settings:
+    """The settings that these options ask for, and the environment where they say nothing.
+
+    Args:
+        repo: As `--repo`.
+        ref: As `--ref`.
+        environ: Seam for tests.
+        given: Further options by their names as parameters (`admin_timeout`); None and "" say nothing.
 
     Raises:
-        UsageError: One of them can't be read.
+        UsageError: One of them can't be read, or they contradict each other.
     """
-    defaults = GitSettings()
-    by = identity(author) if author else defaults.author
-    if signing_format not in {"ssh", "openpgp", "x509"}:
-        raise UsageError(f"--signing-format {signing_format!r} is not one of ssh, openpgp, x509")
-    git = GitSettings(
-        author=by,
-        committer=identity(committer) if committer else None,
-        signing=Signing(format=signing_format, key=signing_key) if signing_key else None,
-        cache=cache or defaults.cache,
-    )
-    if admin_key and not admin_cert:
-        raise UsageError("--admin-key without --admin-cert", hint="name the certificate that the key belongs to")
-    admin = AdminSettings(
-        read_timeout=duration(admin_timeout, "--admin-timeout"), certificate=admin_cert, key=admin_key, ca=admin_ca
-    )
-    return Settings(repo=repo, ref=ref, git=git, admin=admin)
+    from reconciler.cli.configuration import assembled, in_force, table
+
+    paths = {setting.parameter: path for path, setting in table().items()}
+    flags = {paths[name]: str(value) for name, value in given.items() if value}
+    heard = {setting.variable for path, setting in table().items() if path.startswith(_EVERYWHERE)}
+    known = {name: value for name, value in environ.items() if name in heard}
+    return assembled(in_force(flags={"repo": repo, "ref": ref} | flags, environ=known))
 
 
 def identity(text: str) -> Identity:
@@ -120,10 +81,12 @@ def identity(text: str) -> Identity:
     Raises:
         UsageError: It has another form.
     """
-    found = re.fullmatch(r"\s*([^<>\n]+?)\s*<([^<>\s]+)>\s*", text)
-    if found is None:
-        raise UsageError(f"{text!r} does not name a person", hint="write 'Name <mail@example.com>'")
-    return Identity(name=found[1], email=found[2])
+    from reconciler.cli.configuration.kinds import person
+
+    try:
+        return person(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def duration(text: str, option: str) -> float:
@@ -132,15 +95,12 @@ def duration(text: str, option: str) -> float:
     Raises:
         UsageError: It is none.
     """
-    from reconciler.clock import parse_duration
+    from reconciler.cli.configuration.kinds import seconds
 
     try:
-        seconds = parse_duration(text).total_seconds()
+        return seconds(text)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
-    if seconds <= 0:
-        raise UsageError(f"{option}: {text} is not longer than nothing")
-    return seconds
 
 
 def selection(select: list[str]) -> tuple[Key, ...]:

@@ -16,14 +16,19 @@ from reconciler.cli.options import (
     AdminCert,
     AdminKey,
     AdminTimeout,
+    AllowedSigners,
     Author,
     Cache,
     Committer,
     DaemonSocket,
+    GitKnownHosts,
+    GitSshKey,
+    GitTokenFile,
     Output,
     OutputOption,
     Ref,
     Repo,
+    SignersKeyring,
     SigningFormat,
     SigningKey,
     selection,
@@ -62,6 +67,11 @@ def reconcile(
     admin_cert: AdminCert = "",
     admin_key: AdminKey = "",
     admin_ca: AdminCa = "",
+    git_token_file: GitTokenFile = "",
+    git_ssh_key: GitSshKey = "",
+    git_known_hosts: GitKnownHosts = "",
+    allowed_signers: AllowedSigners = "",
+    signers_keyring: SignersKeyring = "",
     cache: Cache = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> int:
@@ -92,7 +102,9 @@ def reconcile(
     chosen = settings(
         repo=repo, ref=ref, author=author, committer=committer, signing_key=signing_key,
         signing_format=signing_format, admin_timeout=admin_timeout, cache=cache,
-        admin_cert=admin_cert, admin_key=admin_key, admin_ca=admin_ca,
+        admin_cert=admin_cert, admin_key=admin_key, admin_ca=admin_ca, git_token_file=git_token_file,
+        git_ssh_key=git_ssh_key, git_known_hosts=git_known_hosts, allowed_signers=allowed_signers,
+        signers_keyring=signers_keyring,
     )  # fmt: skip
     ask = Ask(
         ref=ref,
@@ -126,6 +138,8 @@ _DAEMONS_OWN = (
     "admin_cert",
     "admin_key",
     "admin_ca",
+    "allowed_signers",
+    "signers_keyring",
 )
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from reconciler.errors import UsageError
-from reconciler.settings import DEFAULT_IDENTITY, AdsSettings
+from reconciler.settings import AdsSettings
 
 if TYPE_CHECKING:
     from reconciler.clock import Clock
@@ -21,65 +18,6 @@ AGAIN = 60.0
 """Seconds after which a peer that is still refused for the same reason is named again."""
 
 _REMEMBERED = 1_000
-_LAST_PORT = 65535
-
-Ads = Annotated[
-    str,
-    typer.Option("--ads", envvar="RECONCILE_ADS", metavar="HOST:PORT", help="Serve ADS there. Port 0 picks one and says it."),
-]  # fmt: skip
-AdsCert = Annotated[
-    str, typer.Option("--ads-cert", envvar="RECONCILE_ADS_CERT", metavar="FILE", help="The ADS server's certificate, PEM.")
-]  # fmt: skip
-AdsKey = Annotated[
-    str, typer.Option("--ads-key", envvar="RECONCILE_ADS_KEY", metavar="FILE", help="Its private key, PEM.")
-]  # fmt: skip
-AdsCa = Annotated[
-    str,
-    typer.Option(
-        "--ads-ca",
-        envvar="RECONCILE_ADS_CA",
-        metavar="FILE",
-        help="Authorities of the proxies' certificates, PEM: with it every proxy has to show one.",
-    ),
-]
-AdsIdentity = Annotated[
-    list[str],
-    typer.Option(
-        "--ads-identity",
-        metavar="NAME",
-        help=f"How a certificate names its proxy. Repeatable. Default: {DEFAULT_IDENTITY}",
-    ),
-]
-AdsPlaintext = Annotated[
-    bool, typer.Option("--ads-plaintext", help="Serve ADS without TLS to other hosts too: anybody who reaches it is served.")
-]  # fmt: skip
-
-
-def ads_settings(
-    address: str, *, certificate: str, key: str, client_ca: str, identities: list[str], plaintext: bool
-) -> AdsSettings | None:
-    """The settings that these options ask for; None without `--ads`.
-
-    Raises:
-        UsageError: They contradict each other.
-    """
-    if not address:
-        if certificate or key or client_ca or identities or plaintext:
-            raise UsageError("--ads-cert and the other options of ADS need --ads", hint="add --ads HOST:PORT")
-        return None
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > _LAST_PORT:
-        raise UsageError(f"--ads {address!r} is not an address", hint="write it like 127.0.0.1:15010 or [::1]:15010")
-    if identities and not client_ca:
-        raise UsageError("--ads-identity is about the proxies' certificates", hint="give --ads-ca, which asks for them")
-    return AdsSettings(
-        address=address,
-        certificate=certificate,
-        key=key,
-        client_ca=client_ca,
-        identities=tuple(identities) or (DEFAULT_IDENTITY,),
-        plaintext=plaintext,
-    )
 
 
 class Streams:

@@ -1,48 +1,18 @@
-"""`reconcile daemon --ads`: what its options ask for, and what they must not."""
+"""`reconcile daemon --ads`: the server beside the loop."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import grpc
 import pytest
 
-from reconciler.cli.streams import AGAIN, Streams, ads_settings
+from reconciler.cli.streams import AGAIN, Streams
 from reconciler.clock import SystemClock
 from reconciler.errors import UsageError
-from reconciler.settings import DEFAULT_IDENTITY, AdsSettings
+from reconciler.settings import AdsSettings
 
 _METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
-_NONE: dict[str, Any] = {"certificate": "", "key": "", "client_ca": "", "identities": [], "plaintext": False}
-
-
-def test_without_an_address_nothing_is_served() -> None:
-    """ADS is asked for, never assumed."""
-    assert ads_settings("", **_NONE) is None
-
-
-def test_an_address_alone_means_this_machine_in_plaintext() -> None:
-    """The identity's form has its default even where nobody is asked for a certificate."""
-    assert ads_settings("127.0.0.1:0", **_NONE) == AdsSettings(address="127.0.0.1:0", identities=(DEFAULT_IDENTITY,))
-
-
-@pytest.mark.parametrize(
-    ("address", "more", "words"),
-    [
-        ("", {"certificate": "a.pem"}, "need --ads"),
-        ("", {"plaintext": True}, "need --ads"),
-        ("15010", {}, "not an address"),
-        (":15010", {}, "not an address"),
-        ("127.0.0.1:http", {}, "not an address"),
-        ("127.0.0.1:99999", {}, "not an address"),  # gRPC would take the rest of a division by 65536
-        ("127.0.0.1:1", {"identities": ["{namespace}"]}, "--ads-identity"),
-    ],
-)
-def test_options_that_contradict_each_other_are_refused(address: str, more: dict[str, Any], words: str) -> None:
-    """An option that would be ignored is an error."""
-    with pytest.raises(UsageError, match=words):
-        ads_settings(address, **_NONE | more)
 
 
 @pytest.mark.parametrize(

@@ -528,6 +528,17 @@ REST: Group = {
     "import-write": "See in the message which file; nothing was written. Check permissions and the disk.",
     "import-no-istio": "Name the right context with `--context`; Istio's definitions have to be installed in the cluster.",
     "import-name": "Look at what the server is: no Kubernetes API server lists such a name.",
+    "settings-file": "Name a file that the daemon's user can read, with one YAML document that is a mapping: see settings.md.",
+    "settings-key": Entry(
+        "`reconcile daemon --print-config` prints every key.",
+        meaning="A key of the settings file that is no setting",
+        kind="input",
+    ),
+    "settings-value": Entry(
+        "See the setting's type in settings.md.",
+        meaning="A value of the settings file that its setting does not take",
+        kind="input",
+    ),
     "usage": "`reconcile --help` lists commands and options.",
     "input": "Read the message; a more specific code is the rule.",
     "policy": "As above.",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from reconciler.cli.configuration import Setting, table
 from reconciler.compile.templates import TEMPLATES
 from reconciler.model.discovery import Protection, Registry
 from reconciler.model.spec import Spec
@@ -24,7 +25,9 @@ from tests.docs.istio import SIX
 from tests.docs.verdicts import STRICTER, WARNED
 
 TOP = Path(__file__).resolve().parents[2]
-GENERATED = tuple(TOP / "docs" / f"{name}.md" for name in ("errors", "policies", "istio-api", "behaviour", "discovery"))
+GENERATED = tuple(
+    TOP / "docs" / f"{name}.md" for name in ("errors", "policies", "istio-api", "behaviour", "discovery", "settings")
+)
 
 _BY_DEFAULT = re.compile(r"(?:^|[;:,.] )((?:[^;:,.()]|[,.](?! ))+) by default|(`[^` ]+`) \((?:[^()]*, )?the default\)")
 _PART = re.compile(r"(<!-- generated: (\w+)(?: (\w+))? -->\n).*?(<!-- end generated -->)", re.DOTALL)
@@ -153,6 +156,32 @@ def _templates() -> str:
     return _table(("file", "what it is", "Envoy message", "set by the compiler"), out)
 
 
+def _settings_of(section: str) -> str:
+    """The settings of one section, or those that are in none."""
+    inside = [
+        item
+        for item in table().values()
+        if item.key.partition(".")[0] == section or (section == "top" and "." not in item.key)
+    ]
+    return _table(
+        ("key", "flag", "variable", "type", "default", "meaning"),
+        [
+            (f"`{item.key}`", f"`{item.flag}`", f"`{item.variable}`", item.kind.words, _initial(item), item.meaning)
+            for item in inside
+        ],
+    )
+
+
+def _initial(item: Setting) -> str:
+    """The default of a setting, as it would be written; where the environment decides, in words."""
+    if item.path == "git.cache":
+        return "`envoy-reconciler` in `$XDG_CACHE_HOME` or `~/.cache`"
+    value = item.kind.write(item.default)
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return "" if value in ("", None, [], {}) else f"`{' '.join(value) if isinstance(value, list) else value}`"
+
+
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     every = [head, ["---"] * len(head), *lines]
     return "\n".join("| " + " | ".join(cell.replace("\n", " ") for cell in line) + " |" for line in every) + "\n"
@@ -166,6 +195,7 @@ _PARTS: Mapping[str, Callable[[str], str]] = {
     "errors": _errors,
     "fields": _fields,
     "registry": _registry,
+    "settings": _settings_of,
     "templates": lambda _: _templates(),
     "istio": _istio,
     "stricter": lambda _: _stricter(),

@@ -4,9 +4,12 @@ import functools
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from reconciler.cli.configuration import assembled, in_force
+from reconciler.cli.configuration.file import read_file
 from reconciler.cycle.report import ExitCode
 from reconciler.model.receipt import OutcomeKind
 from reconciler.plan.guards import GUARD_CODES
@@ -16,6 +19,7 @@ from tests.docs.generate import TOP
 from tests.e2e.rig import clean_environment
 
 OPERATING = (TOP / "docs" / "operating.md").read_text(encoding="utf-8")
+SETTINGS = (TOP / "docs" / "settings.md").read_text(encoding="utf-8")
 PUSHING = (TOP / "docs" / "pushing.md").read_text(encoding="utf-8")
 _ROLLOUT = ("list", "show", "history", "promote", "pause", "resume", "abort", "retry")
 VERBS = (
@@ -52,7 +56,15 @@ def section(page: str, heading: str) -> str:
 def test_every_variable_is_listed() -> None:
     """What the environment can say is on the page, and nothing else is."""
     known = set(re.findall(r"RECONCILE_[A-Z_]+", helped("") + helped("daemon")))
-    assert set(re.findall(r"RECONCILE_[A-Z_]+", section(OPERATING, "Options and environment"))) == known
+    assert set(re.findall(r"RECONCILE_[A-Z_]+", SETTINGS)) == known
+
+
+def test_the_example_of_a_settings_file_is_one(tmp_path: Path) -> None:
+    """What the page shows can be copied."""
+    (text,) = blocks(TOP / "docs" / "settings.md", "yaml")
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    assembled(in_force(flags={}, environ={}, file=read_file(path)))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +73,16 @@ def test_every_variable_is_listed() -> None:
         "README.md",
         *(
             f"docs/{name}.md"
-            for name in ("ads", "discovery", "operating", "policies", "proxyless-grpc", "pushing", "rollouts")
+            for name in (
+                "ads",
+                "discovery",
+                "operating",
+                "policies",
+                "proxyless-grpc",
+                "pushing",
+                "rollouts",
+                "settings",
+            )
         ),
     ],
 )

@@ -1,5 +1,5 @@
 """What `reconcile daemon` serves: composition of the web server, the daemon and what they show. One file for each part of the offer."""
 
-from reconciler.cli.serving.doors import Http, OwnSocket, doors
+from reconciler.cli.serving.doors import doors
 
-__all__ = ["Http", "OwnSocket", "doors"]
+__all__ = ["doors"]

@@ -9,61 +9,48 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from reconciler.model.key import Key
+from reconciler.settings import HttpSettings
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.daemon import Daemon
     from reconciler.xds import NodeState
 
-Http = Annotated[
-    str,
-    typer.Option(
-        "--http",
-        envvar="RECONCILE_HTTP",
-        metavar="HOST:PORT",
-        help="Serve health, readiness, status and services there, read-only. Port 0 picks one and says it.",
-    ),
-]
-OwnSocket = Annotated[
-    Path | None,
-    typer.Option(
-        "--daemon",
-        metavar="PATH",
-        help="The Unix socket for commands on this machine. Default: by repository and branch.",
-    ),
-]
-
 
 @contextmanager
 def doors(
-    loop: Daemon, session: Session, ref: str, *, http: str, socket: Path | None, logger: logging.Logger
+    loop: Daemon, session: Session, ref: str, *, http: HttpSettings, socket: Path | None, logger: logging.Logger
 ) -> Iterator[None]:  # fmt: skip
     """Serve while the context is open. What is asked for and can't be had is an error before anything runs.
 
     Raises:
-        UsageError: `--http` is no address.
+        UsageError: `--http` is no address, or there is no such kind of webhooks.
         ListenError: An address or the socket can't be listened on.
         ControlDirectoryError: The directory of the socket is not only ours.
     """
     from reconciler.cli.control import identity, own_socket
     from reconciler.cli.knowledge import DaemonKnowledge
+    from reconciler.cli.serving.page import page_parts
     from reconciler.cli.serving.passes import PassesOnDemand
+    from reconciler.cli.serving.webhooks import webhooks
     from reconciler.web import Offer, Owner, WebServer, application, listen_tcp, listen_unix
 
     plane = session.plane
     connections: Callable[[], Mapping[Key, NodeState]] = plane.states if plane is not None else dict
+
+    def admins() -> Mapping[Key, str]:
+        return {key: admin.address for key, admin in session.fleet.admins().items()}
+
     knowledge = DaemonKnowledge(
         state=lambda: loop.state,
         connections=connections,
         clock=session.clock,
         repository=identity(session.repository),
         ref=ref,
-        admins=lambda: {key: admin.address for key, admin in session.fleet.admins().items()},
+        admins=admins,
         standings=lambda: session.discovery.present.standings,
         inventory=lambda: session.discovery.inventory,
     )
@@ -77,9 +64,11 @@ def doors(
         control = Offer(knowledge=knowledge, access=Owner(), passes=PassesOnDemand(loop, session, ref))
         open_door(WebServer(application(control, logger=logger), listen_unix(path), logger=logger))
         logger.info("listening on %s", path)
-        if http:
-            listener = listen_tcp(http)
-            open_door(WebServer(application(Offer(knowledge=knowledge), logger=logger), listener, logger=logger))
+        if http.address:
+            listener = listen_tcp(http.address)
+            receiver = webhooks(http.webhooks, loop=loop, ref=ref, clock=session.clock, logger=logger)
+            public = Offer(knowledge=knowledge, webhooks=receiver)
+            open_door(WebServer(application(public, logger=logger), listener, logger=logger))
             logger.info("HTTP on http://%s", listener.address)
             if not listener.local:
                 logger.warning(

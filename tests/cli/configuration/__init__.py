@@ -1,0 +1,1 @@
+"""Settings: one table for flags, variables and the settings file."""
