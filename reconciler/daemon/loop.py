@@ -135,6 +135,10 @@ class Daemon:
         """
         return self._asks.put(ask, timeout=timeout, wanted=wanted)
 
+    def watch(self, observer: Observer) -> None:
+        """Tell one more of what passes do: somebody that needs the loop to be there first."""
+        self._observers.add(observer)
+
     @property
     def state(self) -> State:
         """What the daemon knows, at this instant. Safe to read from any thread."""

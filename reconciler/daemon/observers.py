@@ -34,6 +34,10 @@ class Observers:
         self._observers = tuple(observers)
         self._logger = logger
 
+    def add(self, observer: Observer) -> None:
+        """Tell one more, from the next thing on. Safe on any thread."""
+        self._observers = (*self._observers, observer)
+
     def passed(self, report: Report, *, reasons: Sequence[str], whole: bool) -> None:
         """A pass ended."""
         self._tell(lambda observer: observer.passed(report, reasons=reasons, whole=whole))

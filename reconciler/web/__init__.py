@@ -41,10 +41,12 @@ from reconciler.web.errors import (
     UnknownPathError,
 )
 from reconciler.web.listeners import Listener, listen_tcp, listen_unix
+from reconciler.web.live import Notices
 from reconciler.web.messages import PassRequest, PassResult
 from reconciler.web.offer import Offer
 from reconciler.web.routes.passes import Passes
 from reconciler.web.routes.status import Knowledge
+from reconciler.web.routes.views import Views
 from reconciler.web.server import WebServer
 from reconciler.web.tls import ServerCertificate
 
@@ -63,6 +65,7 @@ __all__ = [
     "Listener",
     "MethodError",
     "NotReadyError",
+    "Notices",
     "Offer",
     "Owner",
     "PassRequest",
@@ -84,6 +87,7 @@ __all__ = [
     "UnhealthyError",
     "UnknownPathError",
     "UnknownTokenError",
+    "Views",
     "WebServer",
     "add_token",
     "application",

@@ -5,6 +5,9 @@ GET  /readyz       the first pass has ended, and the daemon is not stopping
      /v1/session   who asks; signing in and out for the page; only where `access` is a `Door`
 GET  /v1/status    what the daemon knows, as JSON
 GET  /v1/services  the services that there are, their instances, and who may call them, as JSON
+GET  /v1/rollouts  and /v1/timeline, /v1/commits, /v1/plan, /v1/traffic: what the page shows; only where `views` is handed in
+GET  /v1/events    server-sent events that say what to read again; only where `notices` is handed in
+GET  /             the page; only where `page` is asked for
 POST /v1/passes    run one pass and wait for it; only where `passes` is handed in
 POST /v1/webhooks/ by the kind of sender: the policy branch moved; only where `webhooks` is handed in
 """
@@ -23,7 +26,7 @@ from reconciler.web.access.door import Door
 from reconciler.web.guard import Application, Guard
 from reconciler.web.hosts import HostGate
 from reconciler.web.offer import Offer
-from reconciler.web.routes import health, passes, session, status, webhooks
+from reconciler.web.routes import events, health, page, passes, session, status, views, webhooks
 
 _MAX_BODY = 64 * 1024
 _PATIENCE = 10.0
@@ -47,6 +50,12 @@ def application(
         session.add(app, offer.access)
     if offer.passes is not None:
         passes.add(app, offer.passes, offer.access)
+    if offer.views is not None:
+        views.add(app, offer.views, offer.access)
+    if offer.notices is not None:
+        events.add(app, offer.notices, offer.access)
+    if offer.page:
+        page.add(app)
     wide: dict[str, int] = {}
     if offer.webhooks is not None:
         webhooks.add(app, offer.webhooks)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from reconciler.web.access.callers import Access, Anonymous
+from reconciler.web.live import Notices
 from reconciler.web.routes.health import Wellbeing
 from reconciler.web.routes.passes import Passes
 from reconciler.web.routes.status import Knowledge
+from reconciler.web.routes.views import Views
 from reconciler.web.webhooks import Receiver
 
 
@@ -27,6 +29,9 @@ class Offer:
         names: What the server answers to beside addresses and localhost, by the header Host; None to answer to anything.
         passes: What runs passes; None to offer none.
         webhooks: What takes webhooks; None to take none.
+        views: What shows rollouts, history, plan and traffic; None to show none.
+        notices: Tells those who watch that something changed; None to tell nobody.
+        page: Whether the page is served.
     """
 
     knowledge: Daemon
@@ -34,3 +39,6 @@ class Offer:
     names: Collection[str] | None = None
     passes: Passes | None = None
     webhooks: Receiver | None = None
+    views: Views | None = None
+    notices: Notices | None = None
+    page: bool = False

@@ -47,7 +47,8 @@ class Watcher:
 def test_observers_are_told_of_passes_of_faults_and_of_git(caplog: pytest.LogCaptureFixture) -> None:
     """One that fails is a line in the log; the loop and the other observers go on."""
     fleet, poor, good = Fleet(), Watcher(fails=True), Watcher()
-    loop = Daemon(fleet, schedule=QUIET, clock=SystemClock(), logger=LOGGER, observers=(poor, good))
+    loop = Daemon(fleet, schedule=QUIET, clock=SystemClock(), logger=LOGGER, observers=(poor,))
+    loop.watch(good)
     thread = threading.Thread(target=loop.run)
     with caplog.at_level(logging.ERROR):
         thread.start()

@@ -63,6 +63,10 @@ class Reader:
             ReconcilerError: Git can't be read.
         """
         self.repository.fetch()
+        return self.standpoint()
+
+    def standpoint(self) -> Standpoint:
+        """Say where things stand as of the last fetch; as `look`."""
         return self._past.standpoint()
 
     def past(self, seen: Seen, point: Standpoint) -> tuple[tuple[Written, ...], tuple[Recorded, ...]]:

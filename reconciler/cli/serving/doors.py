@@ -60,15 +60,17 @@ def doors(
             servers.callback(server.stop)
             server.start()
 
+        views, notices = servers.enter_context(page_parts(loop, session, ref, admins=admins))
         path = (socket or own_socket(session.repository, ref)).absolute()
-        control = Offer(knowledge=knowledge, access=Owner(), passes=PassesOnDemand(loop, session, ref))
+        control = Offer(knowledge=knowledge, access=Owner(), passes=PassesOnDemand(loop, session, ref), views=views)
         open_door(WebServer(application(control, logger=logger), listen_unix(path), logger=logger))
         logger.info("listening on %s", path)
         if http.address:
             listener = listen_tcp(http.address)
             receiver = webhooks(http.webhooks, loop=loop, ref=ref, clock=session.clock, logger=logger)
-            public = Offer(knowledge=knowledge, webhooks=receiver)
+            public = Offer(knowledge=knowledge, webhooks=receiver, views=views, notices=notices, page=True)
             open_door(WebServer(application(public, logger=logger), listener, logger=logger))
+            servers.callback(notices.close)  # first: who watches would be waited for until patience ends
             logger.info("HTTP on http://%s", listener.address)
             if not listener.local:
                 logger.warning(

@@ -1,0 +1,130 @@
+"""Thin notices for whoever watches: what kind of thing happened, never what it says, so that nothing is told that may not be read.
+
+Told from any thread, and never waits for a watcher: what a slow one has not taken yet is replaced by what is newer of its kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
+
+from reconciler.web.errors import BusyError
+
+_MOST = 64
+_HEARTBEAT = 15.0
+_RETRY = 2000
+"""Milliseconds after which a browser connects again."""
+
+
+class Notices:
+    """Tells those who watch at the moment.
+
+    Args:
+        kinds: What can be told; anything else is a fault of ours.
+        most: Watchers at the same time.
+        heartbeat: Seconds of silence after which a comment shows that the connection lives.
+    """
+
+    def __init__(self, kinds: Iterable[str], *, most: int = _MOST, heartbeat: float = _HEARTBEAT) -> None:
+        self._kinds = frozenset(kinds)
+        self._most = most
+        self._heartbeat = heartbeat
+        self._lock = threading.Lock()
+        self._watchers: set[_Watcher] = set()
+        self._closed = False
+
+    def tell(self, kind: str, said: Mapping[str, Any]) -> None:
+        """Something happened. Safe on any thread.
+
+        Raises:
+            ValueError: There is no such kind.
+        """
+        if kind not in self._kinds:
+            raise ValueError(f"{kind!r} is not among {sorted(self._kinds)}")
+        with self._lock:
+            for watcher in self._watchers:
+                watcher.put(kind, said)
+
+    def close(self) -> None:
+        """End all that is being watched, and let nobody watch any more."""
+        with self._lock:
+            self._closed = True
+            for watcher in self._watchers:
+                watcher.end()
+
+    @property
+    def watchers(self) -> int:
+        """How many there are."""
+        with self._lock:
+            return len(self._watchers)
+
+    def require_room(self) -> None:
+        """Find out whether one more can watch.
+
+        Raises:
+            BusyError: There are as many watchers as are served, or we are stopping.
+        """
+        with self._lock:
+            if self._closed or len(self._watchers) >= self._most:
+                raise BusyError(f"{len(self._watchers)} watch already", hint="close a page, or ask now and then")
+
+    async def watch(self) -> AsyncIterator[bytes]:
+        """Server-sent events until `close`; the first asks whoever reads them to look at everything. See `require_room`."""
+        watcher = _Watcher(asyncio.get_running_loop())
+        with self._lock:  # nobody waits for it: it is held for as long as it takes to look
+            watcher.ended = self._closed
+            self._watchers.add(watcher)
+        try:
+            yield f"retry: {_RETRY}\nevent: hello\ndata: {{}}\n\n".encode()
+            while not watcher.ended:
+                said = await watcher.take(self._heartbeat)
+                if said:
+                    yield b"".join(_event(kind, data) for kind, data in said.items())
+                elif not watcher.ended:
+                    yield b": still here\n\n"
+        finally:
+            with self._lock:
+                self._watchers.discard(watcher)
+
+
+class _Watcher:
+    """What one of them has not taken yet: the newest of each kind."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._waiting: dict[str, Mapping[str, Any]] = {}
+        self._something = asyncio.Event()
+        self.ended = False
+
+    def put(self, kind: str, said: Mapping[str, Any]) -> None:
+        with self._lock:
+            self._waiting[kind] = said
+        self._wake()
+
+    def end(self) -> None:
+        self.ended = True
+        self._wake()
+
+    async def take(self, patience: float) -> dict[str, Mapping[str, Any]]:
+        """All that waits; nothing if nothing comes in time."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._something.wait()
+        except TimeoutError:
+            return {}
+        self._something.clear()
+        with self._lock:
+            taken, self._waiting = self._waiting, {}
+        return taken
+
+    def _wake(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._something.set)
+
+
+def _event(kind: str, said: Mapping[str, Any]) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps(said)}\n\n".encode()
