@@ -9,6 +9,7 @@ from reconciler.forge.conversation import (
     LONGEST_COMMENT,
     LONGEST_DESCRIPTION,
     LONGEST_SUMMARY,
+    MOST_ANNOTATIONS,
     Annotation,
     AnnotationLevel,
     CheckConclusion,
@@ -29,6 +30,9 @@ from reconciler.forge.errors import (
     TokenFileError,
 )
 from reconciler.forge.github import GitHub
+from reconciler.forge.github_talk import GitHubConversation
+from reconciler.forge.gitlab import GitLab
+from reconciler.forge.gitlab_talk import GitLabConversation
 from reconciler.forge.opening import conversation
 from reconciler.forge.pull import Forge, PullRequest, PullState
 
@@ -36,6 +40,7 @@ __all__ = [
     "LONGEST_COMMENT",
     "LONGEST_DESCRIPTION",
     "LONGEST_SUMMARY",
+    "MOST_ANNOTATIONS",
     "Annotation",
     "AnnotationLevel",
     "Beside",
@@ -51,6 +56,9 @@ __all__ = [
     "ForgeRefusedError",
     "ForgeUnavailableError",
     "GitHub",
+    "GitHubConversation",
+    "GitLab",
+    "GitLabConversation",
     "PullRequest",
     "PullState",
     "RateLimitedError",

@@ -1,7 +1,7 @@
-"""Calls to a REST API as GitHub's is: token, version, conditional reads, pages, redirects, pace, and what refusals mean.
+"""Calls to a forge's REST API: token, conditional reads, pages, redirects, pace, and what refusals mean.
 
-Rules: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api and the pages beside it. Knows no
-pull requests. One call at a time; nothing is tried again in here: the caller comes back in its next pass.
+What forges have in common; `dialect` has what not. Knows no pull requests. One call at a time; nothing is tried again in here: the
+caller comes back in its next pass.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import hashlib
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from reconciler.clock import Clock
 from reconciler.errors import PermanentError, UsageError
+from reconciler.forge import answers, dialect
 from reconciler.forge.backoff import Backoff
+from reconciler.forge.dialect import Dialect
 from reconciler.forge.errors import (
     ExistsError,
     ForgeAuthenticationError,
@@ -30,21 +31,17 @@ from reconciler.forge.errors import (
 from reconciler.http import HttpClient, HttpError, Reply
 from reconciler.settings import AdminSettings
 
-VERSION = "2022-11-28"
-"""The version of GitHub's API that is asked for. It is supported until March 2028, and has all fields that are read."""
-
 PATIENCE = AdminSettings(connect_timeout=3.0, read_timeout=10.0, max_body=16 * 1024 * 1024)
 """Time and size limits of a call. A forge that hangs costs one of these, and then it is left in peace for a while."""
 
-_PACE = 1.0
-"""Seconds between two writes, as GitHub asks for."""
+_PACE, _NOTIFYING_PACE = 1.0, 3.0
+"""Seconds between two writes, as GitHub asks for, and between two of which people are told by mail, as its own clients keep."""
 
 _REMEMBERED = 100
 _PAGES = 20
 _REDIRECTS = 3
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _NEXT = re.compile(r'<([^>]*)>;[^,]*\brel="next"')
-_SHOWN = 300
 
 
 class Api:
@@ -55,23 +52,34 @@ class Api:
         token_file: Read at each call, so replacing it renews the token. The token is in no message.
         clock: For pace and patience.
         settings: Time and size limits of a call, and whom `https` trusts.
+        speaks: Whose API it is; GitHub's by default.
 
     Raises:
         UsageError: The address is none.
     """
 
-    def __init__(self, address: str, *, token_file: Path, clock: Clock, settings: AdminSettings = PATIENCE) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        token_file: Path,
+        clock: Clock,
+        settings: AdminSettings = PATIENCE,
+        speaks: Dialect | None = None,
+    ) -> None:
         parts = urlsplit(address)
         if parts.scheme not in {"http", "https"} or "@" in parts.netloc:
             raise UsageError(
                 "that is not the address of a forge's API", hint="write https://host/path, without a password"
             )
         self._path = parts.path.rstrip("/")
+        self._speaks = speaks or dialect.github()
         self._client = HttpClient(f"{parts.scheme}://{parts.netloc}", settings)
         self._token_file = token_file
         self._clock = clock
         self._backoff = Backoff(clock)
         self._written: float | None = None
+        self._notified: float | None = None
         self._tagged: OrderedDict[str, tuple[str, Reply]] = OrderedDict()
 
     def close(self) -> None:
@@ -88,12 +96,19 @@ class Api:
         return self._read(self._get(self._path + target))
 
     def get_all(self, target: str) -> list[Any]:
-        """All elements of a list, over its pages. A list that is longer than anybody has pull requests of one branch is cut.
+        """All elements of a list, over its pages. One of more than 2,000 elements, by the hundred, is cut.
 
         Raises:
             ForgeUnavailableError, ...: As `get`.
         """
-        found: list[Any] = []
+        return [item for page in self.pages(target) for item in page]
+
+    def pages(self, target: str) -> Iterator[list[Any]]:
+        """The pages of a list, each asked for when it is wanted.
+
+        Raises:
+            ForgeUnavailableError, ...: As `get`.
+        """
         following: str | None = self._path + target
         for _ in range(_PAGES):
             if following is None:
@@ -102,13 +117,20 @@ class Api:
             page = self._read(reply)
             if not isinstance(page, list):
                 raise self._backoff.unavailable(f"{self._client.address} answers with no list")
-            found += page
+            yield page
             after = _NEXT.search(reply.headers.get("link", ""))
             following = self._own(after[1]) if after else None
-        return found
 
-    def write(self, method: str, target: str, document: Mapping[str, Any]) -> Any:
-        """Send a document, not sooner than a second after the one before; returns the JSON of the answer.
+    def write(
+        self, method: str, target: str, document: Mapping[str, Any] | None = None, *, notifies: bool = False
+    ) -> Any:
+        """Send a document, not sooner than a second after the one before; returns the JSON of the answer, None if it is empty.
+
+        Args:
+            method: Of HTTP.
+            target: Below the API's address.
+            document: What is sent; None for nothing.
+            notifies: Whether people are told by mail of what it does, which is done less often still.
 
         Raises:
             ForgeUnavailableError: No usable answer: it may or may not have had its effect.
@@ -118,13 +140,34 @@ class Api:
         token = self._token()
         asked = _names(token, method, target, json.dumps(document, sort_keys=True))
         self._backoff.require(*asked)
-        if self._written is not None:
-            self._clock.sleep(self._written + _PACE - self._clock.monotonic())
+        self._rest(self._written, _PACE)
+        if notifies:
+            self._rest(self._notified, _NOTIFYING_PACE)
         try:
             reply = self._send(method, self._path + target, token, document=document)
         finally:
             self._written = self._clock.monotonic()
-        return self._read(self._judged(reply, f"{method} {target}", token, asked))
+            self._notified = self._written if notifies else self._notified
+        reply = self._judged(reply, f"{method} {target.partition('?')[0]}", token, asked)
+        return self._read(reply) if reply.body else None
+
+    def query(self, text: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What GitHub's GraphQL answers to a query, which changes nothing and so keeps no pace; empty if it has no data.
+
+        Raises:
+            ForgeUnavailableError, ...: As `get`.
+        """
+        path, token, document = self._path.removesuffix("/v3") + "/graphql", self._token(), {"query": text}
+        asked = _names(token, "POST", path, json.dumps({**document, **variables}, sort_keys=True))
+        self._backoff.require(*asked)
+        reply = self._send("POST", path, token, document={**document, "variables": variables})
+        answer = self._read(self._judged(reply, f"POST {path}", token, asked))
+        data = answer.get("data") if isinstance(answer, Mapping) else None
+        return data if isinstance(data, Mapping) else {}
+
+    def _rest(self, since: float | None, pace: float) -> None:
+        if since is not None:
+            self._clock.sleep(since + pace - self._clock.monotonic())
 
     def garbage(self, error: Exception) -> ForgeUnavailableError:
         """The error for a document that is not what was asked for."""
@@ -151,14 +194,10 @@ class Api:
         self, method: str, target: str, token: str, *, headers: Mapping[str, str] | None = None, document: Any = None
     ) -> Reply:
         """The answer, after redirects: a repository that was renamed or moved answers with its new place."""
-        fixed = {
-            "Accept": "application/vnd.github+json",
-            "Authorization": f"Bearer {token}",
-            "X-GitHub-Api-Version": VERSION,
-        }
+        fixed = self._speaks.headers(token)
         try:
             for _ in range(_REDIRECTS + 1):
-                reply = self._client.send(method, target, headers=fixed | dict(headers or {}), document=document)
+                reply = self._client.send(method, target, headers={**fixed, **(headers or {})}, document=document)
                 if reply.status not in {301, 302, 307, 308}:
                     return reply
                 target = self._own(reply.headers.get("location", ""))
@@ -173,7 +212,7 @@ class Api:
         return url.removeprefix(self._client.address)
 
     def _token(self) -> str:
-        where, hint = self._token_file, "write a token into it that may write contents and pull requests"
+        where, hint = self._token_file, f"write a token into it that may read and write {self._speaks.rights}"
         try:
             token = where.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeError) as error:
@@ -193,14 +232,34 @@ class Api:
         if 200 <= status < 300:  # noqa: PLR2004 -- HTTP's successes
             self._backoff.answered()
             return reply
-        said = _said(reply).replace(token, "(token)")
+        said = answers.said(reply).replace(token, "(token)")
         message = f"{self._client.address} answers {what} with {status}: {said}"
-        if status == 429 or (status == 403 and _limits(reply, said)):  # noqa: PLR2004 -- statuses of HTTP
-            raise self._backoff.limited(message, self._wait(reply))
-        if status >= 500 or status < 200 or status in {304, 408, 409, 425}:  # noqa: PLR2004 -- worth trying again
+        if answers.limits(reply, said):
+            raise self._backoff.limited(message, answers.wait(reply, self._clock.now()))
+        exists, words = self._speaks.exists
+        if status == exists and words in said:
+            self._backoff.answered()
+            raise ExistsError(message)
+        if status >= 500 or status < 200 or status in self._speaks.again:  # noqa: PLR2004 -- worth trying again
             raise self._backoff.unavailable(message)
         self._backoff.answered()
-        raise _refusal(status, said, message, self._token_file, self._backoff, asked)
+        raise self._refusal(status, message, asked)
+
+    def _refusal(self, status: int, message: str, asked: tuple[str, str]) -> PermanentError:
+        backoff, token_file = self._backoff, self._token_file
+        if status == 401:  # noqa: PLR2004 -- statuses of HTTP
+            hint = f"put a valid token into {token_file}; it is read again at each call"
+            return backoff.refused(asked[0], lambda: ForgeAuthenticationError(message, hint=hint))
+        if status in {403, 404}:
+            hint = (
+                f"check the name of the repository, and that the token in {token_file} may read and write "
+                f"{self._speaks.rights} of it; forges say `not found` where a permission is missing, too"
+            )
+            return backoff.refused(asked[1], lambda: ForgePermissionError(message, hint=hint))
+        hint = (
+            "this server does not speak the version of the API that is asked for" if status in {400, 410, 415} else ""
+        )
+        return backoff.refused(asked[1], lambda: ForgeRefusedError(message, hint=hint))
 
     def _read(self, reply: Reply) -> Any:
         try:
@@ -208,69 +267,8 @@ class Api:
         except ValueError as error:
             raise self._backoff.unavailable(f"{self._client.address} answers with something that is no JSON") from error
 
-    def _wait(self, reply: Reply) -> float | None:
-        """Seconds to wait: what it says, or until the limit is reset if that is used up; None if it says neither."""
-        after = reply.headers.get("retry-after", "")
-        if after.isdecimal():
-            return float(after)
-        now = self._clock.now().timestamp()
-        if after:
-            try:
-                return parsedate_to_datetime(after).timestamp() - now
-            except ValueError:
-                return None
-        reset = reply.headers.get("x-ratelimit-reset", "")
-        if reply.headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
-            return float(reset) - now
-        return None
-
-
-def _refusal(
-    status: int, said: str, message: str, token_file: Path, backoff: Backoff, asked: tuple[str, str]
-) -> PermanentError:
-    if status == 401:  # noqa: PLR2004 -- statuses of HTTP
-        hint = f"put a valid token into {token_file}; it is read again at each call"
-        return backoff.refused(asked[0], lambda: ForgeAuthenticationError(message, hint=hint))
-    if status in {403, 404}:
-        hint = (
-            f"check forge.github.repository, and that the token in {token_file} may read and write contents and pull requests "
-            "of it; forges say `not found` where a permission is missing, too"
-        )
-        return backoff.refused(asked[1], lambda: ForgePermissionError(message, hint=hint))
-    if status == 422 and "already exists" in said:  # noqa: PLR2004 -- statuses of HTTP
-        return ExistsError(message)
-    hint = "this server does not speak the version of the API that is asked for" if status in {400, 410, 415} else ""
-    return backoff.refused(asked[1], lambda: ForgeRefusedError(message, hint=hint))
-
 
 def _names(token: str, method: str, target: str, body: str) -> tuple[str, str]:
     """Names for a token, and for a call with it, that don't show it."""
     who = hashlib.sha256(token.encode()).hexdigest()[:16]
     return who, f"{who} {method} {target} {hashlib.sha256(body.encode()).hexdigest()[:16]}"
-
-
-def _limits(reply: Reply, said: str) -> bool:
-    """Whether a 403 is about the number of calls, not about permissions."""
-    headers = reply.headers
-    return "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0" or "rate limit" in said.lower()
-
-
-def _said(reply: Reply) -> str:
-    """What the forge says is wrong, on one line."""
-    try:
-        document = json.loads(reply.body)
-    except ValueError:
-        document = None
-    if not isinstance(document, Mapping):
-        return "nothing that can be read"
-    errors = document.get("errors")
-    parts = [document.get("message"), *(errors if isinstance(errors, list) else [])]
-    words = [_one(part) for part in parts]
-    text = "; ".join(word for word in words if word) or "no reason"
-    return "".join(char if char.isprintable() else " " for char in text)[:_SHOWN]
-
-
-def _one(part: Any) -> str:
-    if not isinstance(part, Mapping):
-        return str(part or "")
-    return str(part.get("message") or " ".join(str(part[name]) for name in ("field", "code") if part.get(name)))

@@ -21,6 +21,9 @@ LONGEST_DESCRIPTION = 140
 LONGEST_SUMMARY = 65_535
 """Characters of a check run's summary on GitHub, and of its text."""
 
+MOST_ANNOTATIONS = 500
+"""Annotations of one check run that are sent, in ten requests; CheckResult says how many were."""
+
 
 class StatusState(StrEnum):
     """What a commit status says. FAILURE: the commit is at fault. ERROR: we are, or the world is."""

@@ -16,6 +16,16 @@ from reconciler.settings import AdminSettings
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 
 
+def require_repository(name: str) -> None:
+    """Fail unless this can be the name of a repository: `owner/name`.
+
+    Raises:
+        UsageError: It can't be.
+    """
+    if not _REPOSITORY.fullmatch(name):
+        raise UsageError(f"{name!r} is not the name of a repository on GitHub", hint="write owner/name")
+
+
 class GitHub:
     """The pull requests of one repository. Close it, or use it as a context. Not for two threads at once.
 
@@ -42,8 +52,7 @@ class GitHub:
         clock: Clock | None = None,
         settings: AdminSettings = PATIENCE,
     ) -> None:
-        if not _REPOSITORY.fullmatch(repository):
-            raise UsageError(f"{repository!r} is not the name of a repository on GitHub", hint="write owner/name")
+        require_repository(repository)
         self.repository = repository
         self._api = Api(api, token_file=token_file, clock=clock or SystemClock(), settings=settings)
         self._pulls = f"/repos/{repository}/pulls"

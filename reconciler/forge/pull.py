@@ -82,15 +82,15 @@ def github_pull(document: Any) -> PullRequest:
     head, base = _part(document, "head"), _part(document, "base")
     user = document.get("user")
     return PullRequest(
-        number=_typed(document, "number", int),
-        state=PullState(_typed(document, "state", str)),
+        number=typed(document, "number", int),
+        state=PullState(typed(document, "state", str)),
         merged=document.get("merged_at") is not None,
-        head=_typed(head, "ref", str) if _home(head) == _home(base) else "",
-        head_sha=_typed(head, "sha", str),
-        base=_typed(base, "ref", str),
-        title=_typed(document, "title", str),
+        head=typed(head, "ref", str) if _home(head) == _home(base) else "",
+        head_sha=typed(head, "sha", str),
+        base=typed(base, "ref", str),
+        title=typed(document, "title", str),
         body=(document.get("body") or "").replace("\r\n", "\n"),  # the browser's form sends CRLF
-        url=_typed(document, "html_url", str),
+        url=typed(document, "html_url", str),
         author=str(user["login"]) if isinstance(user, Mapping) and "login" in user else "",
     )
 
@@ -107,7 +107,12 @@ def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return part
 
 
-def _typed(document: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
+def typed(document: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
+    """A member of a forge's document.
+
+    Raises:
+        ValueError: It is missing, or of another type.
+    """
     value = document.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ValueError(f"no pull request: {name} is missing")  # noqa: TRY004 -- as above

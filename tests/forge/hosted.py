@@ -36,7 +36,10 @@ class RefusedError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Pull:
-    """A pull request, with what its branch had when it was last looked at."""
+    """A pull request, with what its branch had when it was last looked at.
+
+    One with a `fork` is from another repository of that owner, of which there is no branch here.
+    """
 
     number: int
     head: str
@@ -47,6 +50,7 @@ class Pull:
     author: str
     state: str = "open"
     merged: str = ""
+    fork: str = ""
 
 
 class Hosted:
@@ -112,7 +116,7 @@ class Hosted:
         for pull in self.pulls.values():
             if pull.state != "open":
                 continue
-            tip, base = self.tip(pull.head), self.tip(pull.base)
+            tip, base = pull.head_sha if pull.fork else self.tip(pull.head), self.tip(pull.base)
             if not tip:
                 pull.state = "closed"
             elif self.contains(base, tip):
@@ -149,6 +153,35 @@ class Hosted:
         self.pulls[number] = pull
         self.look()
         return pull
+
+    def open_from_fork(self, fork: str, files: Mapping[str, bytes], *, title: str) -> Pull:
+        """Somebody opens a pull request from their own copy of the repository."""
+        old = self.tip("main")
+        with self._work(old, f"{fork} <{fork}@example.com>") as (work, environ):
+            for path, content in files.items():
+                (work / path).write_bytes(content)
+            run("add", "-A", cwd=work, environ=environ)
+            run("commit", "-q", "-m", title, cwd=work, environ=environ)
+            tip = run("rev-parse", "HEAD", cwd=work)
+            run("fetch", "-q", str(work), tip, cwd=self.git_dir)
+        number = len(self.pulls) + 1
+        pull = Pull(
+            number=number, head="main", head_sha=tip, base="main", title=title, body="", author=fork, fork=fork
+        )  # fmt: skip
+        self.pulls[number] = pull
+        self.look()
+        return pull
+
+    def files(self, pull: Pull) -> list[dict[str, str]]:
+        """What a pull request changes, as GitHub lists it."""
+        base = (pull.merged and self.git("rev-parse", f"{pull.merged}^1")) or self.tip(pull.base)
+        found: list[dict[str, str]] = []
+        for line in self.git("diff", "--name-status", "-M", f"{base}...{pull.head_sha}").splitlines():
+            kind, *names = line.split("\t")
+            status = {"A": "added", "D": "removed", "R": "renamed"}.get(kind[0], "modified")
+            old = {"previous_filename": names[0]} if kind[0] == "R" else {}
+            found.append({"filename": names[-1], "status": status, **old})
+        return found
 
     def edit(self, number: int, **fields: str) -> Pull:
         """Change title, body, base or state.

@@ -1,7 +1,7 @@
-"""A forge on this machine: GitHub's REST API of pull requests, version 2022-11-28, over a real repository.
+"""A forge on this machine: GitHub's REST API of pull requests and what is said about them, version 2022-11-28, over a real repository.
 
 Written from GitHub's public description: paths, fields, statuses, error documents, pages, ETags, limits. What it is given to
-misbehave (`fail`, `delay`, `down`) is exactly what it does.
+misbehave (`fail`, `delay`, `down`) is exactly what it does. What is said (comments, statuses, check runs) is in `said`.
 
     with ForgeServer(tmp_path, {"policies/a.yaml": b"..."}) as forge:
         GitHub(forge.repository, token_file=forge.token_file, api=forge.api)
@@ -14,315 +14,211 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import socket
-import threading
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
 
 from tests.forge.hosted import Hosted, Pull, RefusedError
+from tests.forge.machine import Answer, Asked, Machine, paged
+from tests.forge.said import Said
 
 TOKEN = "ghs_0123456789abcdef"  # noqa: S105 -- opens nothing but this server
 _DOCS = "https://docs.github.com/rest"
 _ID = 4711
 _PER_PAGE, _MOST = 30, 100
 _BODY_LIMIT = 65_536
+_LIMITS = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4999", "x-ratelimit-resource": "core"}
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A request that was answered."""
-
-    method: str
-    target: str
-    status: int
-
-
-@dataclass(slots=True)
-class Fault:
-    """A way to misbehave, for some calls.
+class Account:
+    """Who a token is.
 
     Attributes:
-        status: What is answered.
-        body: Bytes as they are, or a JSON document.
-        headers: Added to the answer.
-        method: Only for this one; "" for all.
-        times: For how many calls.
-        after: Whether the call has had its effect by then.
+        login: Their name.
+        app: Whether it is an App's or a workflow's, which may write check runs, and has no user.
     """
 
-    status: int
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    method: str = ""
-    times: int = 1
-    after: bool = False
+    login: str
+    app: bool = False
 
 
-class ForgeServer:
+class ForgeServer(Machine):
     """The server. Use it as a context.
 
     Attributes:
         repository: `owner/name`; assign another to rename it: the old name redirects then.
         hosted: The repository and its pull requests, with what people do to them: `push`, `merge`, `close`, `reopen`, ...
+        said: Comments, statuses and check runs.
         url: The repository for Git.
         api: The address of the API.
         token_file: Holds a token that may write.
         tokens: What each token may: `write`, `read` or `none`.
-        calls: What was asked, in order.
-        delay: Seconds before each answer.
+        accounts: Who each token is.
+        graphql: Whether it speaks GraphQL.
     """
+
+    prefix = "/api/v3"
 
     def __init__(
         self, root: Path, files: Mapping[str, bytes], *, repository: str = "acme/mesh", protected: bool = True
     ) -> None:
+        super().__init__()
         root.mkdir(exist_ok=True)
         self.repository = repository
         self.names = {repository}
         self.hosted = Hosted(root / "hosted.git", files, protected=protected, home=repository)
+        self.said = Said(self.hosted)
         self.url = f"file://{self.hosted.git_dir}"
         self.token_file = root / "token"
         self.token_file.write_text(f"{TOKEN}\n")
         self.tokens = {TOKEN: "write"}
-        self.calls: list[Call] = []
-        self.lock = threading.RLock()
-        self.over = threading.Event()
-        self.delay = 0.0
-        self._faults: list[Fault] = []
-        self._server: _Server | None = None
-        self._port = 0
+        self.accounts = {TOKEN: Account("rollouts-bot")}
+        self.graphql = True
 
-    @property
-    def api(self) -> str:
-        """The address of the API."""
-        return f"http://127.0.0.1:{self._port}/api/v3"
-
-    @property
-    def writes(self) -> list[str]:
-        """The methods and paths that were to change something."""
-        return [f"{call.method} {call.target}" for call in self.calls if call.method != "GET"]
-
-    def fail(self, status: int, body: Any = None, **how: Any) -> None:
-        """Misbehave in the next calls; see `Fault`."""
-        self._faults.append(Fault(status, body, **how))
-
-    def heal(self) -> None:
-        """Behave again."""
-        self._faults.clear()
-        self.delay = 0.0
-
-    def down(self) -> None:
-        """Stop listening."""
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
-
-    def up(self) -> None:
-        """Listen again, at the same address."""
-        self._server = _Server(("127.0.0.1", self._port), self)
-        self._port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    def __enter__(self) -> Self:
-        self.up()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        self.down()
-
-    def fault(self, method: str, *, after: bool) -> Fault | None:
-        """The next fault that fits, taken."""
-        for fault in self._faults:
-            if fault.method in {"", method} and fault.after == after:
-                fault.times -= 1
-                if fault.times <= 0:
-                    self._faults.remove(fault)
-                return fault
-        return None
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # joined when it is closed
-    allow_reuse_address = True
-
-    def __init__(self, address: tuple[str, int], forge: ForgeServer) -> None:
-        self.forge = forge
-        self.connections: set[socket.socket] = set()
-        super().__init__(address, _Handler)
-
-    def stop(self) -> None:
-        self.shutdown()
-        for connection in tuple(self.connections):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        self.server_close()
-
-    def handle_error(self, *_: Any) -> None:
-        """Nothing: a client that goes away is what tests do."""
-
-
-@dataclass(eq=False)
-class _Answer(Exception):  # noqa: N818 -- every refusal is an answer
-    status: int
-    document: Any
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def setup(self) -> None:
-        super().setup()
-        self.server.connections.add(self.connection)
-
-    def finish(self) -> None:
-        with suppress(OSError):
-            super().finish()
-        self.server.connections.discard(self.connection)
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing: tests read `calls`."""
-
-    def do_GET(self) -> None:
-        self._handle()
-
-    def do_POST(self) -> None:
-        self._handle()
-
-    def do_PATCH(self) -> None:
-        self._handle()
-
-    def _handle(self) -> None:
-        forge = self.server.forge
-        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if forge.delay:
-            forge.over.wait(forge.delay)
-        with forge.lock:
-            fault = forge.fault(self.command, after=False)
-            answer = _Answer(fault.status, fault.body, fault.headers) if fault else self._answer(sent)
-            late = forge.fault(self.command, after=True)
-            if late:
-                answer = _Answer(late.status, late.body, late.headers)
-            forge.calls.append(Call(self.command, self.path, answer.status))
-        self._send(answer)
-
-    def _answer(self, sent: bytes) -> _Answer:
+    def answer(self, asked: Asked) -> Answer:
+        """What is answered."""
         try:
-            answer = self._routed(sent)
-        except _Answer as found:
-            return found
+            answer = self._routed(asked)
+        except Answer as found:
+            return _limited(found)
         except RefusedError as error:
-            return _Answer(422, {"message": "Validation Failed", "errors": [error.error], "documentation_url": _DOCS})
+            document = {"message": "Validation Failed", "errors": [error.error], "documentation_url": _DOCS}
+            return _limited(Answer(422, document))
         body = json.dumps(answer.document).encode()
         tag = f'W/"{hashlib.sha256(body).hexdigest()}"'
-        if self.command == "GET" and self.headers.get("If-None-Match") == tag:
-            return _Answer(304, None, {"ETag": tag})
-        return _Answer(answer.status, answer.document, {"ETag": tag, **answer.headers})
+        if asked.method == "GET" and asked.headers.get("If-None-Match") == tag:
+            return _limited(Answer(304, None, {"ETag": tag}))
+        return _limited(Answer(answer.status, answer.document, {"ETag": tag, **answer.headers}))
 
-    def _routed(self, sent: bytes) -> _Answer:
-        forge = self.server.forge
-        if not self.headers.get("User-Agent"):
-            raise _Answer(403, {"message": "Request forbidden by administrative rules. No User-Agent header."})
-        if self.headers.get("X-GitHub-Api-Version", "2022-11-28") != "2022-11-28":
-            raise _Answer(400, {"message": "The version that is asked for is not supported."})
-        parts = urlsplit(self.path)
-        path = parts.path.removeprefix("/api/v3")
-        found = re.fullmatch(r"/(?:repos/([^/]+/[^/]+)|repositories/(\d+))/pulls(?:/(\d+))?", path)
-        may = self._permission()
-        if found is None or may == "none" or found[1] not in {*forge.names, forge.repository, None}:
-            raise _Answer(404, {"message": "Not Found", "documentation_url": _DOCS, "status": "404"})
-        if found[1] not in {forge.repository, None}:
-            target = f"{forge.api}/repositories/{_ID}/pulls{f'/{found[3]}' if found[3] else ''}"
-            query = f"?{parts.query}" if parts.query else ""
-            location = {"Location": target + query}
-            status = 301 if self.command == "GET" else 307
-            raise _Answer(status, {"message": "Moved Permanently", "url": target}, location)
-        if self.command != "GET" and may != "write":
-            raise _Answer(403, {"message": "Resource not accessible by personal access token", "status": "403"})
-        forge.hosted.look()
-        if self.command == "GET":
-            return self._one(int(found[3])) if found[3] else self._list(parse_qs(parts.query))
-        document = self._document(sent)
-        return self._edit(int(found[3]), document) if found[3] else self._create(document)
+    def _routed(self, asked: Asked) -> Answer:
+        if not asked.headers.get("User-Agent"):
+            raise Answer(403, {"message": "Request forbidden by administrative rules. No User-Agent header."})
+        if asked.headers.get("X-GitHub-Api-Version", "2022-11-28") != "2022-11-28":
+            raise Answer(400, {"message": "The version that is asked for is not supported."})
+        token = self._token(asked)
+        may, account = self.tokens[token], self.accounts.get(token, Account("somebody"))
+        if asked.path == "/api/graphql" and self.graphql:
+            return self.said.queried(_document(asked), account.login)
+        path = asked.path.removeprefix(self.prefix)
+        if path == "/user":
+            if account.app:
+                raise Answer(403, {"message": "Resource not accessible by integration", "status": "403"})
+            return Answer(200, {"login": account.login, "id": 1, "type": "User"})
+        found = re.fullmatch(r"/(?:repos/([^/]+/[^/]+)|repositories/(\d+))(/.+)", path)
+        if found is None or may == "none" or found[1] not in {*self.names, self.repository, None}:
+            raise Answer(404, {"message": "Not Found", "documentation_url": _DOCS, "status": "404"})
+        if found[1] not in {self.repository, None}:
+            raise self._moved(asked, found[3])
+        if asked.method != "GET" and may != "write":
+            raise Answer(403, {"message": "Resource not accessible by personal access token", "status": "403"})
+        self.hosted.look()
+        return self._pulls(asked, found[3]) or self._commits(asked, found[3]) or self._said(asked, found[3], account)
 
-    def _permission(self) -> str:
-        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
-        may = self.server.forge.tokens.get(token) if scheme in {"Bearer", "token"} else None
-        if may is None:
-            raise _Answer(401, {"message": "Bad credentials", "documentation_url": _DOCS, "status": "401"})
-        return may
+    def _said(self, asked: Asked, rest: str, account: Account) -> Answer:
+        listed = self.said.listed(rest) if asked.method == "GET" else None
+        if listed is not None:
+            return self._page(asked, listed, rest)
+        document = _document(asked) if asked.sent else {}
+        author = {"login": account.login, "type": "Bot" if account.app else "User"}
+        return self.said.answer(asked.method, rest, document, author)
 
-    def _document(self, sent: bytes) -> dict[str, Any]:
-        try:
-            document = json.loads(sent)
-        except ValueError:
-            raise _Answer(400, {"message": "Problems parsing JSON"}) from None
+    def _moved(self, asked: Asked, rest: str) -> Answer:
+        target = f"{self.api}/repositories/{_ID}{rest}"
+        query = asked.target.partition("?")[2]
+        location = {"Location": f"{target}?{query}" if query else target}
+        status = 301 if asked.method == "GET" else 307
+        return Answer(status, {"message": "Moved Permanently", "url": target}, location)
+
+    def _token(self, asked: Asked) -> str:
+        scheme, _, token = asked.headers.get("Authorization", "").partition(" ")
+        if scheme not in {"Bearer", "token"} or token not in self.tokens:
+            raise Answer(401, {"message": "Bad credentials", "documentation_url": _DOCS, "status": "401"})
+        return token
+
+    def _page(self, asked: Asked, found: list[Any], rest: str) -> Answer:
+        shown, headers = paged(
+            found, asked.query, f"{self.api}/repositories/{_ID}{rest}", size=_PER_PAGE, most=_MOST
+        )  # fmt: skip
+        return Answer(200, shown, headers)
+
+    def _pulls(self, asked: Asked, rest: str) -> Answer | None:
+        found = re.fullmatch(r"/pulls(?:/(\d+)(/files)?)?", rest)
+        if found is None:
+            return None
+        if found[2]:
+            return self._page(asked, self.hosted.files(self._pull(int(found[1]))), rest)
+        if asked.method == "GET":
+            return self._one(int(found[1])) if found[1] else self._list(asked, rest)
+        document = _document(asked)
         if len(str(document.get("body") or "")) > _BODY_LIMIT:
             raise RefusedError(resource="PullRequest", code="custom", message="body is too long (maximum is 65536)")
-        return dict(document)
+        return self._edit(int(found[1]), document) if found[1] else self._create(document)
 
-    def _list(self, query: Mapping[str, list[str]]) -> _Answer:
-        def asked(name: str, default: str) -> str:
-            return query.get(name, [default])[0]
+    def _commits(self, asked: Asked, rest: str) -> Answer | None:
+        """Pull requests that a commit belongs to: the merged one that brought it, or open ones that have it."""
+        found = re.fullmatch(r"/commits/([0-9a-f]{40})/pulls", rest)
+        if found is None:
+            return None
+        if not self.hosted.git("cat-file", "-t", found[1], check=False):
+            raise Answer(422, {"message": f"No commit found for SHA: {found[1]}", "status": "422"})
+        pulls = self.hosted.pulls.values()
+        mine = [
+            pull for pull in pulls if found[1] in {pull.merged, pull.head_sha} and (pull.merged or pull.state == "open")
+        ]
+        return self._page(asked, [self._shown(pull) for pull in mine], rest)
 
-        state, owner = asked("state", "open"), self.server.forge.repository.partition("/")[0]
-        found = [pull for pull in self.server.forge.hosted.pulls.values() if state in {"all", pull.state}]
-        if ":" in asked("head", ""):  # anything else is no filter
-            found = [pull for pull in found if f"{owner}:{pull.head}" == asked("head", "")]
+    def _list(self, asked: Asked, rest: str) -> Answer:
+        query, owner = asked.query, self.repository.partition("/")[0]
+        state = query.get("state", "open")
+        found = [pull for pull in self.hosted.pulls.values() if state in {"all", pull.state}]
+        if ":" in query.get("head", ""):  # anything else is no filter
+            found = [pull for pull in found if f"{pull.fork or owner}:{pull.head}" == query["head"]]
         if "base" in query:
-            found = [pull for pull in found if pull.base == asked("base", "")]
+            found = [pull for pull in found if pull.base == query["base"]]
         found.sort(key=lambda pull: -pull.number)
-        size, page = min(int(asked("per_page", str(_PER_PAGE))), _MOST), int(asked("page", "1"))
-        headers: dict[str, str] = {}
-        if len(found) > size * page:
-            rest = "&".join(f"{name}={value[0]}" for name, value in query.items() if name != "page")
-            address = f"{self.server.forge.api}/repositories/{_ID}/pulls?{rest}&page="
-            last = -(-len(found) // size)
-            headers["Link"] = f'<{address}{page + 1}>; rel="next", <{address}{last}>; rel="last"'
-        return _Answer(200, [self._shown(pull) for pull in found[size * (page - 1) : size * page]], headers)
+        return self._page(asked, [self._shown(pull) for pull in found], rest)
 
-    def _one(self, number: int) -> _Answer:
-        pull = self.server.forge.hosted.pulls.get(number)
+    def _pull(self, number: int) -> Pull:
+        pull = self.hosted.pulls.get(number)
         if pull is None:
-            raise _Answer(404, {"message": "Not Found", "documentation_url": _DOCS, "status": "404"})
-        return _Answer(200, self._whole(pull))
+            raise Answer(404, {"message": "Not Found", "documentation_url": _DOCS, "status": "404"})
+        return pull
 
-    def _create(self, document: Mapping[str, Any]) -> _Answer:
+    def _one(self, number: int) -> Answer:
+        return Answer(200, self._whole(self._pull(number)))
+
+    def _create(self, document: Mapping[str, Any]) -> Answer:
         for name in ("head", "base", "title"):
             if not document.get(name):
                 raise RefusedError(resource="PullRequest", field=name, code="missing_field")
-        pull = self.server.forge.hosted.open(
+        pull = self.hosted.open(
             head=str(document["head"]),
             base=str(document["base"]),
             title=str(document["title"]),
             body=str(document.get("body") or ""),
         )
-        return _Answer(201, self._whole(pull), {"Location": f"{self.server.forge.api}/pulls/{pull.number}"})
+        return Answer(201, self._whole(pull), {"Location": f"{self.api}/pulls/{pull.number}"})
 
-    def _edit(self, number: int, document: Mapping[str, Any]) -> _Answer:
-        self._one(number)
+    def _edit(self, number: int, document: Mapping[str, Any]) -> Answer:
+        self._pull(number)
         fields = {name: str(document[name]) for name in ("title", "body", "state", "base") if name in document}
-        return _Answer(200, self._whole(self.server.forge.hosted.edit(number, **fields)))
+        return Answer(200, self._whole(self.hosted.edit(number, **fields)))
 
     def _whole(self, pull: Pull) -> dict[str, Any]:
         merged = bool(pull.merged)
         return self._shown(pull) | {"merged": merged, "mergeable": None, "mergeable_state": "unknown", "commits": 1}
 
     def _shown(self, pull: Pull) -> dict[str, Any]:
-        forge = self.server.forge
-        owner, _, name = forge.repository.partition("/")
-        home = {"id": _ID, "name": name, "full_name": forge.repository, "owner": {"login": owner}}
+        owner, _, name = self.repository.partition("/")
+        home = {"id": _ID, "name": name, "full_name": self.repository, "owner": {"login": owner}}
+        whence = {"full_name": f"{pull.fork}/{name}", "owner": {"login": pull.fork}} if pull.fork else home
         closed = None if pull.state == "open" else "2026-01-02T03:04:05Z"
         return {
             "id": 1_000_000 + pull.number,
-            "url": f"{forge.api}/repos/{forge.repository}/pulls/{pull.number}",
-            "html_url": f"https://github.com/{forge.repository}/pull/{pull.number}",
+            "url": f"{self.api}/repos/{self.repository}/pulls/{pull.number}",
+            "html_url": f"https://github.com/{self.repository}/pull/{pull.number}",
             "number": pull.number,
             "state": pull.state,
             "locked": False,
@@ -334,24 +230,27 @@ class _Handler(BaseHTTPRequestHandler):
             "closed_at": closed,
             "merged_at": closed if pull.merged else None,
             "merge_commit_sha": pull.merged or None,
-            "head": {"label": f"{owner}:{pull.head}", "ref": pull.head, "sha": pull.head_sha, "repo": home},
+            "head": {
+                "label": f"{pull.fork or owner}:{pull.head}",
+                "ref": pull.head,
+                "sha": pull.head_sha,
+                "repo": whence,
+            },
             "base": {
                 "label": f"{owner}:{pull.base}",
                 "ref": pull.base,
-                "sha": forge.hosted.tip(pull.base),
+                "sha": self.hosted.tip(pull.base),
                 "repo": home,
             },
         }
 
-    def _send(self, answer: _Answer) -> None:
-        body = answer.document if isinstance(answer.document, bytes) else json.dumps(answer.document).encode()
-        body = b"" if answer.status == 304 else body
-        self.send_response(answer.status)
-        limits = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4999", "x-ratelimit-resource": "core"}
-        headers = {"Content-Type": "application/json; charset=utf-8", **limits, **answer.headers}
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if answer.status != 304:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+
+def _document(asked: Asked) -> dict[str, Any]:
+    try:
+        return dict(json.loads(asked.sent))
+    except ValueError:
+        raise Answer(400, {"message": "Problems parsing JSON"}) from None
+
+
+def _limited(answer: Answer) -> Answer:
+    return Answer(answer.status, answer.document, {**_LIMITS, **answer.headers})
