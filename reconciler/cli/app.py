@@ -6,7 +6,19 @@ from collections.abc import Sequence
 
 import typer
 
-from reconciler.cli import bootstrap, daemon, demo_verb, importing, render, rollout, root, services, status, validate
+from reconciler.cli import (
+    bootstrap,
+    daemon,
+    demo_verb,
+    importing,
+    render,
+    rollout,
+    root,
+    services,
+    status,
+    tokens,
+    validate,
+)
 from reconciler.cli.endings import run_to_the_end
 
 
@@ -33,5 +45,6 @@ def _application() -> typer.Typer:
     app.command("services")(services.services)
     app.add_typer(rollout.application())
     app.add_typer(importing.application())
+    app.add_typer(tokens.application())
     app.command("demo")(demo_verb.demo)
     return app

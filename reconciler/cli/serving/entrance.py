@@ -1,0 +1,78 @@
+"""Who is let in at the TCP address, by which name, and whether they come by TLS: composed from `HttpSettings`."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from reconciler.clock import Clock
+    from reconciler.settings import HttpSettings
+    from reconciler.web import Door, Listener
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrance:
+    """What one TCP address asks of those who come.
+
+    Attributes:
+        access: Who may ask for what.
+        names: See `Offer.names`.
+        tls: See `WebServer`.
+        known: Whether there are tokens, so that somebody may do more than read.
+    """
+
+    access: Door
+    names: Collection[str] | None
+    tls: ssl.SSLContext | None
+    known: bool
+
+
+def entrance(settings: HttpSettings, *, clock: Clock, logger: logging.Logger) -> Entrance:
+    """Compose it; nothing is bound yet.
+
+    Raises:
+        UsageError: The certificate can't be used, or a key comes without one.
+        TokensFileError: The tokens file can't be used.
+    """
+    from reconciler.web import Door, ServerCertificate, TokenFile
+
+    if settings.key and not settings.certificate:
+        raise UsageError(
+            "the HTTP server has a key without a certificate", hint="name the certificate that it belongs to"
+        )
+    tls = None
+    if settings.certificate:
+        key = settings.key or settings.certificate
+        tls = ServerCertificate(Path(settings.certificate), Path(key), logger=logger).context
+    file = TokenFile(Path(settings.tokens)) if settings.tokens else None
+    if file is not None:
+        file.tokens()  # what can't be read is an error now, and not when somebody comes
+    door = Door(clock, tokens=file, anonymous=settings.anonymous, plaintext=settings.plaintext)
+    return Entrance(access=door, names=settings.names or None, tls=tls, known=file is not None)
+
+
+def say(settings: HttpSettings, listener: Listener, *, logger: logging.Logger) -> None:
+    """Tell the log where the server is, and what whoever watches over it should know."""
+    scheme = "https" if settings.certificate else "http"
+    logger.info("HTTP on %s://%s", scheme, listener.address)
+    if listener.local:
+        return
+    if not settings.tokens or settings.anonymous:
+        logger.warning(
+            "HTTP is OPEN on %s: whoever reaches it reads the status of the fleet; 127.0.0.1 keeps it here",
+            listener.address,
+        )
+    if settings.tokens and not settings.certificate:
+        words = (
+            "tokens from other hosts are TAKEN in plain text, and who listens on the way has them"
+            if settings.plaintext
+            else "tokens from other hosts are REFUSED without TLS; give it a certificate"
+        )
+        logger.warning("HTTP on %s has no certificate: %s", listener.address, words)
