@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -22,11 +22,18 @@ ARRIVED = frozenset({OutcomeKind.APPLIED, OutcomeKind.DRIFTED})
 """Outcomes of a proxy that has what its commit asks, as far as it was to be pushed."""
 
 
-def allowed_since(repository: Repository, base: str | None, head: str) -> frozenset[str]:
+def everybody(_commit: str) -> bool:
+    """Commits count whoever made them."""
+    return True
+
+
+def allowed_since(
+    repository: Repository, base: str | None, head: str, *, trusted: Callable[[str], bool] = everybody
+) -> frozenset[str]:
     """Guard codes that commits after the last applied one acknowledge, by a `Reconcile-Allow:` trailer on any of them.
 
     Before the first receipt, and if the last applied commit is not in the repository any more, only the head itself is asked.
-    Uncommitted files acknowledge nothing.
+    Uncommitted files acknowledge nothing, and neither do commits that nobody who may has signed, where they have to be.
     """
     if not head:
         return frozenset()
@@ -37,7 +44,8 @@ def allowed_since(repository: Repository, base: str | None, head: str) -> frozen
     return frozenset(
         code.strip()
         for commit in commits
-        for value in commit.trailers.get(ALLOW_TRAILER, ())
+        if ALLOW_TRAILER in commit.trailers and trusted(commit.id)
+        for value in commit.trailers[ALLOW_TRAILER]
         for code in value.split(",")
     )
 
@@ -117,9 +125,19 @@ class VerifiedSplits:
         return tuple(dict.fromkeys(split for each in found for split in each))
 
 
-def last_good_branch(repository: Repository, compiler: Compiler, head: str, *, ref: str, watch: Stopwatch) -> str:
+def last_good_branch(
+    repository: Repository,
+    compiler: Compiler,
+    head: str,
+    *,
+    ref: str,
+    watch: Stopwatch,
+    trusted: Callable[[str], bool] = everybody,
+) -> str:
     """The record branch that the newest usable commit before an unusable head names; the default if there is none."""
     for commit in islice(repository.log(head, first_parent=True), 1, _COMMITS_BACK):
+        if not trusted(commit.id):
+            continue
         try:
             branch = compiler.desired(repository.tree(commit.id), watch).mesh.settings.record.branch
         except ReconcilerError:

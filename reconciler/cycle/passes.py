@@ -28,6 +28,7 @@ from reconciler.cycle.targets import (
     unseen,
     with_drift_left,
 )
+from reconciler.cycle.trust import Trust, UntrustedError
 from reconciler.cycle.walking import Decided, Walker, stepping
 from reconciler.errors import Diagnostic, PolicyError, ReconcilerError, TransientError, UsageError
 from reconciler.gitrepo import CorruptRepositoryError, RefNotFoundError, Repository
@@ -44,6 +45,9 @@ _LOCK_WAIT = 30.0
 
 class Reconciler:
     """Makes live Envoys be what Git says, one pass at a time.
+
+    Attributes:
+        trust: Says which commits count.
 
     Args:
         plane: Where proxies on ADS are published to. Without one they can be observed and not pushed to.
@@ -74,6 +78,7 @@ class Reconciler:
         self._progress = progress
         self._plane = plane
         self._discovery = discovery or Discovery()
+        self.trust = Trust(repository, settings.trust, clock)
         self._walker = Walker(
             repository=repository,
             compiler=compiler,
@@ -82,6 +87,7 @@ class Reconciler:
             attempts=settings.git.push_attempts,
             notifier=notifier or Notifier(lambda _: None),
             settle=settle,
+            trust=self.trust,
         )
         self._planner = Planner(
             repository,
@@ -89,8 +95,9 @@ class Reconciler:
             clock,
             stepping=lambda desired: stepping(desired, self._walker.aborted),
             discovery=self._discovery,
+            trusted=self.trust.trusted,
         )
-        self._reverter = Reverter(repository, compiler, clock, attempts=settings.git.push_attempts)
+        self._reverter = Reverter(repository, compiler, clock, attempts=settings.git.push_attempts, trust=self.trust)
         self._records: dict[str, Record] = {}
         self._refused: frozenset[str] = frozenset()  # the head, if the last pass found it refused by a guard
         self._branches: dict[str, str] = {}  # where the receipts were, by the policy branch
@@ -120,6 +127,8 @@ class Reconciler:
         if self._plane is not None:
             self._compiler.join(self._plane.joined())
         try:
+            if tree.commit:  # uncommitted files are previewed by who has them
+                self.trust.require(tree.commit)
             self._discovery.begin(self._compiler, tree, watch)
             desired = self._compiler.desired(tree, watch)
             branch = desired.mesh.settings.record.branch
@@ -156,7 +165,9 @@ class Reconciler:
             return report
         branch = self._branches.get(ask.ref, "")
         if isinstance(error, PolicyError) and head:
-            branch = last_good_branch(self._repository, self._compiler, head, ref=ask.ref, watch=watch)
+            branch = last_good_branch(
+                self._repository, self._compiler, head, ref=ask.ref, watch=watch, trusted=self.trust.trusted
+            )
         if not branch:
             return report
         record = self._record(branch)
@@ -167,14 +178,20 @@ class Reconciler:
         )  # fmt: skip
 
     def _repair(self, ask: Ask, record: Record, last: Receipt | None, watch: Stopwatch) -> Report | None:
-        """Correct drift towards what the newest receipt says; None if there is none, or its commit can't be used."""
+        """Correct drift towards what the newest receipt says; None if there is none, or its commit can't be used.
+
+        Others may write to the record branch too, so the commit that it names has to be signed as well as any head.
+        """
         if last is None:
             return None
         try:
+            self.trust.require(last.policy_commit)
             tree = self._repository.tree(last.policy_commit)
             self._discovery.begin(self._compiler, tree, watch, head=False)
             good = self._compiler.desired(tree, watch)
             decided = self._walker.decide(ask, good, record, last, watch, applied=False, able=self._able(good))
+        except UntrustedError as error:
+            return Report(errors=error.diagnostics, last=last, seconds=watch.seconds)
         except ReconcilerError:
             return None
         report = self._attempt(replace(ask, plan_digest=""), decided.desired, record, last, watch)

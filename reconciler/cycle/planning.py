@@ -12,7 +12,7 @@ from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.discovering import Discovery
 from reconciler.cycle.guarding import guarded
-from reconciler.cycle.history import ARRIVED, VerifiedSplits, allowed_since, commits_since_applied
+from reconciler.cycle.history import ARRIVED, VerifiedSplits, allowed_since, commits_since_applied, everybody
 from reconciler.cycle.lately import Lately
 from reconciler.cycle.report import Stage, Stopwatch
 from reconciler.cycle.targets import left_behind
@@ -39,6 +39,7 @@ class Planner:
     Args:
         stepping: The splits of a commit that rollouts ask for: no increase of them is refused.
         discovery: What registries list.
+        trusted: Whether a commit's trailers count.
     """
 
     def __init__(
@@ -49,7 +50,9 @@ class Planner:
         *,
         stepping: Callable[[Desired], Sequence[Split]] = lambda _: (),
         discovery: Discovery | None = None,
+        trusted: Callable[[str], bool] = everybody,
     ) -> None:
+        self._trusted = trusted
         self._repository = repository
         self._compiler = compiler
         self._clock = clock
@@ -142,7 +145,7 @@ class Planner:
         """What commits allow: those that the proxies of this plan have not all been brought to yet, and the newer ones."""
         changed = [item.proxy for item in plan.proxies if item.changes]
         commits = commits_since_applied(record, changed) if last else ()
-        return allowed_since(self._repository, commits[-1] if commits else None, plan.commit)
+        return allowed_since(self._repository, commits[-1] if commits else None, plan.commit, trusted=self._trusted)
 
     def _view(self, commit: str, key: Key, watch: Stopwatch) -> View | None:
         try:

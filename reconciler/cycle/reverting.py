@@ -17,6 +17,7 @@ from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.history import require_apart
 from reconciler.cycle.offenders import FOLDERS, REVERTS, NotRevertedError, Refusal, Search, Suspects
 from reconciler.cycle.report import Report, Stage, Stopwatch
+from reconciler.cycle.trust import Trust
 from reconciler.errors import Diagnostic, PolicyError, ReconcilerError, Severity
 from reconciler.gitrepo import BranchNameError, CommitInfo, RaceLostError, Repository, Reversal
 from reconciler.model.proxy import OnReject
@@ -44,9 +45,19 @@ class Reverter:
 
     Args:
         attempts: How often a lost race is decided again.
+        trust: Says which commits count.
     """
 
-    def __init__(self, repository: Repository, compiler: Compiler, clock: Clock, *, attempts: int) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        compiler: Compiler,
+        clock: Clock,
+        *,
+        attempts: int,
+        trust: Trust,
+    ) -> None:
+        self._trust = trust
         self._repository = repository
         self._compiler = compiler
         self._clock = clock
@@ -79,6 +90,8 @@ class Reverter:
         return replace(report, plan=plan, reverted=reverted, pending=report.pending or bool(reverted))
 
     def _branch(self, ask: Ask) -> str:
+        if (held := self._trust.own_key()) is not None:
+            raise NotRevertedError(f"{held.message} [{held.code}]", hint=held.hint)
         if ask.plan_digest:
             raise NotRevertedError(
                 "this pass was to carry out a reviewed plan and nothing else", hint="run one without"
@@ -125,6 +138,7 @@ class Reverter:
                     break
                 self._repository.fetch()
                 head = self._repository.resolve(branch)
+                self._trust.require(head)  # our signature would vouch for what nobody signed
                 waiting += group
             except ReconcilerError as error:
                 notes.append(_held(_what(group), error))

@@ -15,6 +15,7 @@ from reconciler.cycle import Ask, Compiler, Report, silent
 from reconciler.cycle.offenders import Refusal
 from reconciler.cycle.report import Stopwatch
 from reconciler.cycle.reverting import Reverter, message
+from reconciler.cycle.trust import Trust
 from reconciler.gitrepo import CommitInfo, GitTooOldError, Repository, open_repository
 from reconciler.gitrepo.history import trailers
 from reconciler.model.key import Key
@@ -23,7 +24,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.receipt import Outcome, OutcomeKind, ProxyReceipt
 from reconciler.model.resource import ResourceId, ResourceType
 from reconciler.record import Draft, Record
-from reconciler.settings import GitSettings
+from reconciler.settings import GitSettings, TrustSettings
 from tests.e2e.rig import GATEWAY, MESH, ROUTES, SERVICE, git
 
 EDGE = Key("default", "edge")
@@ -122,7 +123,8 @@ def line(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Line]:
     location = str(bare) if request.param == "path" else f"file://{bare}"
     with open_repository(location, settings) as repository:
         compiler = Compiler()
-        reverter = Reverter(repository, compiler, SystemClock(), attempts=3)
+        trust = Trust(repository, TrustSettings(), SystemClock())
+        reverter = Reverter(repository, compiler, SystemClock(), attempts=3, trust=trust)
         record = Record(repository, "reconciler/record", attempts=1)
         line = Line(folder, repository, record, reverter, compiler)
         line.push()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,19 @@ class Landing:
     Args:
         attempts: How often in a row others may be faster.
         patience: Seconds that a pass waits for one answer of a forge; what comes later is there for the next pass.
+        own_key: Why a commit of ours would not count, if it would not: then none is made.
     """
 
-    def __init__(self, repository: Repository, clock: Clock, *, attempts: int, patience: float = 2.0) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        clock: Clock,
+        *,
+        attempts: int,
+        patience: float = 2.0,
+        own_key: Callable[[], Diagnostic | None] = lambda: None,
+    ) -> None:
+        self._own_key = own_key
         self._repository = repository
         self._clock = clock
         self._attempts = max(1, attempts)
@@ -101,6 +111,8 @@ class Landing:
             return Outcome(notes=waits)
         if not decision.commits or desired.mesh.settings.record.mode is RecordMode.PULL_REQUEST:
             return Outcome()  # proposed once proxies have what they are to have
+        if (held := self._own_key()) is not None:
+            return Outcome(notes=_waiting(decision, f"{held.message} [{held.code}]", hint=held.hint))
         return self._tried(ask.ref.removeprefix("refs/heads/"), course, decision, desired)
 
     def _tried(self, branch: str, course: Course, decision: Decision, desired: Desired) -> Outcome:

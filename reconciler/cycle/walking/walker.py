@@ -14,6 +14,7 @@ from reconciler.cycle.fleet import Fleet
 from reconciler.cycle.herald import Herald
 from reconciler.cycle.notifier import Notifier
 from reconciler.cycle.report import Stage, Stopwatch, Taken
+from reconciler.cycle.trust import Trust
 from reconciler.cycle.walking.landing import Landing, Outcome
 from reconciler.cycle.walking.memory import Memory
 from reconciler.cycle.walking.turning import Setting, Turned, Turner
@@ -61,6 +62,7 @@ class Walker:
         attempts: How often a step that lost its race is decided again.
         notifier: Tells people.
         settle: Seconds to wait until they are told: for a process that ends after its pass.
+        trust: Says which commits count.
     """
 
     def __init__(
@@ -73,13 +75,17 @@ class Walker:
         attempts: int,
         notifier: Notifier,
         settle: float,
+        trust: Trust,
     ) -> None:
         self._repository = repository
+        self._trust = trust
         self._compiler = compiler
         self._clock = clock
         self._steady = SteadyClock(clock)
         self._turner = Turner(repository, compiler, fleet, self._steady, patience=max(_PATIENCE, settle))
-        self._landing = Landing(repository, clock, attempts=attempts, patience=max(_FORGE_PATIENCE, 2 * settle))
+        self._landing = Landing(
+            repository, clock, attempts=attempts, patience=max(_FORGE_PATIENCE, 2 * settle), own_key=trust.own_key
+        )
         self._herald = Herald(repository, notifier)
         self._notifier = notifier
         self._settle = settle
@@ -231,6 +237,7 @@ class Walker:
                 outcome = self._landing.land(setting.ask, course, turned.turn, desired, applied=setting.applied)
                 notes += outcome.notes
             if outcome.commit and outcome.commit != desired.commit:
+                self._trust.require(outcome.commit)  # somebody else may have been faster
                 desired = self._compiler.desired(self._repository.tree(outcome.commit), setting.watch)
                 self._memory.load(setting.last, [item.key for item in desired.source.rollouts])
             if outcome.again:
