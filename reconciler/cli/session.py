@@ -7,12 +7,14 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Self
 
 from reconciler.cli.progress import Line, watcher
 from reconciler.clock import Clock, SystemClock
 from reconciler.cycle import Ask, Compiler, Discovery, Fleet, Reconciler, Report, preview
 from reconciler.cycle.notifier import Notifier
+from reconciler.cycle.trust import Trust
 from reconciler.discovery import Newest, Registries
 from reconciler.errors import Diagnostic, UsageError
 from reconciler.gitrepo import open_repository
@@ -61,6 +63,7 @@ class Session:
         self, settings: Settings, *, quiet: bool = False, plane: Plane | None = None, newest: Newest | None = None
     ) -> None:
         self.settings = settings
+        self._quiet = quiet
         self.plane = plane
         self.told: Callable[[], None] = lambda: None
         self.clock: Clock = SystemClock()
@@ -90,7 +93,7 @@ class Session:
         Args:
             settle: Seconds that a pass waits until people are told of rollouts; for a daemon, which goes on, 0.
         """
-        return Reconciler(
+        reconciler = Reconciler(
             repository=self.repository,
             compiler=self.compiler,
             fleet=self.fleet,
@@ -102,13 +105,20 @@ class Session:
             settle=settle,
             discovery=self.discovery,
         )
+        if self._quiet and (held := reconciler.trust.own_key()) is not None:
+            _complain(held)
+        return reconciler
 
     def _tell(self) -> None:
         self.told()
 
     def preview(self, ask: Ask, against: str) -> Report:
-        """An offline comparison of two commits."""
-        return preview(ask, against, repository=self.repository, compiler=self.compiler, progress=self.progress)
+        """An offline comparison of two commits, with what would keep the newer one from being applied."""
+        report = preview(ask, against, repository=self.repository, compiler=self.compiler, progress=self.progress)
+        if ask.tree is not None or not report.head:
+            return report
+        trust = Trust(self.repository, self.settings.trust, self.clock)
+        return replace(report, errors=(*trust.findings(report.head), *report.errors))
 
     def work_tree(self) -> Tree:
         """The uncommitted files of a local checkout.
