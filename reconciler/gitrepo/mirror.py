@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from reconciler.gitrepo.branch_of_path import NO_COMMIT, race
 from reconciler.gitrepo.command import Result, run
 from reconciler.gitrepo.complaints import network_error, sounds_like_a_race, sounds_like_policy, write_error
+from reconciler.gitrepo.credentials import Call, Credentials
 from reconciler.gitrepo.errors import GitWriteError, PushRefusedError, RaceLostError
 from reconciler.gitrepo.graft import Grafted
 from reconciler.gitrepo.location import mirror_name, redacted
@@ -56,7 +57,7 @@ def ensure_mirror(url: str, settings: GitSettings) -> Path:
             made = run(["init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(part)])
             if not made.ok:
                 raise write_error(made, what=f"{part} can't be made")
-            _fetch(part, url, settings, _transport())
+            _fetch(part, url, settings, Credentials(settings, url).call())
             part.rename(final)
         except OSError as error:
             raise GitWriteError(f"{final} can't be made: {error.strerror}") from error
@@ -73,7 +74,7 @@ class MirrorBranches:
         self._settings = settings
         self._git_dir = git_dir
         self._url = url
-        self._transport = _transport()
+        self._credentials = Credentials(settings, url)
         self._fetches = 0
 
     def fetch(self) -> None:
@@ -85,10 +86,10 @@ class MirrorBranches:
         lock = self._git_dir / "reconciler" / "fetch.lock"
         with file_lock(lock, wait=2 * self._settings.timeout, what=f"the mirror of {redacted(self._url)}"):
             try:
-                _fetch(self._git_dir, self._url, self._settings, self._transport)
+                _fetch(self._git_dir, self._url, self._settings, self._credentials.call())
             except RaceLostError:
                 _clear_stale_locks(self._git_dir, self._settings.timeout)
-                _fetch(self._git_dir, self._url, self._settings, self._transport)
+                _fetch(self._git_dir, self._url, self._settings, self._credentials.call())
         if self._fetches % _TIDY_EVERY == 0:
             # Not as a part of the fetch: a large mirror takes longer than a fetch may, and would be left half-way each time.
             run([f"--git-dir={self._git_dir}", "gc", "--auto", "--quiet"])
@@ -133,12 +134,14 @@ class MirrorBranches:
 
     def _push(self, branch: str, expect: str | None, new: str) -> None:
         ref = f"refs/heads/{branch}"
+        call = self._credentials.call()
         pushed = run(
             [
-                f"--git-dir={self._git_dir}", *self._transport, "push", "--porcelain", "--no-verify", "--no-signed",
+                f"--git-dir={self._git_dir}", *call.options, "push", "--porcelain", "--no-verify", "--no-signed",
                 "--no-follow-tags", "--recurse-submodules=no", f"--force-with-lease={ref}:{expect or ''}",
                 self._url, f"{new}:{ref}",
             ],
+            extra=call.extra,
             timeout=self._settings.timeout,
         )  # fmt: skip
         if pushed.ok:
@@ -158,19 +161,23 @@ class MirrorBranches:
         raise PushRefusedError(f"{redacted(self._url)} refused the push to {branch}: {words}")
 
     def _remote_tip(self, ref: str) -> str | None:
-        listed = run([*self._transport, "ls-remote", self._url, ref], cwd=self._git_dir, timeout=self._settings.timeout)
+        call, patience = self._credentials.call(), self._settings.timeout
+        listed = run(
+            [*call.options, "ls-remote", self._url, ref], cwd=self._git_dir, extra=call.extra, timeout=patience
+        )
         if not listed.ok:
             raise network_error(listed, url=redacted(self._url))
         lines = (line.split("\t") for line in listed.text.splitlines())
         return next((line[0] for line in lines if line[-1] == ref), None)
 
 
-def _fetch(git_dir: Path, url: str, settings: GitSettings, transport: Sequence[str]) -> None:
+def _fetch(git_dir: Path, url: str, settings: GitSettings, call: Call) -> None:
     fetched = run(
         [
-            f"--git-dir={git_dir}", *transport, "fetch", "--quiet", "--prune", "--no-tags", "--no-auto-gc",
+            f"--git-dir={git_dir}", *call.options, "fetch", "--quiet", "--prune", "--no-tags", "--no-auto-gc",
             "--no-write-fetch-head", "--recurse-submodules=no", url, *_REFSPECS,
         ],
+        extra=call.extra,
         timeout=settings.timeout,
     )  # fmt: skip
     if fetched.ok:
@@ -180,15 +187,6 @@ def _fetch(git_dir: Path, url: str, settings: GitSettings, transport: Sequence[s
     if "unable to write" in fetched.err or "No space left" in fetched.err or "Read-only file system" in fetched.err:
         raise write_error(fetched, what=f"the mirror {git_dir} can't be written")
     raise network_error(fetched, url=redacted(url))
-
-
-def _transport() -> list[str]:
-    """Options for every call to a remote: no command of somebody's choice as a transport, and no question from ssh."""
-    options = ["-c", "protocol.ext.allow=never"]
-    if "GIT_SSH" in os.environ or "GIT_SSH_COMMAND" in os.environ:
-        return options
-    configured = run(["config", "--get", "core.sshCommand"])
-    return options if configured.ok else [*options, "-c", "core.sshCommand=ssh -oBatchMode=yes"]
 
 
 def _complete(mirror: Path) -> bool:
