@@ -37,8 +37,9 @@ _STATES = {
     StatusState.FAILURE: "failed",
     StatusState.ERROR: "failed",
 }
+_WAITING = frozenset({"pending", "running"})
 _STAYS = "Cannot transition status"
-"""What GitLab says, with 400, to a status that has this state already."""
+"""What GitLab says, with 400, to a status that has this state already, and to one that can't have it any more."""
 
 
 class GitLabConversation:
@@ -72,16 +73,17 @@ class GitLabConversation:
     def set_status(self, commit: str, *, context: str, state: StatusState, description: str, url: str = "") -> Written:
         """Have a status on a commit; as `Conversation.set_status`.
 
-        GitLab refuses the state that a status has already while that is `pending`, so the words of such a one may stay old.
+        Many versions of GitLab refuse `pending` after `pending` or `running`, so the words of such a status may stay old.
         """
         words = one_line(description, LONGEST_DESCRIPTION)
-        if self._status(commit, context) == (_STATES[state], words, url):
+        there = self._status(commit, context)
+        if there == (_STATES[state], words, url):
             return Written.UNCHANGED
         document = {"state": _STATES[state], "name": context, "description": words}
         try:
             self._api.write("POST", f"{self._root}/statuses/{commit}", document | ({"target_url": url} if url else {}))
         except ForgeRefusedError as error:
-            if _STAYS not in error.message:
+            if _STAYS not in error.message or state is not StatusState.PENDING or there[0] not in _WAITING:
                 raise
             return Written.UNCHANGED
         return Written.CREATED
