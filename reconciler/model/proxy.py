@@ -12,6 +12,7 @@ from pydantic import Field
 from reconciler.model.discovery import Registry
 from reconciler.model.sidecar import OutboundTrafficPolicy
 from reconciler.model.spec import Duration, Labels, Spec
+from reconciler.model.telemetry import Metrics, Telemetry
 
 
 class FilesPush(Spec):
@@ -121,6 +122,7 @@ class Proxy(Spec):
         push: How it gets its configuration: exactly one of `ads`, `files` and `runtime`.
         locality: A gateway's `region/zone/subzone`; a sidecar has its workload's.
         certificates: Where its certificates are, field by field before what `Mesh` says.
+        metrics: Where its metrics are scraped, in place of what `Mesh.telemetry` says.
     """
 
     workload: str = ""
@@ -129,6 +131,7 @@ class Proxy(Spec):
     certificates: Certificates = Certificates()
     admin: str = ""
     push: Push
+    metrics: Metrics | None = None
 
 
 class DriftPolicy(StrEnum):
@@ -255,6 +258,7 @@ class MeshSpec(Spec):
             (`10.0.0.0/8`).
         notifications: Who is told of rollouts.
         discovery: Where services and instances are found that are not in Git; of two that say different things, the first counts.
+        telemetry: What proxies tell of the requests that they carry: metrics, access logs, traces.
     """
 
     domain: Annotated[str, Field(min_length=1)] = "cluster.local"
@@ -269,3 +273,4 @@ class MeshSpec(Spec):
     admin_allow: tuple[str, ...] = ()
     notifications: tuple[Notification, ...] = ()
     discovery: tuple[Registry, ...] = ()
+    telemetry: Telemetry = Telemetry()
