@@ -28,7 +28,7 @@ from reconciler.cli.options import (
 from reconciler.cli.rollout.options import NAMESPACE, Name, Namespace, key_of, require_text_or_json
 
 if TYPE_CHECKING:
-    from reconciler.cli.rollout.requests import Asked, Command
+    from reconciler.cycle.commanding import Asked, Command
     from reconciler.model.key import Key
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the change and write nothing.")]
@@ -139,8 +139,8 @@ def _ask(
     from dataclasses import replace
 
     from reconciler.cli.output import print_json
-    from reconciler.cli.rollout.requests import ask
     from reconciler.clock import SystemClock
+    from reconciler.cycle.commanding import ask
     from reconciler.gitrepo import open_repository, person
 
     require_text_or_json(output)

@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 
+from reconciler.cycle.commanding import UnknownRolloutError, find
 from reconciler.cycle.past import Past, Standpoint, evidence_of, recorded_of, weight_of
-from reconciler.errors import InputError
 from reconciler.gitrepo import Repository, open_repository
 from reconciler.model.key import Key
-from reconciler.model.mesh import Mesh, Policy
+from reconciler.model.mesh import Policy
 from reconciler.model.rollout import Rollout
 from reconciler.rollouts.chronicle import Recorded, Written
 from reconciler.rollouts.course import Course, course_of
 from reconciler.rollouts.evidence import Evidence
 from reconciler.settings import Settings
 
-
-class UnknownRolloutError(InputError):
-    """There is no rollout of this name on the policy branch."""
-
-    default_code = "rollout-unknown"
+__all__ = ["Reader", "Seen", "UnknownRolloutError", "find", "reader", "seen_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,24 +92,3 @@ def seen_of(point: Standpoint, policy: Policy[Rollout]) -> Seen:
         evidence=evidence if evidence is not None and evidence.run == run else None,
         recorded=recorded_of(point.receipt, policy.key) if point.receipt is not None else None,
     )
-
-
-def find(mesh: Mesh, key: Key) -> Policy[Rollout]:
-    """A rollout by its name.
-
-    Raises:
-        UnknownRolloutError: There is none; names those that sound like it, or that there are.
-    """
-    found = next((policy for policy in mesh.rollouts if policy.key == key), None)
-    if found is not None:
-        return found
-    names = [policy.key.short() for policy in mesh.rollouts]
-    elsewhere = [policy.key.short() for policy in mesh.rollouts if policy.key.name == key.name]
-    close = elsewhere or get_close_matches(key.short(), names, n=3)
-    if close:
-        hint = f"did you mean {' or '.join(close)}?"
-    elif names:
-        hint = f"there is {', '.join(names[:10])}" + (f" and {len(names) - 10} more" if len(names) > 10 else "")  # noqa: PLR2004 -- what fits a line
-    else:
-        hint = "there are no rollouts on this branch"
-    raise UnknownRolloutError(f"there is no rollout {key.short()}", hint=hint)

@@ -1,19 +1,23 @@
-"""What a person asks of a rollout, as one commit of theirs on the policy branch: decided, committed, and decided again after a race."""
+"""What a person asks of a rollout, as one commit of theirs on the policy branch: decided, committed, and decided again after a race.
+
+The command line and the HTTP API share it. A daemon that runs acts on the commit, however it came there.
+"""
 
 from __future__ import annotations
 
-import difflib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
-from reconciler.cli.rollout.reading import find
 from reconciler.clock import Clock
-from reconciler.errors import BugError, Diagnostic, PolicyError, UsageError
+from reconciler.cycle.editing.diffs import diff_of
+from reconciler.errors import BugError, Diagnostic, InputError, PolicyError, UsageError
 from reconciler.gitrepo import PushRefusedError, RaceLostError, Repository
 from reconciler.model.key import Key
-from reconciler.model.mesh import Mesh
+from reconciler.model.mesh import Mesh, Policy
+from reconciler.model.rollout import Rollout
 from reconciler.policy import DocumentCache, load
 from reconciler.rollouts.commands import Commanded
 from reconciler.rollouts.course import Course, course_of
@@ -24,6 +28,12 @@ _LONGEST_PAUSE = 0.5
 _BY_PROPOSAL = (
     "the branch takes no commits from you: make the change above by a pull request; the next pass acts on its merge"
 )
+
+
+class UnknownRolloutError(InputError):
+    """There is no rollout of this name on the policy branch."""
+
+    default_code = "rollout-unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +68,15 @@ class Asked:
 
 
 def ask(
-    repository: Repository, ref: str, key: Key, command: Command, *, clock: Clock, attempts: int, dry_run: bool
+    repository: Repository,
+    ref: str,
+    key: Key,
+    command: Command,
+    *,
+    clock: Clock,
+    attempts: int,
+    dry_run: bool,
+    trailers: Sequence[str] = (),
 ) -> Asked:
     """Carry a command out.
 
@@ -70,6 +88,7 @@ def ask(
         clock: For the commit's time, and for pauses after a lost race.
         attempts: How often somebody else may be faster.
         dry_run: Write nothing.
+        trailers: Lines for the end of the message, as `Key: value`.
 
     Raises:
         InputError: There is no such rollout, or the command does not fit where it stands.
@@ -85,11 +104,12 @@ def ask(
             repository.resolve(ref)  # says so if there is no such thing at all
             raise UsageError(f"{ref} is not a branch, so nothing can be committed to it", hint="name one with --ref")
         made, before = _commanded(repository, head, key, command, cache)
-        asked = Asked(commit="", message=made.message, diff=_diff(before, made.files))
+        words = "\n".join([made.message.rstrip("\n"), *trailers]) + "\n" if trailers else made.message
+        asked = Asked(commit="", message=words, diff=diff_of(before, made.files))
         if dry_run:
             return asked
         try:
-            commit = repository.commit(branch, expect=head, files=made.files, message=made.message, at=clock.now())
+            commit = repository.commit(branch, expect=head, files=made.files, message=words, at=clock.now())
         except RaceLostError:
             if attempt == attempts:
                 raise
@@ -119,14 +139,22 @@ def _commanded(
     return made, {path: read(path) for path in made.files}
 
 
-def _diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
-    parts: list[str] = []
-    for path in sorted(after):
-        old, new = (
-            text[path].decode("utf-8", "backslashreplace").splitlines(keepends=True) for text in (before, after)
-        )
-        parts += [
-            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-            for line in difflib.unified_diff(old, new, f"a/{path}", f"b/{path}")
-        ]
-    return "".join(parts)
+def find(mesh: Mesh, key: Key) -> Policy[Rollout]:
+    """A rollout by its name.
+
+    Raises:
+        UnknownRolloutError: There is none; names those that sound like it, or that there are.
+    """
+    found = next((policy for policy in mesh.rollouts if policy.key == key), None)
+    if found is not None:
+        return found
+    names = [policy.key.short() for policy in mesh.rollouts]
+    elsewhere = [policy.key.short() for policy in mesh.rollouts if policy.key.name == key.name]
+    close = elsewhere or get_close_matches(key.short(), names, n=3)
+    if close:
+        hint = f"did you mean {' or '.join(close)}?"
+    elif names:
+        hint = f"there is {', '.join(names[:10])}" + (f" and {len(names) - 10} more" if len(names) > 10 else "")  # noqa: PLR2004 -- what fits a line
+    else:
+        hint = "there are no rollouts on this branch"
+    raise UnknownRolloutError(f"there is no rollout {key.short()}", hint=hint)
