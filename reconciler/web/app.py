@@ -3,6 +3,7 @@
 GET  /healthz      the process is alive and its loop gets on
 GET  /readyz       the first pass has ended, and the daemon is not stopping
      /v1/session   who asks; signing in and out for the page; only where `access` is a `Door`
+GET  /metrics      the daemon's own metrics, for Prometheus; only where `metrics` is handed in
 GET  /v1/status    what the daemon knows, as JSON
 GET  /v1/services  the services that there are, their instances, and who may call them, as JSON
 GET  /v1/rollouts  and /v1/timeline, /v1/commits, /v1/plan, /v1/traffic: what the page shows; only where `views` is handed in
@@ -15,6 +16,7 @@ POST /v1/webhooks/ by the kind of sender: the policy branch moved; only where `w
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -26,7 +28,7 @@ from reconciler.web.access.door import Door
 from reconciler.web.guard import Application, Guard
 from reconciler.web.hosts import HostGate
 from reconciler.web.offer import Offer
-from reconciler.web.routes import events, health, page, passes, session, status, views, webhooks
+from reconciler.web.routes import events, health, metrics, page, passes, session, status, views, webhooks
 
 _MAX_BODY = 64 * 1024
 _PATIENCE = 10.0
@@ -56,6 +58,8 @@ def application(
         events.add(app, offer.notices, offer.access)
     if offer.page:
         page.add(app)
+    if offer.metrics is not None:
+        metrics.add(app, offer.metrics, offer.access)
     wide: dict[str, int] = {}
     if offer.webhooks is not None:
         webhooks.add(app, offer.webhooks)
@@ -65,4 +69,8 @@ def application(
     app.add_exception_handler(HTTPException, replies.no_route)
     app.add_exception_handler(Exception, replies.broken)
     named = app if offer.names is None else HostGate(app, offer.names)
-    return Guard(named, max_body=max_body, patience=patience, logger=logger, wide=wide)
+    return Guard(named, max_body=max_body, patience=patience, logger=logger, wide=wide, counted=_counting(offer))
+
+
+def _counting(offer: Offer) -> Callable[[str, str, int], None]:
+    return offer.metrics.requested if offer.metrics is not None else lambda _route, _method, _code: None

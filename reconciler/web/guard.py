@@ -22,6 +22,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _VERSIONS = frozenset({"1.0", "1.1"})
 _NONE: Mapping[str, int] = MappingProxyType({})
+_OTHER = "other"
 _MOST_LARGE = 4
 """Bodies beyond the usual limit that are read at the same time, so that strangers can't fill the memory with them."""
 _HEADERS = [
@@ -44,6 +45,7 @@ class Guard:
         patience: Seconds that a body may take to arrive.
         logger: Told of faults of our own.
         wide: Paths whose requests may have a larger body, and how many bytes.
+        counted: Told of every answer: the path as it is declared, or `other`, the method and the status.
     """
 
     def __init__(
@@ -54,10 +56,12 @@ class Guard:
         patience: float,
         logger: logging.Logger,
         wide: Mapping[str, int] = _NONE,
+        counted: Callable[[str, str, int], None] = lambda _route, _method, _code: None,
     ) -> None:
         self._application = application
         self._max_body = max_body
         self._wide = wide
+        self._counted = counted
         self._large = 0
         self._patience = patience
         self._logger = logger
@@ -70,6 +74,7 @@ class Guard:
             nonlocal started, complete
             if message["type"] == "http.response.start":
                 started = True
+                self._count(scope, message["status"])
                 names = {name for name, _ in message["headers"]}
                 message["headers"] = [*message["headers"], *(pair for pair in _HEADERS if pair[0] not in names)]
             await send(message)
@@ -81,6 +86,7 @@ class Guard:
         except _ClientGoneError:
             return
         except ReconcilerError as error:
+            self._count(scope, status_of(error))
             await _refuse(send, error)
         except Exception as error:
             what = (scope["method"], scope["path"], type(error).__name__, str(error))
@@ -89,7 +95,12 @@ class Guard:
             if started and not complete:
                 raise  # half an answer is out: the server closes the connection
             if not started:
+                self._count(scope, status_of(fault(error)))
                 await _refuse(send, fault(error))
+
+    def _count(self, scope: Scope, status: int) -> None:
+        """By the path that is declared: there are as many as there are routes, whatever clients ask for."""
+        self._counted(getattr(scope.get("route"), "path", _OTHER), scope["method"], status)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         if scope["http_version"] not in _VERSIONS:  # h11 takes any number

@@ -9,6 +9,7 @@ from typing import Protocol
 from reconciler.web.access.callers import Access, Anonymous
 from reconciler.web.live import Notices
 from reconciler.web.routes.health import Wellbeing
+from reconciler.web.routes.metrics import Metrics
 from reconciler.web.routes.passes import Passes
 from reconciler.web.routes.status import Knowledge
 from reconciler.web.routes.views import Views
@@ -29,6 +30,7 @@ class Offer:
         names: What the server answers to beside addresses and localhost, by the header Host; None to answer to anything.
         passes: What runs passes; None to offer none.
         webhooks: What takes webhooks; None to take none.
+        metrics: What is said to Prometheus, and told of requests; None to say nothing.
         views: What shows rollouts, history, plan and traffic; None to show none.
         notices: Tells those who watch that something changed; None to tell nobody.
         page: Whether the page is served.
@@ -39,6 +41,7 @@ class Offer:
     names: Collection[str] | None = None
     passes: Passes | None = None
     webhooks: Receiver | None = None
+    metrics: Metrics | None = None
     views: Views | None = None
     notices: Notices | None = None
     page: bool = False

@@ -33,6 +33,7 @@ def doors(
     """
     from reconciler.cli.control import identity, own_socket
     from reconciler.cli.knowledge import DaemonKnowledge
+    from reconciler.cli.serving.metrics import metrics
     from reconciler.cli.serving.page import page_parts
     from reconciler.cli.serving.passes import PassesOnDemand
     from reconciler.cli.serving.webhooks import webhooks
@@ -54,6 +55,7 @@ def doors(
         standings=lambda: session.discovery.present.standings,
         inventory=lambda: session.discovery.inventory,
     )
+    counts = metrics(loop, session, ref, ready=lambda: not knowledge.readiness(), connections=connections)
     with ExitStack() as servers:
 
         def open_door(server: WebServer) -> None:
@@ -62,13 +64,19 @@ def doors(
 
         views, notices = servers.enter_context(page_parts(loop, session, ref, admins=admins))
         path = (socket or own_socket(session.repository, ref)).absolute()
-        control = Offer(knowledge=knowledge, access=Owner(), passes=PassesOnDemand(loop, session, ref), views=views)
+        control = Offer(
+            knowledge=knowledge, access=Owner(), passes=PassesOnDemand(loop, session, ref), views=views, metrics=counts
+        )
         open_door(WebServer(application(control, logger=logger), listen_unix(path), logger=logger))
         logger.info("listening on %s", path)
         if http.address:
             listener = listen_tcp(http.address)
-            receiver = webhooks(http.webhooks, loop=loop, ref=ref, clock=session.clock, logger=logger)
-            public = Offer(knowledge=knowledge, webhooks=receiver, views=views, notices=notices, page=True)
+            receiver = webhooks(
+                http.webhooks, loop=loop, ref=ref, clock=session.clock, logger=logger, counted=counts.tally.hooked
+            )
+            public = Offer(
+                knowledge=knowledge, webhooks=receiver, views=views, notices=notices, page=True, metrics=counts
+            )
             open_door(WebServer(application(public, logger=logger), listener, logger=logger))
             servers.callback(notices.close)  # first: who watches would be waited for until patience ends
             logger.info("HTTP on http://%s", listener.address)
