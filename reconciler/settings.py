@@ -191,12 +191,14 @@ class ForgeSettings:
         repository: `owner/name`; for GitLab the path or the number of the project.
         api: Address of the API; "" for the public service's.
         token_file: Holds the token; read at each call.
+        context: Which status of a commit the daemon sets: one that is set by nobody else, other daemons included.
     """
 
     kind: str = ""
     repository: str = ""
     api: str = ""
     token_file: str = ""
+    context: str = "reconciler/live"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
