@@ -633,6 +633,9 @@ DAEMON: Group = {
     "http-forbidden": "Ask with a token that has the role which the message names.",
     "http-unauthorized": "Ask with a token that the daemon's file of tokens knows.",
     "http-slow": "Send the whole request at once.",
+    "webhook-proof": "Give the sender the secret that the daemon's file has; while it changes, the file may have both, a line each.",
+    "webhook-body": "Choose `application/json` as the webhook's content type.",
+    "webhook-secret": "Write the secret into the file that `--webhook` names, readable for the daemon's user only.",
     "http-busy": "Ask again when others have been served.",
     "notification": "See what the receiver says; check `Mesh.notifications`. Rollouts go on meanwhile.",
 }

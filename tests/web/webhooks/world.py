@@ -92,7 +92,7 @@ def receiving(post: Post) -> Iterator[Post]:
 def request(kind: str, headers: Mapping[str, str], body: bytes) -> bytes:
     fields = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
     lines = [f"{name}: {value}" for name, value in (fields | dict(headers)).items()]
-    return "\r\n".join([f"POST /v1/webhooks/{kind} HTTP/1.1", "host: here", *lines, "", ""]).encode() + body
+    return "\r\n".join([f"POST /v1/webhooks/{kind} HTTP/1.1", "host: localhost", *lines, "", ""]).encode() + body
 
 
 def push(**changes: object) -> bytes:
