@@ -95,17 +95,17 @@ def serve(settings: Settings) -> None:
 
 
 def _logger(settings: Settings) -> logging.Logger:
-    """The log of the process, on stderr."""
+    """The log of the process, on stderr. Libraries are heard from warnings on, and no more than we are."""
     import sys
 
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.WARNING,
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S%z",
-    )
+    from reconciler.daemon import JsonFormatter, TextFormatter
+
+    level = logging.getLevelNamesMapping()[settings.log.level.upper()]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if settings.log.format == "json" else TextFormatter())
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING))
     logger = logging.getLogger("reconciler")
-    logger.setLevel(settings.log.level.upper())
+    logger.setLevel(level)
     return logger
 
 

@@ -7,6 +7,7 @@ TransientError
 
 from reconciler.daemon.asking import AskTimeoutError, DaemonStoppingError
 from reconciler.daemon.courier import Courier, Deliveries, Pace
+from reconciler.daemon.logformat import FACTS, JsonFormatter, TextFormatter
 from reconciler.daemon.loop import Daemon, Passes
 from reconciler.daemon.observers import Observer
 from reconciler.daemon.signals import stop_on_signals
@@ -14,17 +15,20 @@ from reconciler.daemon.state import LastPass, State, Verified
 from reconciler.daemon.triggers import Schedule, Trigger
 
 __all__ = [
+    "FACTS",
     "AskTimeoutError",
     "Courier",
     "Daemon",
     "DaemonStoppingError",
     "Deliveries",
+    "JsonFormatter",
     "LastPass",
     "Observer",
     "Pace",
     "Passes",
     "Schedule",
     "State",
+    "TextFormatter",
     "Trigger",
     "Verified",
     "stop_on_signals",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.clock import Clock
-from reconciler.errors import ReconcilerError
+from reconciler.errors import BugError, ReconcilerError
 
 _QUIET, _LONGEST, _REST = 0.01, 0.1, 0.05
 _LOOK_AFTER = 1.0
@@ -140,8 +140,12 @@ class Courier:
 
     def _complain(self, error: Exception) -> None:
         """Say it once, until it goes well again."""
-        said = error.message if isinstance(error, ReconcilerError) else repr(error)
+        said, code = (
+            (error.message, error.code) if isinstance(error, ReconcilerError) else (repr(error), BugError.default_code)
+        )
         if said != self._complaint:
             self._complaint = said
-            self._logger.error("endpoints could not be delivered, a pass will try: %s", said)
+            self._logger.error(
+                "endpoints could not be delivered, a pass will try: %s", said, extra={"facts": {"code": code}}
+            )
             self._logger.debug("the fault was here", exc_info=error)

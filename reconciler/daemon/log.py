@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 
 from reconciler.cycle import Report
+from reconciler.daemon.logformat import instant
 from reconciler.errors import BugError, Diagnostic, ReconcilerError, Severity
 from reconciler.model.receipt import OutcomeKind
 from reconciler.plan import diagnostic_text, subject_of, visible
@@ -31,7 +33,18 @@ class PassLog:
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._tried = ""
+        self._passes = 0
+        self._pass = ""
         self._said: dict[str, frozenset[str]] = {_GIT: frozenset(), _PASS: frozenset()}
+
+    def begin(self, at: datetime) -> None:
+        """A pass begins; what is said until its end is of it."""
+        self._passes += 1
+        self._pass = f"{self._passes}@{instant(at)}"
+
+    def end(self) -> None:
+        """What is said from now on is of no pass."""
+        self._pass = ""
 
     def git_failed(self, error: ReconcilerError) -> None:
         """Git could not be asked."""
@@ -44,7 +57,7 @@ class PassLog:
     def broken(self, error: Exception) -> None:
         """A pass ended by a fault of our own; where it was is logged at the level of debugging."""
         self._complain(_PASS, fault(error).diagnostics)
-        self._logger.debug("the fault was here", exc_info=error)
+        self._logger.debug("the fault was here", exc_info=error, extra=self._about())
 
     def passed(self, report: Report, *, reasons: Sequence[str]) -> None:
         """A pass ended."""
@@ -56,33 +69,48 @@ class PassLog:
         plan = report.plan
         warnings = [item for item in plan.warnings if item.code not in _LOGGED] if plan else []
         self._complain(_PASS, (*report.errors, *(plan.refused if plan else ()), *warnings, *laggards))
-        self._done(report, "+".join(reasons))
+        self._done(report, reasons)
 
     def asked(self, report: Report) -> None:
         """A pass over a part of the fleet, or none at all, ended that somebody waited for. What is wrong is theirs to read."""
-        self._done(report, "asked")
+        self._done(report, ["asked"])
 
-    def _done(self, report: Report, why: str) -> None:
-        plan = report.plan
+    def _done(self, report: Report, reasons: Sequence[str]) -> None:
         for item in report.taken:
-            self._logger.info("%s: %s", item.commit[:10], visible(item.subject))
-        if plan is not None and not plan.empty and not plan.refused and report.outcomes:
-            done = f"{report.applied[:10]}: {subject_of(plan)}"
-            arrived = all(outcome.kind is OutcomeKind.APPLIED for outcome in report.outcomes.values())
-            if arrived or done != self._tried:  # what is refused is tried again and again, which is no news
-                self._logger.info("%s", done)
-            self._tried = "" if arrived else done
+            self._say(item.commit, visible(item.subject))
+        self._say_arrived(report)
         if report.receipt is not None:
-            self._logger.info("%s: %s", report.receipt.commit[:10], visible(report.receipt.subject))
+            self._say(report.receipt.commit, visible(report.receipt.subject), receipt=report.receipt.commit)
         for commit in report.reverted:
-            self._logger.info("%s: committed on the policy branch, a revert of what was refused", commit[:10])
+            self._say(commit, "committed on the policy branch, a revert of what was refused")
         spent = " ".join(f"{stage}={seconds * 1000:.0f}ms" for stage, seconds in report.seconds.items())
-        self._logger.debug("pass for %s (%s): %s", report.head[:10], why, spent)
+        seconds = {str(stage): round(value, 6) for stage, value in report.seconds.items()}
+        about = self._about(head=report.head, commit=report.applied, reasons=list(reasons), seconds=seconds)
+        self._logger.debug("pass for %s (%s): %s", report.head[:10], "+".join(reasons), spent, extra=about)
+
+    def _say_arrived(self, report: Report) -> None:
+        plan = report.plan
+        if plan is None or plan.empty or plan.refused or not report.outcomes:
+            return
+        done = f"{report.applied[:10]}: {subject_of(plan)}"
+        arrived = all(outcome.kind is OutcomeKind.APPLIED for outcome in report.outcomes.values())
+        if arrived or done != self._tried:  # what is refused is tried again and again, which is no news
+            self._logger.info("%s", done, extra=self._about(commit=report.applied, message=subject_of(plan)))
+        self._tried = "" if arrived else done
+
+    def _say(self, commit: str, subject: str, **facts: object) -> None:
+        about = self._about(commit=commit, message=subject, **facts)
+        self._logger.info("%s: %s", commit[:10], subject, extra=about)
+
+    def _about(self, **facts: object) -> dict[str, object]:
+        """What a line is about, as `logformat` takes it."""
+        return {"facts": {"pass": self._pass, **facts}}
 
     def _complain(self, source: str, diagnostics: Sequence[Diagnostic]) -> None:
         said = frozenset().union(*self._said.values())
         for item in sorted(diagnostics, key=Diagnostic.sort_key):
             if str(item) not in said:
                 level = logging.WARNING if item.severity is Severity.WARNING else logging.ERROR
-                self._logger.log(level, "%s", diagnostic_text(item))
+                facts = {name: value for name, value in item.as_json().items() if name != "severity"}
+                self._logger.log(level, "%s", diagnostic_text(item), extra=self._about(**facts))
         self._said[source] = frozenset(str(item) for item in diagnostics)

@@ -227,6 +227,7 @@ class Daemon:
             if wanted & OFTEN:
                 self._connect_from = self._clock.monotonic() + self._connect_pause
             self._journal.rest()
+            self._log.end()
 
     def _react(self, wanted: set[Trigger]) -> None:
         try:
@@ -242,6 +243,7 @@ class Daemon:
         if self._stopping:
             asked.answer.set_exception(stopping())
             return
+        self._log.begin(self._clock.now())
         try:
             report = self._passes.asked(asked.ask)
             if asked.ask.whole:
@@ -274,6 +276,7 @@ class Daemon:
                 return
         elif head == self._head and not wanted & WITHOUT_NEWS:
             return
+        self._log.begin(self._clock.now())
         report = self._passes.run(exact=self._exact)
         self._log.passed(report, reasons=sorted(wanted))
         self._journal.passed(report, reasons=sorted(wanted), whole=True)

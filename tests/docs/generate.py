@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reconciler.cli.configuration import Setting, table
 from reconciler.compile.templates import TEMPLATES
+from reconciler.daemon import FACTS
 from reconciler.model.discovery import Protection, Registry
 from reconciler.model.spec import Spec
 from reconciler.policy.kinds import INSTEAD, KINDS
@@ -26,7 +27,8 @@ from tests.docs.verdicts import STRICTER, WARNED
 
 TOP = Path(__file__).resolve().parents[2]
 GENERATED = tuple(
-    TOP / "docs" / f"{name}.md" for name in ("errors", "policies", "istio-api", "behaviour", "discovery", "settings")
+    TOP / "docs" / f"{name}.md"
+    for name in ("errors", "policies", "istio-api", "behaviour", "discovery", "settings", "operating")
 )
 
 _BY_DEFAULT = re.compile(r"(?:^|[;:,.] )((?:[^;:,.()]|[,.](?! ))+) by default|(`[^` ]+`) \((?:[^()]*, )?the default\)")
@@ -196,6 +198,7 @@ _PARTS: Mapping[str, Callable[[str], str]] = {
     "fields": _fields,
     "registry": _registry,
     "settings": _settings_of,
+    "log": lambda _: _table(("field", "meaning"), [(f"`{name}`", _sentence(text)) for name, text in FACTS.items()]),
     "templates": lambda _: _templates(),
     "istio": _istio,
     "stricter": lambda _: _stricter(),

@@ -28,7 +28,9 @@ def test_a_page_says_what_the_source_says(page: Path) -> None:
 
 def test_every_part_is_on_a_page() -> None:
     """No kind of document and no group of codes is left out of the documentation."""
-    errors, policies, istio, behaviour, discovery, settings = (page.read_text(encoding="utf-8") for page in GENERATED)
+    errors, policies, istio, behaviour, discovery, settings, operating = (
+        page.read_text(encoding="utf-8") for page in GENERATED
+    )
     assert [group for group in GROUPS if f"<!-- generated: errors {group} -->" not in errors] == []
     assert [kind for kind in KINDS if f"<!-- generated: fields {kind} -->" not in policies] == []
     assert "<!-- generated: templates -->" in policies
@@ -36,6 +38,7 @@ def test_every_part_is_on_a_page() -> None:
     assert [part for part in ("stricter", "warned", "instead") if f"<!-- generated: {part} -->" not in istio] == []
     assert "<!-- generated: behaviour -->" in behaviour
     assert [kind for kind in REGISTRIES if f"<!-- generated: registry {kind} -->" not in discovery] == []
+    assert "<!-- generated: log -->" in operating
     sections = {item.key.partition(".")[0] if "." in item.key else "top" for item in table().values()}
     assert [name for name in sorted(sections) if f"<!-- generated: settings {name} -->" not in settings] == []
 

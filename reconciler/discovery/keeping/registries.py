@@ -308,7 +308,7 @@ class Registries:
             lines = {kept.name: list(kept.lines()) for kept in self._kept.values()}
         for before, now in untold:
             for level, text in told(before, now):
-                self._log.log(level, text)
+                self._log.log(level, "%s", text, extra={"facts": {"registry": now.registry}})
         written = self._cache.write(line for each in lines.values() for line in each)
         took = self._clock.monotonic() - began
         with self._state:
