@@ -8,6 +8,7 @@ import typer
 
 from reconciler.cli import (
     bootstrap,
+    ci,
     daemon,
     demo_verb,
     importing,
@@ -45,6 +46,7 @@ def _application() -> typer.Typer:
     app.command("services")(services.services)
     app.add_typer(rollout.application())
     app.add_typer(importing.application())
+    app.add_typer(ci.application())
     app.add_typer(tokens.application())
     app.command("demo")(demo_verb.demo)
     return app

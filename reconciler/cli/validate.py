@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from reconciler.cli.options import Output, OutputOption
 from reconciler.errors import UsageError
-
-if TYPE_CHECKING:
-    from reconciler.cycle import Desired
-    from reconciler.errors import Diagnostic
-    from reconciler.model.tree import Tree
 
 
 def validate(
@@ -30,11 +25,13 @@ def validate(
     import os
     from dataclasses import replace
 
+    from reconciler.cli.backstop import asked_of_envoy
     from reconciler.cli.expanding import print_expanded
     from reconciler.cli.folder import policy_folder
     from reconciler.cli.output import print_verdict
     from reconciler.cycle import Compiler
     from reconciler.cycle.report import Stopwatch, silent
+    from reconciler.envoy.validation import Validator
     from reconciler.errors import Diagnostic, PolicyError, Severity
 
     if not os.path.isdir(path):  # noqa: PTH112 -- pathlib raises where a folder on the way may not be entered
@@ -50,7 +47,7 @@ def validate(
         found = error.diagnostics
     else:
         if envoy:
-            found = tuple(sorted((*found, *_asked(desired, folder.tree)), key=Diagnostic.sort_key))
+            found = tuple(sorted((*found, *asked_of_envoy(desired, folder.tree, Validator())), key=Diagnostic.sort_key))
     shown = tuple(replace(item, file=folder.shown(item.file)) for item in found)
     failed = any(item.severity is Severity.ERROR for item in shown)
     if expand and desired is not None and not failed:
@@ -58,15 +55,3 @@ def validate(
     else:
         print_verdict(shown, output)
     return 1 if failed else 0
-
-
-def _asked(desired: Desired, tree: Tree) -> tuple[Diagnostic, ...]:
-    """What the real Envoy has to say."""
-    from reconciler.cycle.backstop import check
-    from reconciler.envoy.validation import Validator
-    from reconciler.policy import locate
-    from reconciler.policy.templates import house_templates
-    from reconciler.settings import shipped
-
-    house = house_templates(shipped("envoy-templates"))
-    return locate(check(desired.mesh, desired.templates, house, validator=Validator()), tree)

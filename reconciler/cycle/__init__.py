@@ -8,10 +8,12 @@ from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.discovering import Discovery, Inventory
 from reconciler.cycle.fleet import Fleet
+from reconciler.cycle.merging import MergePreview, Placer, preview_merge
 from reconciler.cycle.passes import Reconciler
 from reconciler.cycle.preview import preview
 from reconciler.cycle.report import Report, Stage, silent
 from reconciler.cycle.targets import NEEDS_DAEMON
+from reconciler.cycle.trust import Trust, UntrustedError
 
 __all__ = [
     "NEEDS_DAEMON",
@@ -21,9 +23,14 @@ __all__ = [
     "Discovery",
     "Fleet",
     "Inventory",
+    "MergePreview",
+    "Placer",
     "Reconciler",
     "Report",
     "Stage",
+    "Trust",
+    "UntrustedError",
     "preview",
+    "preview_merge",
     "silent",
 ]

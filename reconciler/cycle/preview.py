@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from reconciler.cycle.ask import Ask
-from reconciler.cycle.desired import Compiler
+from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.guarding import guarded
 from reconciler.cycle.history import allowed_since
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
 from reconciler.cycle.targets import left_behind, members
+from reconciler.cycle.walking.exempt import stepping
 from reconciler.errors import Diagnostic, PolicyError, ReconcilerError
 from reconciler.gitrepo import Repository
+from reconciler.model.key import Key
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Resource
 from reconciler.plan import Differ, compare_views
@@ -35,33 +39,74 @@ def preview(
             return Report(
                 head=tree.commit, errors=(_unusable_base(against, base), *error.diagnostics), seconds=watch.seconds
             )  # fmt: skip
-        with watch.stage(Stage.PLAN):
-            differ = Differ()
-            plans = tuple(
-                compare_views(
-                    before.views.get(proxy.key),
-                    desired.views[proxy.key],
-                    notes=desired.notes.get(proxy.key, ()),
-                    differ=differ,
-                )
-                for proxy in members(desired.mesh, ask.select)
-            )
-            gone = left_behind(before.declared, desired.mesh)
-            plan = Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *gone))
-        with watch.stage(Stage.GUARD):
-            plan = guarded(
-                plan,
-                desired,
-                allow=ask.allow,
-                acknowledged=lambda: allowed_since(repository, base, desired.commit),
-                verified=tuple,
-                fresh=_unasked if desired.mesh.settings.discovery else _declared,
-            )
+        plan = difference(before, desired, select=ask.select, watch=watch)
+        plan = judged(
+            plan, desired, allow=ask.allow, repository=repository, base=base, head=desired.commit, watch=watch
+        )
         return Report(
             head=desired.commit, applied=desired.commit, plan=plan, pending=not plan.empty, seconds=watch.seconds
         )  # fmt: skip
     except ReconcilerError as error:
         return Report(errors=error.diagnostics, seconds=watch.seconds)
+
+
+def difference(before: Desired, desired: Desired, *, select: Sequence[Key] = (), watch: Stopwatch) -> Plan:
+    """What would take every proxy that has all of one commit to another; not judged.
+
+    Args:
+        before: What they have.
+        desired: What they are to have.
+        select: Only these proxies; all of them if empty.
+        watch: For the time it takes.
+
+    Raises:
+        UsageError: A selected proxy is not in the mesh.
+    """
+    with watch.stage(Stage.PLAN):
+        differ = Differ()
+        plans = tuple(
+            compare_views(
+                before.views.get(proxy.key),
+                desired.views[proxy.key],
+                notes=desired.notes.get(proxy.key, ()),
+                differ=differ,
+            )
+            for proxy in members(desired.mesh, select)
+        )
+        gone = left_behind(before.declared, desired.mesh)
+        return Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *gone))
+
+
+def judged(
+    plan: Plan,
+    desired: Desired,
+    *,
+    allow: Collection[str],
+    repository: Repository,
+    base: str,
+    head: str,
+    watch: Stopwatch,
+) -> Plan:
+    """The plan with what the guards say that can speak without proxies, registries and receipts.
+
+    Args:
+        plan: From `difference`.
+        desired: What it leads to.
+        allow: Guard codes that are overridden.
+        repository: Whose commits may acknowledge what guards object to.
+        base: Commits that this one has don't count.
+        head: Those below this one do.
+        watch: For the time it takes.
+    """
+    with watch.stage(Stage.GUARD):
+        return guarded(
+            plan,
+            desired,
+            allow=allow,
+            acknowledged=lambda: allowed_since(repository, base, head),
+            verified=lambda: stepping(desired, {}),
+            fresh=_unasked if desired.mesh.settings.discovery else _declared,
+        )
 
 
 def _unasked(_: Resource) -> None:

@@ -33,6 +33,7 @@ _ABSENT = re.compile(
     r"^(paths must refer to an existing path|file .* does not exist|unable to (open|read) file|Invalid path: )"
 )
 _LONGEST = 600
+_VERSION = re.compile(r"version: [0-9a-f]+/([0-9][0-9A-Za-z.-]*)/")
 
 
 class EnvoyStuckError(TransientError):
@@ -72,6 +73,13 @@ class Validator:
     def __init__(self, *, timeout: float = 120.0) -> None:
         self._binary = find_envoy()
         self._timeout = timeout
+
+    @property
+    def version(self) -> str:
+        """The binary's version, `1.37.0`; "" if it does not say it as Envoy does."""
+        done = subprocess.run([self._binary, "--version"], capture_output=True, timeout=self._timeout, check=False)
+        found = _VERSION.search(done.stdout.decode(errors="replace"))
+        return found[1] if found else ""
 
     def ask(self, bootstrap: bytes) -> Verdict:
         """Whether Envoy takes a bootstrap (binary `envoy.config.bootstrap.v3.Bootstrap`).

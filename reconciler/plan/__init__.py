@@ -2,10 +2,11 @@
 
 from reconciler.plan.diff import compare_views, plan_proxy
 from reconciler.plan.digest import digest
+from reconciler.plan.escaping import escape_markdown
 from reconciler.plan.fields import Differ
 from reconciler.plan.guards import GUARD_CODES, GUARDS, Guard, check
 from reconciler.plan.jsonform import as_json
-from reconciler.plan.markdown import diagnostic_markdown, escape_markdown, render_markdown
+from reconciler.plan.markdown import diagnostic_markdown, render_markdown
 from reconciler.plan.splits import Split, splits
 from reconciler.plan.summary import Counts, counts, subject_of, summary_line
 from reconciler.plan.text import diagnostic_text, render_text

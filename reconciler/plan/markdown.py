@@ -5,13 +5,13 @@ Everything that comes from policies or proxies is escaped: it can't become marku
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from reconciler.errors import Diagnostic
 from reconciler.model.key import Key
 from reconciler.model.plan import Plan
 from reconciler.plan.digest import digest
+from reconciler.plan.escaping import code, escape_markdown, fenced, fitting
 from reconciler.plan.groups import Group, fleet_moves, groups, said
 from reconciler.plan.splits import Move
 from reconciler.plan.summary import counts, move_subject
@@ -23,16 +23,8 @@ LIMIT = 60_000
 
 _SECTION = 18_000
 _RESERVE = 1_000
-_CELL = 120
 _MESSAGE = 600
 _PROXIES = 8
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-# What starts markup anywhere in a line, and `://`, which makes a link of what stands around it.
-_SPECIAL = re.compile(r"[&<>`*_\[\]\\~|$]|:(?=//)")
-# A mention or a reference to an issue needs its mark and a word together: a zero-width space keeps them apart. Forges look
-# for them in what has been rendered, so an entity would not, but they leave code alone.
-_MARKS = re.compile(r"[@#]")
-_QUOTED = re.compile(r"`([^`]+)`")
 
 
 def render_markdown(plan: Plan) -> str:
@@ -47,21 +39,11 @@ def render_markdown(plan: Plan) -> str:
     tail = _last_line(plan)
     room = LIMIT - _RESERVE - sum(len(line) + 1 for line in head) - len(tail)
     details = [_detail(group) for group in groups(plan)]
-    kept = _fitting(details, room)
+    kept = fitting(details, room)
     head += [line for detail in kept for line in (detail, "")]
     if len(kept) < len(details):
         head += [_left_out(len(details) - len(kept), "detail"), ""]
     return "\n".join([*head, tail]) + "\n"
-
-
-def escape_markdown(text: str) -> str:
-    """Text that means only itself in one line of Markdown or one cell of a table.
-
-    Except for what stands between backticks, as in our own messages: that becomes code. Control characters and line breaks
-    are shown escaped; mentions and references to issues are taken apart.
-    """
-    parts = _QUOTED.split(visible(text))
-    return "".join(_code(part) if index % 2 else _escape(part, marks=True) for index, part in enumerate(parts))
 
 
 def _verdict(plan: Plan) -> str:
@@ -84,13 +66,13 @@ def _table(moved: dict[Move, tuple[Key, ...]]) -> list[str]:
     if not moved:
         return []
     rows = [
-        "| " + " | ".join((_code(f"{move.service} {move.route}"), _code(move.destination),
+        "| " + " | ".join((code(f"{move.service} {move.route}"), code(move.destination),
                            escape_markdown(percent(move.before)), escape_markdown(percent(move.after)),
                            escape_markdown(show_proxies(proxies, _PROXIES)))) + " |"
         for move, proxies in moved.items()
     ]  # fmt: skip
     head = ["| route | destination | before | after | proxies |", "|---|---|---:|---:|---|"]
-    kept = _fitting(rows, _SECTION)
+    kept = fitting(rows, _SECTION)
     rest = [_left_out(len(rows) - len(kept), "move"), ""] if len(kept) < len(rows) else []
     return [*head, *kept, "", *rest]
 
@@ -104,59 +86,28 @@ def _messages(plan: Plan) -> list[tuple[Diagnostic, tuple[Key, ...]]]:
 
 def diagnostic_markdown(item: Diagnostic, proxies: Sequence[Key] = ()) -> str:
     """A message as one item of a list, with what to do about it and the proxies that it is about."""
-    place = f"{_code(item.place)}: " if item.place else ""
+    place = f"{code(item.place)}: " if item.place else ""
     where = f", on {escape_markdown(show_proxies(proxies, _PROXIES))}" if proxies else ""
     hint = f"; {escape_markdown(shorten(visible(item.hint), _MESSAGE))}" if item.hint else ""
     message = escape_markdown(shorten(visible(item.message), _MESSAGE))
-    return f"- **{item.severity}** {_code(item.code)} {place}{message}{where}{hint}"
+    return f"- **{item.severity}** {code(item.code)} {place}{message}{where}{hint}"
 
 
 def _section(lines: Sequence[str], noun: str) -> list[str]:
-    kept = _fitting(lines, _SECTION)
+    kept = fitting(lines, _SECTION)
     rest = [f"- {_left_out(len(lines) - len(kept), noun)}"] if len(kept) < len(lines) else []
     return [*kept, *rest, ""] if lines else []
 
 
 def _detail(group: Group) -> str:
-    # JSON's own escape keeps tags out of the block: some renderers look for them even there.
-    block = "\n".join(change_lines(group.changes)).replace("<", "\\u003c")
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", block)), default=0))
     title = f"{count(len(group.changes), 'change')} on {escape_markdown(show_proxies(group.proxies, _PROXIES))}"
-    return f"<details><summary>{title}</summary>\n\n{fence}text\n{block}\n{fence}\n\n</details>"
+    return f"<details><summary>{title}</summary>\n\n{fenced(tuple(change_lines(group.changes)))}\n\n</details>"
 
 
 def _last_line(plan: Plan) -> str:
-    commit = f"policy commit {_code(plan.commit)}" if plan.commit else "files that are not committed"
-    return f"Plan digest {_code(digest(plan))}, {commit}."
+    commit = f"policy commit {code(plan.commit)}" if plan.commit else "files that are not committed"
+    return f"Plan digest {code(digest(plan))}, {commit}."
 
 
 def _left_out(amount: int, noun: str) -> str:
     return f"{count(amount, noun)} left out to keep this short; `reconcile --dry-run` shows everything."
-
-
-def _fitting(blocks: Iterable[str], room: int) -> list[str]:
-    """As many from the beginning as fit; each is followed by two line breaks at most."""
-    kept: list[str] = []
-    for block in blocks:
-        room -= len(block) + 2
-        if room < 0:
-            break
-        kept.append(block)
-    return kept
-
-
-def _code(text: str) -> str:
-    """Text in code type. Not with backticks: they neither protect bars in tables nor hold themselves."""
-    return f"<code>{_escape(shorten(visible(text), _CELL), marks=False)}</code>"
-
-
-def _escape(text: str, *, marks: bool) -> str:
-    # In two passes over different characters the second would escape the entities of the first.
-    pattern = re.compile(f"{_SPECIAL.pattern}|{_MARKS.pattern}") if marks else _SPECIAL
-    return pattern.sub(lambda found: _entity(found[0]), text)
-
-
-def _entity(char: str) -> str:
-    if _MARKS.match(char):
-        return f"{char}&#8203;"
-    return _ENTITIES.get(char, f"&#{ord(char)};")

@@ -381,8 +381,18 @@ GUARDS: Group = {
     ),
     "base-unusable": Entry(
         "Mend the branch that you compare with; what is wrong with it follows.",
-        "The commit that `--against` names has errors of its own.",
+        "The commit that `--against` names, or a pull request's base, has errors of its own. A warning where an older one can stand in.",
         "input",
+    ),
+    "rollout-under-way": Entry(
+        "Wait for the rollout's end, or abort it first.",
+        "A pull request edits weights that a rollout under way moves itself; merging it pauses the rollout.",
+        "warning",
+    ),
+    "ci-base-not-asked": Entry(
+        "Let the checkout keep its credentials, or take no notice if the branch has not moved since.",
+        "What the base is now could not be asked, so a pull request is compared with what its clone has of it.",
+        "warning",
     ),
 }
 
@@ -589,6 +599,9 @@ REST: Group = {
     "rollout-unknown": "Check the name and the namespace; `reconcile rollout list` shows all of them.",
     "timeline-cursor": "Ask for the newest page, without `before`, and go on with the `next` of each answer.",
     "commit-unknown": "Write the whole id of a commit of the policy branch or of the record branch, as the timeline has it.",
+    "ci-no-subject": "Name what is merged into what with `--base` and `--head`, or run it in a job of a pull request.",
+    "ci-document": "Run the preview again, with the same version of the reconciler in both jobs.",
+    "ci-folder": "Check the permissions, the disk and `--out`.",
     "plot-unwritable": "Name a file in a folder that you may write.",
 }
 

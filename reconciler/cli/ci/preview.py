@@ -1,0 +1,72 @@
+"""`reconcile ci preview`: what merging a pull request would change, as files for another job and as words for this one's log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli.options import Output, OutputOption, Repo
+
+
+def preview(
+    repo: Repo = ".",
+    base: Annotated[
+        str, typer.Option("--base", metavar="REF", help="Merge into this; by default what the CI system says.")
+    ] = "",
+    head: Annotated[
+        str, typer.Option("--head", metavar="REF", help="Merge this; by default what the CI system says.")
+    ] = "",
+    remote: Annotated[
+        str, typer.Option("--remote", metavar="NAME", help="Where what this clone lacks is fetched from.")
+    ] = "origin",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Write comment.md, preview.json, plan.json and codequality.json there."
+        ),
+    ] = None,
+    envoy: Annotated[
+        bool | None,
+        typer.Option("--envoy/--no-envoy", help="Ask the real Envoy, or don't; by default where there is one."),
+    ] = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 2 if merging changes something.")] = False,
+    output: OutputOption = Output.TEXT,
+) -> int:
+    """Merge in memory, validate, compare with the base for every proxy, and judge by the guards. Asks no proxy, needs no secret.
+
+    On GitHub it annotates lines and writes the job's summary. Exit codes: 1 error, conflict or no preview, 3 refused by a
+    guard, 2 something changes (with --exit-code), 0 otherwise.
+    """
+    import os
+
+    from reconciler.cli.ci.computing import compute
+    from reconciler.cli.ci.environment import event_of
+    from reconciler.cli.ci.showing import on_github, show_computed
+    from reconciler.cli.ci.subject import subject
+    from reconciler.cli.ci.writing import summarize, write_folder
+    from reconciler.cycle.report import ExitCode
+    from reconciler.gitrepo import open_repository
+    from reconciler.plan.review import Verdict
+    from reconciler.settings import GitSettings
+
+    meant = subject(os.environ, event_of(os.environ), base=base, head=head)
+    with open_repository(repo, GitSettings(timeout=_PATIENCE)) as repository:
+        computed = compute(meant, repository, remote=remote, envoy=envoy)
+    if out is not None:
+        write_folder(out, computed, meant)
+    summarize(os.environ, computed.review, meant)
+    show_computed(computed, meant, output, github=on_github(os.environ))
+    match computed.review.verdict:
+        case Verdict.REFUSED:
+            return ExitCode.REFUSED
+        case Verdict.NOTHING:
+            return ExitCode.DONE
+        case Verdict.CHANGES:
+            return ExitCode.PENDING if exit_code else ExitCode.DONE
+    return ExitCode.ERROR
+
+
+_PATIENCE = 600.0
+"""Seconds for one fetch: all of a long history may have to come."""

@@ -1,0 +1,1 @@
+"""Previews of pull requests, and what is said about them on a forge."""
