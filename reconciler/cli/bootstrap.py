@@ -98,6 +98,7 @@ def bootstrap(
         folder=_absolute(folder, "--folder"),
         admin_bind=_ip(admin_bind),
         observers=tuple(observer),
+        metrics=mesh.telemetry.metrics,
     )
     if policy.spec.push.proxyless:
         _no_envoys_options(policy, given)

@@ -15,8 +15,10 @@ from reconciler.compile.bootstrap_admin import (
     admin_place,
     fill_address,
     fill_listener,
+    private_place,
 )
 from reconciler.compile.bootstrap_link import AdsLink, ads_config, fill_cluster
+from reconciler.compile.bootstrap_metrics import fill_metrics_listener, fill_tags
 from reconciler.compile.bootstrap_tls import missing, secret_files, towards
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.sources import AdsSource, FilesSource, Source
@@ -26,6 +28,7 @@ from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.proxy import Certificates, Client, Proxy
 from reconciler.model.resource import ResourceType
+from reconciler.model.telemetry import Metrics
 
 _FOLDER = "/var/lib/envoy"
 
@@ -60,6 +63,12 @@ class ObserverCertificateError(AdminAddressError):
     default_code = "admin-certificates"
 
 
+class MetricsCertificateError(AdminAddressError):
+    """Metrics behind mutual TLS without the certificates that its listener needs."""
+
+    default_code = "metrics-certificates"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
     """What a bootstrap needs to know besides the Proxy document.
@@ -71,6 +80,7 @@ class Start:
             observed from elsewhere; `/var/lib/envoy/NAMESPACE.NAME` by default.
         admin_bind: IP address that the listener of an `https` admin address binds, if not the one in it.
         observers: Names in a certificate, of which an observer's needs one; any certificate of the root if empty.
+        metrics: Where the mesh's proxies serve their metrics; what the Proxy document says comes first.
     """
 
     ads: AdsLink | None = None
@@ -78,6 +88,7 @@ class Start:
     folder: str = ""
     admin_bind: str = ""
     observers: tuple[str, ...] = ()
+    metrics: Metrics | None = None
 
     def folder_of(self, proxy: Key) -> str:
         """Where this proxy's files are."""
@@ -122,27 +133,30 @@ def started(proxy: Policy[Proxy], prototypes: Prototypes, start: Start = Start()
         AdsPlaintextError: The daemon is elsewhere and there are no certificates.
         AdminAddressError: Its admin address is not a Unix socket or an IP address with a port.
         ObserverCertificateError: Its admin address is https and there are no certificates.
+        MetricsCertificateError: Its metrics want mutual TLS and there are no certificates.
     """
     source = _source(proxy, start)
     files: dict[str, Mapping[str, Any]] = {}
     message = Bootstrap()
     message.CopyFrom(prototypes.bootstrap)
     fill_node(message.node, proxy)
+    fill_tags(message, proxy)
     message.dynamic_resources.cds_config.CopyFrom(source.of(ResourceType.CLUSTER))
     message.dynamic_resources.lds_config.CopyFrom(source.of(ResourceType.LISTENER))
     own = merged(proxy.spec.certificates, start.certificates)
     folder = start.folder_of(proxy.key)
     if start.ads is not None and _link(message, proxy, prototypes, start.ads, own, folder):
         files |= secret_files(own, folder)
-    place = AdminPlace()
-    if proxy.spec.admin:
-        place = admin_place(str(proxy.key), proxy.spec.admin, folder=folder, bind=start.admin_bind)
-        fill_address(message.admin.address, place)
-    else:
-        message.ClearField("admin")
+    place = _admin(message, proxy, start, folder)
+    metrics = metrics_of(proxy, start)
+    if place.observed or metrics is not None:
+        message.static_resources.clusters.add().CopyFrom(admin_cluster(place))
     if place.observed:
         _observer(message, proxy, prototypes, start, own, place)
         files |= secret_files(own, folder)
+    if metrics is not None:
+        _metrics(message, proxy, prototypes, metrics, own, folder)
+        files |= secret_files(own, folder) if metrics.mutual_tls else {}
     clear = start.ads is not None and not start.ads.local and not _secured(start.ads, own)
     return Started(message=message, socket=place.path, files=files, exposed=place.exposed, plaintext=clear)
 
@@ -218,6 +232,38 @@ def _link(
     return secured
 
 
+def metrics_of(proxy: Policy[Proxy], start: Start) -> Metrics | None:
+    """Where a proxy serves its metrics."""
+    return proxy.spec.metrics or start.metrics
+
+
+def _admin(message: Any, proxy: Policy[Proxy], start: Start, folder: str) -> AdminPlace:
+    """The admin endpoint: where the document says, or on a socket that only metrics are read from, or none."""
+    if proxy.spec.admin:
+        place = admin_place(str(proxy.key), proxy.spec.admin, folder=folder, bind=start.admin_bind)
+    elif metrics_of(proxy, start) is not None:
+        place = private_place(str(proxy.key), folder=folder)
+    else:
+        message.ClearField("admin")
+        return AdminPlace()
+    fill_address(message.admin.address, place)
+    return place
+
+
+def _metrics(
+    message: Any, proxy: Policy[Proxy], prototypes: Prototypes, metrics: Metrics, own: Certificates, folder: str
+) -> None:
+    absent = missing(own)
+    if metrics.mutual_tls and absent:
+        raise MetricsCertificateError(
+            f"{proxy.key} can't serve its metrics by TLS: {' and '.join(absent)} of its certificates are not named",
+            hint="name certificateChain, privateKey and rootCertificate in `certificates` of the Proxy or the Mesh",
+        )
+    listener = message.static_resources.listeners.add()
+    listener.CopyFrom(prototypes.listener_metrics)
+    fill_metrics_listener(listener, metrics, folder=folder)
+
+
 def _observer(
     message: Any, proxy: Policy[Proxy], prototypes: Prototypes, start: Start, own: Certificates, place: AdminPlace
 ) -> None:
@@ -227,7 +273,6 @@ def _observer(
             f"{proxy.key} can't be observed on {proxy.spec.admin}: {' and '.join(absent)} of its certificates are not named",
             hint="name certificateChain, privateKey and rootCertificate in `certificates` of the Proxy or the Mesh",
         )
-    message.static_resources.clusters.add().CopyFrom(admin_cluster(place))
     listener = message.static_resources.listeners.add()
     listener.CopyFrom(prototypes.listener_observer)
     fill_listener(listener, place, clients=start.observers, folder=start.folder_of(proxy.key))

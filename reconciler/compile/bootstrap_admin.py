@@ -26,6 +26,7 @@ _UNIX = "unix://"
 _TCP = re.compile(r"(?P<scheme>https?)://(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[^:/\[\]]+)):(?P<port>\d{1,5})/?")
 _OWNER_ONLY = 0o600
 _LOOPBACK = "127.0.0.1"
+_NEAREST = {"0.0.0.0": _LOOPBACK, "::": "::1"}  # noqa: S104 -- what is bound everywhere is reached by loopback
 _LAST_PORT = 65535
 _LONGEST_PATH = 107
 _CONNECTIONS = 32
@@ -89,13 +90,26 @@ def admin_place(who: str, admin: str, *, folder: str, bind: str = "") -> AdminPl
             else "write unix:///PATH, or http://ADDRESS:PORT with an IP address, 127.0.0.1 if possible"
         )
         raise AdminAddressError(f"{who} can't open its admin endpoint on {admin}", hint=hint)
-    path = f"{folder}/admin.sock" if https else ""
+    return AdminPlace(path=_socket(who, folder) if https else "", host=host, port=port)
+
+
+def private_place(who: str, *, folder: str) -> AdminPlace:
+    """Where the endpoint goes of a proxy without an admin address, for what stands in front of it.
+
+    Raises:
+        AdminAddressError: It can't be bound.
+    """
+    return AdminPlace(path=_socket(who, folder))
+
+
+def _socket(who: str, folder: str) -> str:
+    path = f"{folder}/admin.sock"
     if len(path.encode()) > _LONGEST_PATH:
         raise AdminAddressError(
             f"{who}: {path} is longer than the {_LONGEST_PATH} bytes that the path of a socket may have",
             hint="name a folder with a shorter path with --folder",
         )
-    return AdminPlace(path=path, host=host, port=port)
+    return path
 
 
 def fill_address(address: Any, place: AdminPlace) -> None:
@@ -119,11 +133,16 @@ def fill_listener(listener: Any, place: AdminPlace, *, clients: Iterable[str], f
 
 
 def admin_cluster(place: AdminPlace) -> Cluster:
-    """The admin endpoint, as the observer's listener reaches it; a few requests at a time."""
+    """The admin endpoint, as the listeners in front of it reach it; a few requests at a time."""
     cluster = Cluster(name=CLUSTER_NAME, type=Cluster.STATIC)
     cluster.connect_timeout.FromSeconds(1)
     cluster.load_assignment.cluster_name = CLUSTER_NAME
-    cluster.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address.pipe.path = place.path
+    address = cluster.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address
+    if place.path:
+        address.pipe.path = place.path
+    else:
+        address.socket_address.address = _NEAREST.get(place.host, place.host)
+        address.socket_address.port_value = place.port
     limits = cluster.circuit_breakers.thresholds.add()
     for limit in (limits.max_connections, limits.max_pending_requests, limits.max_requests):
         limit.value = _CONNECTIONS

@@ -20,7 +20,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
     Rds,
 )
 
-from reconciler.compile import names
+from reconciler.compile import names, telemetry
 from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.sources import Source
 from reconciler.model.protos import resource
@@ -195,6 +195,8 @@ def _manager(
         manager.http_filters.extend([*filters, router])
     if prototypes.access_log is not None:
         manager.access_log.add().CopyFrom(prototypes.access_log)
+    if direction is Direction.INBOUND:
+        telemetry.name_inbound(manager)
     return manager
 
 

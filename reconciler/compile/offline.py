@@ -30,6 +30,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 from google.protobuf import descriptor_pool, message_factory
 
 from reconciler.compile.bootstrap_admin import LISTENER_NAME as OBSERVER
+from reconciler.compile.bootstrap_metrics import LISTENER_NAME as METRICS
 from reconciler.model.protos import children, decode, encode, may_hold_any
 from reconciler.model.resource import ResourceType, View
 
@@ -98,7 +99,7 @@ def offline_bootstrap(message: Bootstrap) -> Any:
         out.admin.address.socket_address.address = "127.0.0.1"
         out.admin.address.socket_address.port_value = 0
     for listener in out.static_resources.listeners:
-        if listener.name == OBSERVER:  # where it listens would clash with another proxy's
+        if listener.name in {OBSERVER, METRICS}:  # where it listens would clash with another proxy's
             listener.address.socket_address.port_value = 0
     return without_files(out)
 

@@ -56,6 +56,7 @@ class Prototypes:
     http_connection_manager: Any
     listener_gateway: Any
     listener_inbound: Any
+    listener_metrics: Any
     listener_observer: Any
     listener_outbound: Any
     route: Any

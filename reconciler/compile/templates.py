@@ -79,6 +79,10 @@ TEMPLATES: Mapping[str, Template] = MappingProxyType(
         ),
         "listener-gateway.yaml": Template(Listener, _LISTENER),
         "listener-inbound.yaml": Template(Listener, _LISTENER),
+        "listener-metrics.yaml": Template(
+            Listener,
+            ("name", "address", "traffic_direction", "filter_chains.transport_socket", "default_filter_chain"),
+        ),
         "listener-observer.yaml": Template(
             Listener,
             ("name", "address", "traffic_direction", "filter_chains.transport_socket", "default_filter_chain"),

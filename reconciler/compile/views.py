@@ -20,8 +20,9 @@ from reconciler.compile.prototypes import Prototypes
 from reconciler.compile.proxyless import Applications
 from reconciler.compile.runtime import runtime_view
 from reconciler.compile.sidecars import applying
-from reconciler.compile.sockets import Socket
+from reconciler.compile.sockets import Fixed, Socket
 from reconciler.compile.sources import AdsSource, FilesSource, Source
+from reconciler.compile.telemetry import Telling
 from reconciler.compile.tls import Site, certificates
 from reconciler.compile.viewer import Viewer
 from reconciler.errors import BugError
@@ -72,6 +73,7 @@ class Views:
         )
         if last is not None:
             self.clusters.after(last)
+        self._telling = Telling(mesh.settings, prototypes)
         self._outbounds = Outbounds(index, mesh.settings, self.clusters)
         self._filters: dict[Viewer, tuple[Any, ...]] = {}
         self.applications = Applications(
@@ -102,12 +104,14 @@ class Views:
         if push.proxyless:
             return self.applications.view(proxy, site)
         resources = self._sidecar(proxy, site) if proxy.spec.workload else self._gateway(proxy, site)
+        self._watched(proxy)
         return View.of(proxy.key, resources)
 
     def _sidecar(self, proxy: Policy[Proxy], site: Site) -> list[Resource]:
         owner = f"sidecar {proxy.key}"
         workload = self._index.workloads.get(Key(proxy.key.namespace, proxy.spec.workload))
         viewer = Viewer.of(proxy, workload)
+        prototypes = self._telling.prototypes(proxy, workload)
         sidecar = applying(self._index, workload) if workload else None
         wildcard = names.ANY_ADDRESS_6 if inbound.is_ipv6(workload) else names.ANY_ADDRESS
         side = self._outbounds.of(sidecar, viewer, wildcard=wildcard)
@@ -115,24 +119,33 @@ class Views:
         bound = self.sockets[proxy.key] = [*sidecars.sockets(side.listeners, owner)]
         outbound = sidecars.one_in_a_place(side.listeners)
         filters = self._http_filters(Direction.OUTBOUND, viewer)
-        out = [sidecars.listener(item, self._prototypes, source=site.source, http_filters=filters) for item in outbound]
+        out = [sidecars.listener(item, prototypes, source=site.source, http_filters=filters) for item in outbound]
         routed = {item.routes: self.configurations.sidecar(item, viewer) for item in outbound if item.routes}
         asked = ratelimits.services(self._index, viewer, Direction.OUTBOUND, Direction.INBOUND)
         out.extend(
             self._behind(
-                proxy, routed.values(), site, viewer, clusters={*reached_clusters(outbound, side.rest), *asked}
+                proxy,
+                routed.values(),
+                site,
+                viewer,
+                clusters={*reached_clusters(outbound, side.rest), *asked, *self._telling.clusters},
             )
         )
         if workload is not None:
-            out.extend(self._inbound(proxy, workload, sidecar, site))
+            out.extend(self._inbound(proxy, workload, sidecar, site, prototypes))
         if self._intercepting:
-            out.append(interception.virtual_outbound(side.rest, self._prototypes, wildcard=wildcard))
+            out.append(interception.virtual_outbound(side.rest, prototypes, wildcard=wildcard))
             out.extend(interception.clusters(self._prototypes, wildcard=wildcard))
             bound.extend(interception.sockets(owner, proxy.origin, wildcard=wildcard))
         return out
 
     def _inbound(
-        self, proxy: Policy[Proxy], workload: Policy[WorkloadEntry], sidecar: Policy[Sidecar] | None, site: Site
+        self,
+        proxy: Policy[Proxy],
+        workload: Policy[WorkloadEntry],
+        sidecar: Policy[Sidecar] | None,
+        site: Site,
+        prototypes: Prototypes,
     ) -> Iterator[Resource]:
         """The listeners in front of a workload, and its application."""
         mode = self._mesh.settings.interception
@@ -155,11 +168,11 @@ class Views:
         filters = self._http_filters(Direction.INBOUND, Viewer.of(proxy, workload))
         for item, chains in opened:
             if item.bound:
-                yield self._listener(Direction.INBOUND, item.bind, item.port, chains, filters)
+                yield _listener(Direction.INBOUND, item.bind, item.port, chains, filters, prototypes)
         if self._intercepting:
             taken = [(item.port, chain) for item, chains in opened if not item.bound for chain in chains]
             wildcard = names.ANY_ADDRESS_6 if inbound.is_ipv6(workload) else names.ANY_ADDRESS
-            yield interception.virtual_inbound(taken, self._prototypes, wildcard=wildcard, http_filters=filters)
+            yield interception.virtual_inbound(taken, prototypes, wildcard=wildcard, http_filters=filters)
 
     @property
     def _intercepting(self) -> bool:
@@ -198,31 +211,38 @@ class Views:
             for part in item.behind
         ]
         filters = self._http_filters(Direction.GATEWAY, viewer)
+        prototypes = self._telling.prototypes(proxy, None)
         listeners = [
-            self._listener(Direction.GATEWAY, door.address, door.port, item.chains, filters)
+            _listener(Direction.GATEWAY, door.address, door.port, item.chains, filters, prototypes)
             for door, item in opened
             if item.chains
         ]
         secrets = {secret for _, item in opened for secret in item.secrets}
         clusters = {ref for _, item in opened for ref in item.clusters}
         clusters.update(ratelimits.services(self._index, viewer, Direction.GATEWAY))
+        clusters.update(self._telling.clusters)
         return [
             *listeners,
             *map(secret_resource, secrets),
             *self._behind(proxy, routed, site, viewer, clusters=clusters),
         ]
 
-    def _listener(
-        self, direction: Direction, address: str, port: int, chains: Sequence[Chain], filters: Iterable[Any]
-    ) -> Resource:
-        return build(
-            direction=direction,
-            address=address,
-            port=port,
-            chains=chains,
-            prototypes=self._prototypes,
-            http_filters=filters,
-        )
+    def _watched(self, proxy: Policy[Proxy]) -> None:
+        """What a proxy's bootstrap binds for its metrics."""
+        metrics = proxy.spec.metrics or self._mesh.settings.telemetry.metrics
+        if metrics is not None and is_address(metrics.address):
+            own = proxy.spec.metrics is not None
+            self.sockets[proxy.key].append(
+                Socket(
+                    address=metrics.address,
+                    port=metrics.port,
+                    what=f"the metrics of {proxy.key}",
+                    listener=True,
+                    fixed=Fixed.WRITTEN if own else Fixed.WORKLOAD,
+                    origin=proxy.origin,
+                    path=("spec", "metrics", "port") if own else ("spec",),
+                )
+            )
 
     def _behind(
         self,
@@ -248,3 +268,16 @@ class Views:
         yield from (item.cluster for item in built)
         yield from (item.endpoints for item in built if item.endpoints is not None)
         yield from (item.resource for item in items)
+
+
+def _listener(
+    direction: Direction,
+    address: str,
+    port: int,
+    chains: Sequence[Chain],
+    filters: Iterable[Any],
+    prototypes: Prototypes,
+) -> Resource:
+    return build(
+        direction=direction, address=address, port=port, chains=chains, prototypes=prototypes, http_filters=filters
+    )

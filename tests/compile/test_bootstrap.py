@@ -27,7 +27,8 @@ def test_a_bootstrap_says_who_where_and_from_what() -> None:
     assert {"exact": "/ready"} in message["admin"]["allow_paths"]
     assert message["stats_flush_interval"] == "1s"
     assert not [layer for layer in message["layered_runtime"]["layers"] if "admin_layer" in layer]
-    assert "stats_config" not in message
+    tags = {tag["tag_name"]: tag.get("fixed_value") for tag in message["stats_config"]["stats_tags"]}
+    assert (tags["proxy"], tags["namespace"], tags["workload"]) == ("p", "shop", "w")
     sources = message["dynamic_resources"]
     assert sources["cds_config"]["path_config_source"] == {"path": "/var/lib/envoy/a/cds.pb"}
     assert sources["lds_config"]["path_config_source"] == {"path": "/var/lib/envoy/a/lds.pb"}

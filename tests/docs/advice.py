@@ -260,6 +260,11 @@ COMPILE: Group = {
         "An `https` admin address needs a listener with mutual TLS, and no document names the certificates for it.",
         "input",
     ),
+    "metrics-certificates": Entry(
+        "Name `certificateChain`, `privateKey` and `rootCertificate` in `certificates` of the Proxy or the Mesh, or leave `mutualTls` out.",
+        "Metrics are to be served by mutual TLS, and no document names the certificates for it.",
+        "input",
+    ),
     "ads-address": "Write `--ads HOST:PORT`, where `reconcile daemon --ads` listens.",
     "ads-missing": Entry(
         "Give `reconcile bootstrap` the daemon's address with `--ads HOST:PORT`.",

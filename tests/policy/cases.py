@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tests.policy.rules.documents import OWN, doc
 from tests.policy.rules.edges import CASES as EDGES
+from tests.policy.rules.freezes import CASES as FREEZES
 from tests.policy.rules.healthchecks import CASES as HEALTH_CHECKS
 from tests.policy.rules.healthchecks import PAIRS as CHECKS_IN_PAIRS
 from tests.policy.rules.ratelimits import CASES as RATE_LIMITS
@@ -17,6 +18,7 @@ from tests.policy.rules.rollouts import CASES as ROLLOUTS
 from tests.policy.rules.rollouts import PAIRS as ROLLOUTS_IN_PAIRS
 from tests.policy.rules.routes import CASES as ROUTES
 from tests.policy.rules.services import CASES as SERVICES
+from tests.policy.rules.telemetry import CASES as TELEMETRY
 from tests.policy.rules.traffic import CASES as TRAFFIC
 
 __all__ = ["CASES", "OWN", "PAIRS", "PROXY", "doc", "split", "vs"]
@@ -233,10 +235,12 @@ CASES: list[tuple[str, str]] = [
 
 CASES += [
     *ROUTES,
+    *TELEMETRY,
     *TRAFFIC,
     *SERVICES,
     *EDGES,
     *REGISTRIES,
+    *FREEZES,
     *RATE_LIMITS,
     *HEALTH_CHECKS,
     *ROLLOUTS,

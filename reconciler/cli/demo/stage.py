@@ -318,7 +318,10 @@ class Stage:
         if proxy.spec.push.files is not None:
             prepare_directory(proxy.spec.push.files.directory)
         config = home / "bootstrap.yaml"
-        start = Start(ads=AdsLink.parse(self.ads) if proxy.spec.push.ads is not None else None)
+        start = Start(
+            ads=AdsLink.parse(self.ads) if proxy.spec.push.ads is not None else None,
+            metrics=self.mesh.settings.telemetry.metrics,
+        )
         config.write_text(dump(to_dict(bootstrap(proxy, prototypes, start))))
         return EnvoyProcess(bootstrap=config, admin=proxy.spec.admin, log=home / "envoy.log", options=_PROMPT_LOGS)
 

@@ -54,9 +54,13 @@ class World:
     def _started_with(self, proxy: Policy[Proxy], prototypes: Prototypes, mesh: Mesh) -> Any:
         ads = _DAEMON if proxy.spec.push.ads is not None else None
         try:
-            return bootstrap(
-                proxy, prototypes, Start(ads=ads, certificates=mesh.settings.certificates, admin_bind=_HERE)
+            start = Start(
+                ads=ads,
+                certificates=mesh.settings.certificates,
+                admin_bind=_HERE,
+                metrics=mesh.settings.telemetry.metrics,
             )
+            return bootstrap(proxy, prototypes, start)
         except AdminAddressError as error:
             self.findings.append(
                 Finding(

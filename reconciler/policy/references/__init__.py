@@ -25,6 +25,7 @@ from reconciler.policy.references.routes import check_virtual_services
 from reconciler.policy.references.runtime import check_runtime
 from reconciler.policy.references.sidecars import check_sidecars
 from reconciler.policy.references.sources import check_exports
+from reconciler.policy.references.telemetry import check_telemetry
 from reconciler.policy.references.workloads import check_workloads
 
 __all__ = ["check_duplicates", "check_references"]
@@ -58,4 +59,5 @@ def check_references(mesh: Mesh, failed: Sequence[Failed], *, index: Index | Non
         *check_health_checks(index),
         *check_runtime(index),
         *check_rollouts(index),
+        *check_telemetry(index),
     ]

@@ -87,11 +87,14 @@ def _observed(proxy: Policy[Proxy], mesh: Certificates) -> Iterator[Finding]:
     """An https admin address is a listener of the proxy's that shows its certificate and asks for one."""
     own = proxy.spec.certificates
     merged = Certificates(**{name: value or getattr(mesh, name) for name, value in own})
+    report = Report(proxy.origin)
+    if proxy.spec.metrics is not None and proxy.spec.metrics.mutual_tls and not _has_own(merged):
+        message = "metrics by mutual TLS need a certificate of the proxy's own, and none is named: no bootstrap can be rendered"
+        report.warning(_CODE, message, "metrics", "mutualTls", hint=_OWN)
     if proxy.spec.admin.startswith("https://") and not _has_own(merged):
-        report = Report(proxy.origin)
         message = "an https admin address needs a certificate of the proxy's own, and none is named: no bootstrap can be rendered"
         report.warning(_CODE, message, "admin", hint=_OWN)
-        yield from report.findings
+    yield from report.findings
 
 
 def _place(item: tuple[Policy[Any], FieldPath]) -> tuple[str, int]:
