@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from reconciler.model.discovery import Registry
+from reconciler.model.freeze import Freeze, Suspension
 from reconciler.model.sidecar import OutboundTrafficPolicy
 from reconciler.model.spec import Duration, Labels, Spec
 from reconciler.model.telemetry import Metrics, Telemetry
@@ -258,6 +259,8 @@ class MeshSpec(Spec):
             (`10.0.0.0/8`).
         notifications: Who is told of rollouts.
         discovery: Where services and instances are found that are not in Git; of two that say different things, the first counts.
+        freezes: When nothing changes, by schedules. Drift is corrected, and what goes back or aborts passes.
+        suspend: That nothing changes for now, and why.
         telemetry: What proxies tell of the requests that they carry: metrics, access logs, traces.
     """
 
@@ -273,4 +276,6 @@ class MeshSpec(Spec):
     admin_allow: tuple[str, ...] = ()
     notifications: tuple[Notification, ...] = ()
     discovery: tuple[Registry, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
+    suspend: Suspension | None = None
     telemetry: Telemetry = Telemetry()

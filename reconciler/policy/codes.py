@@ -48,6 +48,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "value": "a value is out of range, or not of the form that the field takes",
         "duration": "a value is not a duration, or too short a one",
         "control-character": "a string has a control character",
+        "schedule": "a schedule is not as cron has it, or never comes",
+        "time-zone": "there is no time zone of this name",
         "host": "a host name is not of the form that the field takes",
         "address": "an address is not one that can be listened on, sent to or asked",
         "regex": "a regular expression is not RE2, Envoy's syntax, or too large",

@@ -18,7 +18,6 @@ from tests.policy.rules.rollouts import CASES as ROLLOUTS
 from tests.policy.rules.rollouts import PAIRS as ROLLOUTS_IN_PAIRS
 from tests.policy.rules.routes import CASES as ROUTES
 from tests.policy.rules.services import CASES as SERVICES
-from tests.policy.rules.telemetry import CASES as TELEMETRY
 from tests.policy.rules.traffic import CASES as TRAFFIC
 
 __all__ = ["CASES", "OWN", "PAIRS", "PROXY", "doc", "split", "vs"]
@@ -235,7 +234,6 @@ CASES: list[tuple[str, str]] = [
 
 CASES += [
     *ROUTES,
-    *TELEMETRY,
     *TRAFFIC,
     *SERVICES,
     *EDGES,

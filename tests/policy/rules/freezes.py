@@ -33,5 +33,5 @@ CASES: list[tuple[str, str]] = [
     ),
     ("value", doc("Mesh", "spec: {suspend: {reason: x, until: ^tomorrow}}\n")),
     ("value", doc("Mesh", "spec: {suspend: {reason: x, until: ^'2026-08-31T06:00:00'}}\n")),
-    ("missing-field", doc("Mesh", "spec: {suspend: ^{until: '2026-08-31T06:00:00Z'}}\n")),
+    ("missing-field", doc("Mesh", "spec: {^suspend: {until: '2026-08-31T06:00:00Z'}}\n")),
 ]
