@@ -18,6 +18,7 @@ from tests.policy.rules.rollouts import CASES as ROLLOUTS
 from tests.policy.rules.rollouts import PAIRS as ROLLOUTS_IN_PAIRS
 from tests.policy.rules.routes import CASES as ROUTES
 from tests.policy.rules.services import CASES as SERVICES
+from tests.policy.rules.telemetry import CASES as TELEMETRY
 from tests.policy.rules.traffic import CASES as TRAFFIC
 
 __all__ = ["CASES", "OWN", "PAIRS", "PROXY", "doc", "split", "vs"]
@@ -234,6 +235,7 @@ CASES: list[tuple[str, str]] = [
 
 CASES += [
     *ROUTES,
+    *TELEMETRY,
     *TRAFFIC,
     *SERVICES,
     *EDGES,

@@ -20,6 +20,7 @@ from reconciler.policy.checks.formats import (
 from reconciler.policy.checks.freezes import check_freezes, check_suspension
 from reconciler.policy.checks.shared import check_file, check_folder, check_labels, idle, is_plain_path, unique
 from reconciler.policy.checks.sidecar import check_outbound_policy
+from reconciler.policy.checks.telemetry import check_metrics, check_telemetry
 from reconciler.policy.findings import Report
 
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|\Z)|/\.|\.(?:/|\Z)))(?![-./])[^\x00-\x20\x7f~^:?*\[\\]+(?<!/)\Z")
@@ -58,6 +59,7 @@ def check_proxy(spec: Proxy, report: Report) -> None:
         _check_runtime(spec.push.runtime, report)
     _check_certificates(spec.certificates, report)
     _check_locality(spec, report)
+    check_metrics(spec, report)
 
 
 def _check_admin(spec: Proxy, report: Report) -> None:
@@ -123,6 +125,7 @@ def check_mesh(spec: MeshSpec, report: Report) -> None:
     check_freezes(spec.freezes, report.below("freezes"))
     if spec.suspend is not None:
         check_suspension(spec.suspend, report.below("suspend"))
+    check_telemetry(spec.telemetry, report.below("telemetry"))
 
 
 def _check_certificates(certificates: Certificates, report: Report) -> None:
