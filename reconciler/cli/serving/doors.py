@@ -27,12 +27,14 @@ def doors(
     """Serve while the context is open. What is asked for and can't be had is an error before anything runs.
 
     Raises:
-        UsageError: `--http` is no address, or there is no such kind of webhooks.
+        UsageError: `--http` is no address, its certificate can't be used, or there is no such kind of webhooks.
+        TokensFileError: The tokens file can't be used.
         ListenError: An address or the socket can't be listened on.
         ControlDirectoryError: The directory of the socket is not only ours.
     """
     from reconciler.cli.control import identity, own_socket
     from reconciler.cli.knowledge import DaemonKnowledge
+    from reconciler.cli.serving.entrance import entrance, say
     from reconciler.cli.serving.metrics import metrics
     from reconciler.cli.serving.page import page_parts
     from reconciler.cli.serving.passes import PassesOnDemand
@@ -70,19 +72,23 @@ def doors(
         open_door(WebServer(application(control, logger=logger), listen_unix(path), logger=logger))
         logger.info("listening on %s", path)
         if http.address:
+            gate = entrance(http, clock=session.clock, logger=logger)
             listener = listen_tcp(http.address)
             receiver = webhooks(
                 http.webhooks, loop=loop, ref=ref, clock=session.clock, logger=logger, counted=counts.tally.hooked
             )
             public = Offer(
-                knowledge=knowledge, webhooks=receiver, views=views, notices=notices, page=True, metrics=counts
+                knowledge=knowledge,
+                access=gate.access,
+                names=gate.names_at(listener),
+                passes=control.passes,
+                webhooks=receiver,
+                views=views,
+                notices=notices,
+                page=True,
+                metrics=counts,
             )
-            open_door(WebServer(application(public, logger=logger), listener, logger=logger))
+            open_door(WebServer(application(public, logger=logger), listener, logger=logger, tls=gate.tls))
             servers.callback(notices.close)  # first: who watches would be waited for until patience ends
-            logger.info("HTTP on http://%s", listener.address)
-            if not listener.local:
-                logger.warning(
-                    "HTTP is OPEN on %s: whoever reaches it reads the status of the fleet; 127.0.0.1 keeps it here",
-                    listener.address,
-                )
+            say(http, listener, logger=logger)
         yield

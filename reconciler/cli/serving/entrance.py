@@ -23,15 +23,17 @@ class Entrance:
 
     Attributes:
         access: Who may ask for what.
-        names: See `Offer.names`.
+        names: That the server is reached by beside addresses and localhost.
         tls: See `WebServer`.
-        known: Whether there are tokens, so that somebody may do more than read.
     """
 
     access: Door
-    names: Collection[str] | None
+    names: Collection[str]
     tls: ssl.SSLContext | None
-    known: bool
+
+    def names_at(self, listener: Listener) -> Collection[str] | None:
+        """See `Offer.names`: what only this machine reaches has no other names than those that are said."""
+        return self.names if self.names or listener.local else None
 
 
 def entrance(settings: HttpSettings, *, clock: Clock, logger: logging.Logger) -> Entrance:
@@ -55,7 +57,7 @@ def entrance(settings: HttpSettings, *, clock: Clock, logger: logging.Logger) ->
     if file is not None:
         file.tokens()  # what can't be read is an error now, and not when somebody comes
     door = Door(clock, tokens=file, anonymous=settings.anonymous, plaintext=settings.plaintext)
-    return Entrance(access=door, names=settings.names or None, tls=tls, known=file is not None)
+    return Entrance(access=door, names=settings.names, tls=tls)
 
 
 def say(settings: HttpSettings, listener: Listener, *, logger: logging.Logger) -> None:
