@@ -28,13 +28,14 @@ from reconciler.gitrepo.history import CommitInfo
 from reconciler.gitrepo.merging import Merged
 from reconciler.gitrepo.patch import FilePatch, Patch
 from reconciler.gitrepo.person import NobodyError, person
-from reconciler.gitrepo.repository import PROPOSALS, Repository, open_repository
+from reconciler.gitrepo.repository import EDITS, PROPOSALS, Repository, open_repository
 from reconciler.gitrepo.reversal import Reversal
 from reconciler.gitrepo.signatures import Signature, Verdict
 from reconciler.gitrepo.signers import Signers, SignersError, read_signers
 from reconciler.gitrepo.tree import CommitTree
 
 __all__ = [
+    "EDITS",
     "PROPOSALS",
     "AuthenticationError",
     "BranchNameError",

@@ -45,7 +45,9 @@ from reconciler.settings import GitSettings
 _BAD_BRANCH = re.compile(r"^$|^[-/]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/$|\.$|^@$|^HEAD$|(^|/)\.|\.lock(/|$)")
 _ONE_WORD = re.compile(r"[^\s\x00-\x20\x7f{]+")
 PROPOSALS = "reconciler/rollout/"
-"""What the names of branches begin with that `Repository.propose` may move by force."""
+"""What the names of branches begin with that `Repository.propose` may move by force: those of rollouts' steps."""
+EDITS = "reconciler/propose/"
+"""Likewise: those of changes that somebody asked for over HTTP."""
 _LOCK_NAME = re.compile(r"[a-z0-9-]+")
 
 
@@ -279,15 +281,22 @@ class Repository:
         return self._branches.commit_tree(branch, expect=reversal.onto, tree=lambda: made, message=message, at=at)
 
     def propose(
-        self, branch: str, *, expect: str | None, parent: str, files: Mapping[str, bytes], message: str, at: datetime
+        self,
+        branch: str,
+        *,
+        expect: str | None,
+        parent: str,
+        files: Mapping[str, bytes | None],
+        message: str,
+        at: datetime,
     ) -> str:
         """Make one commit on top of any commit, and make it all that a proposal's branch adds to that. By force, with a lease.
 
         Args:
-            branch: Its name; it begins with `PROPOSALS`, so nothing that people or receipts stand on is moved like this.
+            branch: Its name; it begins with `PROPOSALS` or `EDITS`, so nothing that people or receipts stand on is moved like this.
             expect: The branch's tip as it was last read; None if it must not exist.
             parent: What the commit goes on top of, by full id.
-            files: Content by path.
+            files: Content by path; None removes the file.
             message: Subject, empty line, body, trailers.
             at: Author and commit time.
 
@@ -462,5 +471,5 @@ def _check_branch(name: str) -> None:
 
 def _check_proposal(name: str) -> None:
     _check_branch(name)
-    if not name.startswith(PROPOSALS):
-        raise ValueError(f"{name} is no branch for proposals: these begin with {PROPOSALS}")
+    if not name.startswith((PROPOSALS, EDITS)):
+        raise ValueError(f"{name} is no branch for proposals: these begin with {PROPOSALS} or {EDITS}")
