@@ -84,14 +84,20 @@ class Newcomer:
 
     def do(self, command: str) -> str:
         """One command line; what it prints. One that ends in `&` goes on."""
-        here: dict[str, Any] = {"shell": True, "cwd": self.folder, "env": self._environ, "text": True}
         if command.endswith(" &"):
             variables, words = re.fullmatch(r"((?:[A-Z_]+=\S+ )*)(.*) &", command).groups()  # type: ignore[union-attr]
-            self._running.append(subprocess.Popen(f"{variables}exec {words}", **here))
+            self._running.append(subprocess.Popen(f"{variables}exec {words}", **self._here()))
             return ""
-        done = subprocess.run(command, capture_output=True, check=False, timeout=60, **here)
+        done = self.ran(command)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return str(done.stdout)
+
+    def ran(self, command: str) -> subprocess.CompletedProcess[str]:
+        """One command line that may fail."""
+        return subprocess.run(command, capture_output=True, check=False, timeout=60, **self._here())
+
+    def _here(self) -> dict[str, Any]:
+        return {"shell": True, "cwd": self.folder, "env": self._environ, "text": True}
 
     def applied(self, *names: str) -> bool:
         """Whether these proxies, or without names all, were last recorded as applied."""

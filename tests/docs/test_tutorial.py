@@ -44,3 +44,16 @@ def test_the_tutorial_shows_what_is_seen(folder: Path) -> None:
 def test_what_may_differ(printed: str, shown: str, *, alike: bool) -> None:
     """Ids, times and spans; every other word counts."""
     assert same(printed, shown) is alike
+
+
+@pytest.mark.long
+def test_everything_starts_again_from_git(folder: Path) -> None:
+    """The page on disasters, after the tutorial: a daemon, an Envoy, the record and the Git server are lost in the middle of a canary."""
+    page = (TOP / "docs" / "howto" / "disaster-recovery.md").read_text(encoding="utf-8")
+    files = iter(FILES)
+    with Reader(folder, ports=("8080", "8001", "8002", "8090"), place="/tmp/tutorial") as reader:  # noqa: S108 -- as the page says
+        for step in STEPS:
+            if step[0] in "2345":
+                list(reader.read(step, files))
+        done = list(reader.read(page, iter(())))
+    assert done[-1] == "reconcile rollout list"
