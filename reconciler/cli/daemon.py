@@ -137,6 +137,7 @@ def _loop(session: Session, logger: logging.Logger) -> Daemon:
 def _beside(loop: Daemon, session: Session, streams: Streams | None, logger: logging.Logger) -> Iterator[None]:
     """What runs beside the loop: the bringer of endpoints, the streams, the doors."""
     from reconciler.cli.serving import doors
+    from reconciler.cli.serving.statuses import statuses
     from reconciler.daemon import Courier, Trigger
 
     settings = session.settings
@@ -148,6 +149,7 @@ def _beside(loop: Daemon, session: Session, streams: Streams | None, logger: log
         if streams is not None:
             streams.start(lambda: loop.wake(Trigger.CONNECT))
             serving.callback(streams.stop)
+        serving.enter_context(statuses(loop, settings.forge, clock=session.clock, logger=logger))
         serving.enter_context(
             doors(loop, session, settings.ref, http=settings.http, socket=settings.daemon.socket, logger=logger)
         )

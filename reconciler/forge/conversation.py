@@ -148,6 +148,9 @@ class Conversation(Protocol):
             UsageError: The key has other characters, or the body is longer than `LONGEST_COMMENT` or empty.
         """
 
+    def status(self, commit: str, *, context: str) -> StatusState | None:
+        """The state of a status of a commit; None if there is none. GitLab has one state for FAILURE and ERROR: FAILURE."""
+
     def set_status(self, commit: str, *, context: str, state: StatusState, description: str, url: str = "") -> Written:
         """Have a status on a commit; CREATED, or UNCHANGED if it stands there already.
 

@@ -67,6 +67,11 @@ class GitHubConversation:
         """Have one comment of ours under a key; as `Conversation.comment`."""
         return stick(GitHubThread(self._api, self._repository, number), key=key, body=body, create=create)
 
+    def status(self, commit: str, *, context: str) -> StatusState | None:
+        """The state of a status of a commit; None if there is none."""
+        state, _, _ = self._status(commit, context)
+        return StatusState(state) if state in set(StatusState) else None
+
     def set_status(self, commit: str, *, context: str, state: StatusState, description: str, url: str = "") -> Written:
         """Have a status on a commit; as `Conversation.set_status`. What stands there already is read, not posted again."""
         words = one_line(description, LONGEST_DESCRIPTION)

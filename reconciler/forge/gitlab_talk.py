@@ -70,6 +70,11 @@ class GitLabConversation:
         """Have one note of ours under a key; as `Conversation.comment`."""
         return stick(_Notes(self._api, f"{self._root}/merge_requests/{number}"), key=key, body=body, create=create)
 
+    def status(self, commit: str, *, context: str) -> StatusState | None:
+        """The state of a status of a commit; None if there is none, or one of GitLab's others."""
+        state, _, _ = self._status(commit, context)
+        return next((ours for ours, theirs in _STATES.items() if theirs == state), None)
+
     def set_status(self, commit: str, *, context: str, state: StatusState, description: str, url: str = "") -> Written:
         """Have a status on a commit; as `Conversation.set_status`.
 

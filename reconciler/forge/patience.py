@@ -46,6 +46,10 @@ class Patient:
         """As `Conversation.comment`."""
         return self._made(lambda: self._inner.comment(number, key=key, body=body, create=create))
 
+    def status(self, commit: str, *, context: str) -> StatusState | None:
+        """As `Conversation.status`."""
+        return self._made(lambda: self._inner.status(commit, context=context))
+
     def set_status(self, commit: str, *, context: str, state: StatusState, description: str, url: str = "") -> Written:
         """As `Conversation.set_status`."""
         return self._made(
