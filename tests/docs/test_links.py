@@ -8,7 +8,7 @@ import pytest
 
 from tests.docs.generate import TOP
 
-PAGES = sorted([*TOP.glob("*.md"), *(TOP / "docs").glob("*.md")])
+PAGES = sorted([*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")])
 _FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -49,5 +49,5 @@ def test_links_are_found() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_are_reachable_from_the_readme(page: Path) -> None:
     """Nobody has to guess that a page exists."""
-    if page.parent.name == "docs":
-        assert f"docs/{page.name}" in set(links(TOP / "README.md"))
+    if page.is_relative_to(TOP / "docs"):
+        assert str(page.relative_to(TOP)) in set(links(TOP / "README.md"))
