@@ -1,6 +1,6 @@
 """What a daemon says over HTTP: whether it gets on, whether it can answer for the fleet, and the documents of status and services.
 
-Pure, given the daemon's state and the streams' at one instant.
+Pure, given the daemon's state and the streams' at one instant, but for one thing: that it was ready once is remembered.
 """
 
 from __future__ import annotations
@@ -16,14 +16,10 @@ from reconciler.model.receipt import OutcomeKind
 
 if TYPE_CHECKING:
     from reconciler.cycle import Inventory, Report
-    from reconciler.daemon import State, Verified
+    from reconciler.daemon import GitState, State, Verified
     from reconciler.model.discovered import Standing
     from reconciler.model.receipt import Outcome
     from reconciler.xds import NodeState
-
-_STUCK = 300.0
-"""Seconds after which what the loop does counts as hanging. Git may take one minute, a lock half of one, and every phase of a
-push its `verifyDeadline`; nothing that is well takes five."""
 
 
 class DaemonKnowledge:
@@ -37,6 +33,7 @@ class DaemonKnowledge:
         inventory: The services that there are, at this instant; None before the first pass has compiled them.
         repository: As users know it.
         ref: The branch that is served.
+        streams: Whether proxies have their streams here, and so depend on what was published for them.
     """
 
     def __init__(
@@ -50,6 +47,7 @@ class DaemonKnowledge:
         admins: Callable[[], Mapping[Key, str]] = dict,
         standings: Callable[[], Sequence[Standing]] = tuple,
         inventory: Callable[[], Inventory | None] = lambda: None,
+        streams: bool = False,
     ) -> None:
         self._state = state
         self._connections = connections
@@ -59,19 +57,35 @@ class DaemonKnowledge:
         self._admins = admins
         self._standings = standings
         self._inventory = inventory
+        self._unserved = streams
 
     def health(self) -> str:
         """Why the loop does not get on; "" if it does, or waits for something to do."""
-        since = self._state().busy_since
-        busy = self._clock.monotonic() - since if since is not None else 0.0
-        return f"a pass has been running for {busy:.0f} s" if busy > _STUCK else ""
+        busy = self._state().hanging(self._clock.monotonic())
+        return f"a pass has been running for {busy:.0f} s" if busy else ""
 
     def readiness(self) -> str:
-        """Why the daemon can't answer for the fleet; "" from the end of the first pass until it is told to stop."""
+        """Why the daemon can't answer for the fleet; "" from the end of the first pass until it is told to stop.
+
+        Where proxies have their streams here, that pass has to have brought something for those that are connected. Once it has,
+        a newcomer that waits for a pass makes nobody unready: the others need the daemon where they find it.
+        """
         state = self._state()
         if state.stopping:
             return "the daemon is stopping"
-        return "" if state.last is not None else "the first pass has not ended"
+        if state.last is None:
+            return "the first pass has not ended"
+        if self._unserved:
+            report, connections = state.last.report, self._connections()
+            if not report.applied:
+                return "no commit could be applied yet, so there is nothing to serve"
+            members = report.plan.proxies if report.plan is not None else ()
+            nodes = {item.proxy: connections.get(item.proxy) for item in members}
+            waiting = [key.short() for key, node in nodes.items() if node and node.connected and not node.published]
+            if waiting:
+                return f"nothing has been published yet for {waiting[0]}{f' and {len(waiting) - 1} more' * (len(waiting) > 1)}"
+            self._unserved = False
+        return ""
 
     def status(self) -> Mapping[str, Any]:
         """The status document: the contract of `GET /v1/status`."""
@@ -96,6 +110,7 @@ class DaemonKnowledge:
             "now": self._clock.now().isoformat(),
             "ready": not self.readiness(),
             "reason": self.readiness() or self.health(),
+            "git": _git(state.git),
             "pass": None if last is None else {"ended": last.ended.isoformat(), "reasons": list(last.reasons)}
             | _pass(last.report),
             "proxies": [
@@ -122,6 +137,14 @@ class DaemonKnowledge:
             )
         document = inventory_document(found, repository=self._repository, ref=self._ref, now=self._clock.now())
         return document | {"pid": os.getpid()}
+
+
+def _git(git: GitState) -> dict[str, Any]:
+    return {
+        "asked": git.asked.isoformat() if git.asked is not None else None,
+        "answered": git.answered.isoformat() if git.answered is not None else None,
+        "errors": [item.as_json() for item in git.problem.diagnostics] if git.problem is not None else [],
+    }
 
 
 def _pass(report: Report) -> dict[str, Any]:

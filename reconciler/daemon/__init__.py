@@ -11,7 +11,7 @@ from reconciler.daemon.logformat import FACTS, JsonFormatter, TextFormatter
 from reconciler.daemon.loop import Daemon, Passes
 from reconciler.daemon.observers import Observer
 from reconciler.daemon.signals import stop_on_signals
-from reconciler.daemon.state import LastPass, State, Verified
+from reconciler.daemon.state import GitState, LastPass, State, Verified
 from reconciler.daemon.triggers import Schedule, Trigger
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Daemon",
     "DaemonStoppingError",
     "Deliveries",
+    "GitState",
     "JsonFormatter",
     "LastPass",
     "Observer",

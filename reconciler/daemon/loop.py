@@ -306,9 +306,11 @@ class Daemon:
             head = self._passes.head()
         except ReconcilerError as error:
             self._log.git_failed(error)
+            self._journal.git(error)
             self._observers.git_asked(error)
             return None
         self._log.git_answered()
+        self._journal.git(None)
         self._observers.git_asked(None)
         return head
 

@@ -11,9 +11,14 @@ from datetime import datetime
 
 from reconciler.clock import Clock
 from reconciler.cycle import Report
+from reconciler.errors import ReconcilerError
 from reconciler.model.key import Key
 from reconciler.model.observation import Proof
 from reconciler.model.receipt import OutcomeKind
+
+STUCK = 300.0
+"""Seconds after which what the loop does counts as hanging. Git may take one minute, a lock half of one, and every phase of a
+push its `verifyDeadline`; nothing that is well takes five."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,21 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GitState:
+    """How the looks at Git go.
+
+    Attributes:
+        asked: When it was asked last, wall time, UTC; None before the first time.
+        answered: When it answered last.
+        problem: Why it did not, the last time; None if it did.
+    """
+
+    asked: datetime | None = None
+    answered: datetime | None = None
+    problem: ReconcilerError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """The daemon at one instant.
 
@@ -55,6 +75,7 @@ class State:
         busy_since: When the loop began what it is doing now, by the clock that only grows; None while it waits.
         last: The newest pass over the whole fleet; None until the first one ended.
         verified: By proxy, for the proxies of the newest whole pass that had a plan, and for any that was asked for since.
+        git: How the looks at Git go.
         stopping: Whether it ends as soon as it can.
     """
 
@@ -62,7 +83,17 @@ class State:
     busy_since: float | None = None
     last: LastPass | None = None
     verified: Mapping[Key, Verified] = field(default_factory=dict)
+    git: GitState = field(default_factory=GitState)
     stopping: bool = False
+
+    def hanging(self, now: float) -> float:
+        """Seconds for which the loop has been at one thing, if that is too long; 0 if it gets on, or waits for something to do.
+
+        Args:
+            now: By the clock that only grows.
+        """
+        busy = now - self.busy_since if self.busy_since is not None else 0.0
+        return busy if busy > STUCK else 0.0
 
 
 class Journal:
@@ -79,6 +110,12 @@ class Journal:
     def rest(self) -> None:
         """The loop is done with it."""
         self.state = replace(self.state, busy_since=None)
+
+    def git(self, problem: ReconcilerError | None) -> None:
+        """Git was asked; it failed by this error, or answered."""
+        now, before = self._clock.now(), self.state.git
+        answered = now if problem is None else before.answered
+        self.state = replace(self.state, git=GitState(asked=now, answered=answered, problem=problem))
 
     def passed(self, report: Report, *, reasons: Sequence[str], whole: bool) -> None:
         """A pass ended.

@@ -10,8 +10,8 @@ import pytest
 from reconciler.cli.knowledge import DaemonKnowledge
 from reconciler.cli.shapes import INVENTORY, fits, registries_fit
 from reconciler.cycle import Desired, Inventory, Report
-from reconciler.daemon import LastPass, State, Verified
-from reconciler.errors import Diagnostic
+from reconciler.daemon import GitState, LastPass, State, Verified
+from reconciler.errors import Diagnostic, TransientError
 from reconciler.model.discovered import NOTHING, Held, Knowledge, Standing
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh
@@ -42,7 +42,9 @@ class At:
         raise NotImplementedError
 
 
-def knowledge(state: State, nodes: Mapping[Key, NodeState] | None = None, *, at: float = 0) -> DaemonKnowledge:
+def knowledge(
+    state: State, nodes: Mapping[Key, NodeState] | None = None, *, at: float = 0, streams: bool = False
+) -> DaemonKnowledge:
     return DaemonKnowledge(
         state=lambda: state,
         connections=lambda: nodes or {},
@@ -50,6 +52,7 @@ def knowledge(state: State, nodes: Mapping[Key, NodeState] | None = None, *, at:
         repository="/srv/p.git",
         ref="main",
         admins=lambda: {Key("default", "a"): "unix:///run/a.sock"},
+        streams=streams,
     )
 
 
@@ -70,6 +73,33 @@ def test_it_is_ready_from_the_end_of_the_first_pass_until_it_is_told_to_stop() -
     ready = State(started=START, last=passed(a=OutcomeKind.UNREACHABLE))
     assert knowledge(ready).readiness() == ""
     assert knowledge(State(started=START, last=ready.last, stopping=True)).readiness() == "the daemon is stopping"
+
+
+def test_with_streams_it_is_ready_when_something_was_published_for_those_who_are_there() -> None:
+    """An Envoy that finds a daemon which has nothing for it would wait; one that comes later makes nobody unready."""
+    nodes = {A: NodeState(connected=True), B: NodeState()}
+    state = State(started=START, last=passed(a=OutcomeKind.SKIPPED, b=OutcomeKind.UNREACHABLE))
+    found = knowledge(state, nodes, streams=True)
+    assert found.readiness() == "nothing has been published yet for a"
+    nodes[A] = NodeState(connected=True, published=True)
+    assert found.readiness() == ""
+    nodes[B] = NodeState(connected=True)
+    assert found.readiness() == ""
+    assert state.last is not None
+    nothing = replace(state.last, report=replace(state.last.report, applied=""))
+    assert "no commit" in knowledge(State(started=START, last=nothing), streams=True).readiness()
+
+
+def test_the_status_says_how_old_what_is_known_of_git_is() -> None:
+    """Whoever reads that the fleet is where Git says has to know since when Git has not been seen."""
+    problem = TransientError("no route", code="git-unavailable")
+    git = GitState(asked=START + timedelta(hours=1), answered=START, problem=problem)
+    assert knowledge(State(started=START, git=git)).status()["git"] == {
+        "asked": "2026-01-01T01:00:00+00:00",
+        "answered": "2026-01-01T00:00:00+00:00",
+        "errors": [item.as_json() for item in problem.diagnostics],
+    }
+    assert knowledge(State(started=START)).status()["git"] == {"asked": None, "answered": None, "errors": []}
 
 
 def test_it_is_healthy_unless_a_pass_hangs() -> None:

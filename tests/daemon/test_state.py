@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from reconciler.cycle import Ask, Report
-from reconciler.daemon.state import Journal
+from reconciler.daemon.state import GitState, Journal
+from reconciler.errors import TransientError
 from reconciler.model.key import Key
 from reconciler.model.observation import Proof
 from reconciler.model.plan import Plan, ProxyPlan
@@ -99,3 +100,28 @@ def test_a_state_that_was_read_does_not_change() -> None:
     journal.begin()
     journal.passed(report(a=OutcomeKind.APPLIED), reasons=["start"], whole=True)
     assert (held.busy_since, held.last, dict(held.verified)) == (None, None, {})
+
+
+def test_it_is_known_since_when_git_has_not_answered() -> None:
+    """A failed look moves the time of asking alone; the next that succeeds takes the problem away."""
+    clock = Hands()
+    journal = Journal(clock)
+    journal.git(None)
+    clock.sleep(10)
+    problem = TransientError("no route")
+    journal.git(problem)
+    assert journal.state.git == GitState(asked=START + timedelta(seconds=10), answered=START, problem=problem)
+    clock.sleep(10)
+    journal.git(None)
+    assert journal.state.git == GitState(asked=clock.now(), answered=clock.now())
+
+
+def test_the_loop_says_how_its_looks_at_git_go() -> None:
+    """What is asked on the loop's thread is seen in its state."""
+    fleet = Fleet()
+    fleet.git_failures = 1
+    with running(fleet, first_retry=0.01) as daemon:
+        fleet.wait(lambda passes: len(passes) == 1)
+        git = daemon.state.git
+    assert git.answered is not None
+    assert git.problem is None

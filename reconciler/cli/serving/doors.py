@@ -56,6 +56,7 @@ def doors(
         admins=admins,
         standings=lambda: session.discovery.present.standings,
         inventory=lambda: session.discovery.inventory,
+        streams=plane is not None,
     )
     counts = metrics(loop, session, ref, ready=lambda: not knowledge.readiness(), connections=connections)
     with ExitStack() as servers:
