@@ -16,6 +16,7 @@ from reconciler.errors import Diagnostic, InputError
 from reconciler.plan.review import DocumentError, Review, from_document
 
 _LARGEST = 32 * 1024 * 1024
+_CHUNK = 1024 * 1024
 _ID = frozenset("0123456789abcdef")
 _LENGTH = 40
 
@@ -72,12 +73,15 @@ def _document(path: Path) -> Any:
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        raise DocumentError(f"there is no preview: {path.name} {error.strerror or error}") from error
-    with os.fdopen(file, "rb") as stream:
-        found = os.fstat(stream.fileno())
+        raise DocumentError(f"there is no preview: {path.name}: {error.strerror or error}") from error
+    try:
+        found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
-            raise DocumentError(f"{path.name} is no file, or larger than {_LARGEST} bytes")
-        try:
-            return json.loads(stream.read(_LARGEST))
-        except (ValueError, RecursionError) as error:
-            raise DocumentError(f"{path.name} is no JSON: {error}") from error
+            raise DocumentError(f"{path.name} is no plain file, or larger than {_LARGEST} bytes")
+        text = b"".join(iter(lambda: os.read(file, _CHUNK), b""))
+    finally:
+        os.close(file)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(f"{path.name} is no JSON: {error}") from error
