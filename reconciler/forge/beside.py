@@ -16,6 +16,7 @@ from typing import Any, cast
 from reconciler.clock import Clock
 from reconciler.forge.errors import ForgeUnavailableError
 from reconciler.forge.github import GitHub
+from reconciler.forge.gitlab import GitLab
 from reconciler.forge.pull import PullRequest, PullState
 
 _FRESH = 15.0
@@ -46,7 +47,7 @@ class Beside:
         patience: Seconds that a call is waited for by whoever makes it; nobody waits for what was asked before.
     """
 
-    def __init__(self, forge: GitHub, *, clock: Clock, patience: float) -> None:
+    def __init__(self, forge: GitHub | GitLab, *, clock: Clock, patience: float) -> None:
         self._forge = forge
         self._clock = clock
         self._patience = patience
@@ -60,22 +61,22 @@ class Beside:
             self._call.answer.add_done_callback(lambda _: self._forge.close())
 
     def find(self, head: str) -> tuple[PullRequest, ...]:
-        """As `GitHub.find`; raises `ForgeUnavailableError` also while there is no answer."""
+        """As `Forge.find`; raises `ForgeUnavailableError` also while there is no answer."""
         return cast("tuple[PullRequest, ...]", self._made(("find", head), partial(self._forge.find, head)))
 
     def get(self, number: int) -> PullRequest:
-        """As `GitHub.get`; raises `ForgeUnavailableError` also while there is no answer."""
+        """As `Forge.get`; raises `ForgeUnavailableError` also while there is no answer."""
         return cast("PullRequest", self._made(("get", number), partial(self._forge.get, number)))
 
     def create(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
-        """As `GitHub.create`; raises `ForgeUnavailableError` also while there is no answer."""
+        """As `Forge.create`; raises `ForgeUnavailableError` also while there is no answer."""
         made = partial(self._forge.create, head=head, base=base, title=title, body=body)
         return cast("PullRequest", self._made(("create", head, base, title, body), made))
 
     def edit(
         self, number: int, *, title: str | None = None, body: str | None = None, state: PullState | None = None
     ) -> PullRequest:
-        """As `GitHub.edit`; raises `ForgeUnavailableError` also while there is no answer."""
+        """As `Forge.edit`; raises `ForgeUnavailableError` also while there is no answer."""
         made = partial(self._forge.edit, number, title=title, body=body, state=state)
         return cast("PullRequest", self._made(("edit", number, title, body, state), made))
 

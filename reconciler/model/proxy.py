@@ -174,14 +174,30 @@ class GitHub(Spec):
     token_file: Annotated[str, Field(min_length=1)]
 
 
+class GitLab(Spec):
+    """A project on GitLab, whose merge requests are what is called pull requests here.
+
+    Attributes:
+        project: Its path with all its groups, `group/project`, or its number.
+        api: The API's address, up to `/api/v4`.
+        token_file: Path on the daemon's host of a file with a token of the scope `api`, of a Developer or more.
+    """
+
+    project: Annotated[str, Field(min_length=1)]
+    api: Annotated[str, Field(min_length=1)] = "https://gitlab.com/api/v4"
+    token_file: Annotated[str, Field(min_length=1)]
+
+
 class Forge(Spec):
     """Where pull requests are opened: exactly one.
 
     Attributes:
         github: GitHub.
+        gitlab: GitLab.
     """
 
     github: GitHub | None = None
+    gitlab: GitLab | None = None
 
 
 class RecordSettings(Spec):

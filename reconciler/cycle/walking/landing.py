@@ -13,7 +13,7 @@ from reconciler.cycle.desired import Desired
 from reconciler.cycle.proposal import Proposal, ProposalOutcome
 from reconciler.cycle.proposing import Proposer
 from reconciler.errors import Diagnostic, ReconcilerError, Severity
-from reconciler.forge import Beside, Forge, GitHub
+from reconciler.forge import Beside, Forge, GitHub, GitLab
 from reconciler.gitrepo import PushRefusedError, RaceLostError, Repository
 from reconciler.model.key import Key
 from reconciler.model.proxy import Forge as ForgeSettings
@@ -220,17 +220,28 @@ class Landing:
 
     def _forge(self, settings: ForgeSettings | None) -> Forge | None:
         """One for as long as we live: it remembers what it was told, and when it may be asked again."""
-        if settings is None or settings.github is None:
+        if settings is None:
             return None
         if settings not in self._forges:
-            said = settings.github
-            token = Path(said.token_file)
-            forge = GitHub(said.repository, token_file=token, api=said.api, clock=self._clock)
+            forge = opened(settings, clock=self._clock)
+            if forge is None:
+                return None
             self._forges[settings] = Beside(forge, clock=self._clock, patience=self._patience)
         return self._forges[settings]
 
     def _files(self, decision: Decision, course: Course, desired: Desired) -> Mapping[str, bytes]:
         return files(decision, course, desired.source, lambda path: self._repository.read(desired.commit, path) or b"")
+
+
+def opened(settings: ForgeSettings, *, clock: Clock) -> GitHub | GitLab | None:
+    """The forge that the Mesh names; None if it names none, which is an error of the policies."""
+    if settings.github is not None:
+        there = settings.github
+        return GitHub(there.repository, token_file=Path(there.token_file), api=there.api, clock=clock)
+    if settings.gitlab is not None:
+        said = settings.gitlab
+        return GitLab(said.project, token_file=Path(said.token_file), api=said.api, clock=clock)
+    return None
 
 
 def _same(refused: _Refused, decision: Decision, desired: Desired) -> bool:

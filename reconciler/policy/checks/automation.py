@@ -11,6 +11,9 @@ from reconciler.policy.checks.shared import check_file, idle, is_plain_path
 from reconciler.policy.findings import Report
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][-A-Za-z0-9]*/(?!\.{1,2}\Z)[-A-Za-z0-9_.]+(?<!\.git)\Z")
+_PROJECT = re.compile(
+    r"(?:[0-9]+|[A-Za-z0-9_][-A-Za-z0-9_.]*(?:/(?!\.{1,2}(?:/|\Z))[-A-Za-z0-9_.]+)+(?<!\.git))\Z"
+)  # fmt: skip
 _SAFELY = "it is told a secret, so write https://, or an address of this machine"
 
 
@@ -27,17 +30,31 @@ def check_record(record: RecordSettings, report: Report) -> None:
 
 
 def _check_forge(forge: Forge, report: Report) -> None:
-    if forge.github is None:
-        report.error("one-of", "exactly one forge is needed", hint="write `github: {...}`", key=True)
+    if (forge.github is None) == (forge.gitlab is None):
+        given = "neither" if forge.github is None else "both"
+        hint = "write `github: {...}` or `gitlab: {...}`"
+        report.error("one-of", f"exactly one forge is needed; here is {given}", hint=hint, key=True)
         return
-    below = report.below("github")
-    if not _REPOSITORY.match(forge.github.repository):
-        message = f"{forge.github.repository!r} is not a repository's owner and name"
-        below.error("value", message, "repository", hint="write it like owner/name")
-    problem = url_problem(forge.github.api, secret=True)
+    if forge.github is not None:
+        _check_place(forge.github.repository, _REPOSITORY, "repository", report.below("github"))
+        _check_access(forge.github.api, forge.github.token_file, report.below("github"))
+    if forge.gitlab is not None:
+        _check_place(forge.gitlab.project, _PROJECT, "project", report.below("gitlab"))
+        _check_access(forge.gitlab.api, forge.gitlab.token_file, report.below("gitlab"))
+
+
+def _check_place(name: str, form: re.Pattern[str], field: str, report: Report) -> None:
+    if not form.match(name):
+        what = {"repository": "a repository's owner and name", "project": "a project's path or number"}[field]
+        hint = {"repository": "write it like owner/name", "project": "write it like group/project, or a number"}[field]
+        report.error("value", f"{name!r} is not {what}", field, hint=hint)
+
+
+def _check_access(api: str, token_file: str, report: Report) -> None:
+    problem = url_problem(api, secret=True)
     if problem:
-        below.error("address", problem, "api", hint=_SAFELY)
-    check_file(forge.github.token_file, below, "tokenFile")
+        report.error("address", problem, "api", hint=_SAFELY)
+    check_file(token_file, report, "tokenFile")
 
 
 def check_notifications(notifications: Iterable[Notification], report: Report) -> None:
