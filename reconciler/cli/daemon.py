@@ -6,7 +6,7 @@ Composition, one step a function: the log, the streams, the session, the loop, w
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.cli.streams import Streams
     from reconciler.cycle import Ask, Report
-    from reconciler.daemon import Daemon
+    from reconciler.daemon import Daemon, Supervisor
     from reconciler.settings import Settings
 
 
@@ -75,7 +75,7 @@ def serve(settings: Settings) -> None:
     from reconciler.cli.session import Session
     from reconciler.cli.streams import Streams
     from reconciler.clock import SystemClock
-    from reconciler.daemon import stop_on_signals
+    from reconciler.daemon import Supervisor
     from reconciler.discovery import Newest
 
     logger = _logger(settings)
@@ -88,8 +88,14 @@ def serve(settings: Settings) -> None:
         Session(settings, quiet=True, plane=plane, newest=newest) as session,
         session.repository.lock("daemon", wait=0),
     ):
-        loop = _loop(session, logger)
-        with stop_on_signals(loop.stop), _beside(loop, session, streams, logger):
+
+        def ready() -> None:
+            logger.info("ready")
+            supervisor.ready()
+
+        loop = _loop(session, logger, ready)
+        supervisor = Supervisor(healthy=lambda: not loop.state.hanging(session.clock.monotonic()))
+        with _supervised(loop, supervisor, logger), _beside(loop, session, streams, logger):
             loop.run()
         logger.info("stopped")
 
@@ -109,7 +115,7 @@ def _logger(settings: Settings) -> logging.Logger:
     return logger
 
 
-def _loop(session: Session, logger: logging.Logger) -> Daemon:
+def _loop(session: Session, logger: logging.Logger, on_ready: Callable[[], None]) -> Daemon:
     """The loop that runs passes."""
     from datetime import timedelta
 
@@ -129,8 +135,31 @@ def _loop(session: Session, logger: logging.Logger) -> Daemon:
         schedule=schedule,
         clock=session.clock,
         logger=logger,
-        on_ready=lambda: logger.info("ready"),
+        on_ready=on_ready,
     )
+
+
+@contextmanager
+def _supervised(loop: Daemon, supervisor: Supervisor, logger: logging.Logger) -> Iterator[None]:
+    """Signals, and whoever started this process: both are heard and told until it has ended."""
+    from reconciler.daemon import Trigger, stop_on_signals
+
+    def stop() -> None:
+        supervisor.stopping()
+        loop.stop()
+
+    def again() -> None:
+        logger.info("SIGHUP: looking at Git")
+        supervisor.reloading()
+        loop.wake(Trigger.DRIFT)
+
+    loop.watch(supervisor)
+    supervisor.start()
+    try:
+        with stop_on_signals(stop, again=again):
+            yield
+    finally:
+        supervisor.stop()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from reconciler.daemon.loop import Daemon, Passes
 from reconciler.daemon.observers import Observer
 from reconciler.daemon.signals import stop_on_signals
 from reconciler.daemon.state import GitState, LastPass, State, Verified
+from reconciler.daemon.supervisor import Supervisor
 from reconciler.daemon.triggers import Schedule, Trigger
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Passes",
     "Schedule",
     "State",
+    "Supervisor",
     "TextFormatter",
     "Trigger",
     "Verified",
