@@ -17,7 +17,7 @@ from reconciler.record.form import POLICY_COMMIT
 from reconciler.rollouts.messages import DECISION
 
 POLICY_FOLDERS = ("policies", "envoy-templates")
-RECORD_FOLDERS = ("proxies", "rollouts")
+_PROXIES, _ROLLOUTS = RECORD_FOLDERS = ("proxies", "rollouts")
 _END = "-"
 _CURSOR = re.compile(r"([0-9a-f]{40}|-)\.([0-9a-f]{40}|-)")
 _ID = re.compile(r"[0-9a-f]{40}")
@@ -26,12 +26,14 @@ _ID = re.compile(r"[0-9a-f]{40}")
 class Kind(StrEnum):
     """What a commit is.
 
-    STEP: one of a rollout. CHANGE: any other of the policy branch. RECEIPT: what was live. OTHER: on the record branch, and no receipt.
+    STEP: one of a rollout. CHANGE: any other of the policy branch. RECEIPT: what was live. EVIDENCE: a receipt that only notes what was
+    measured. OTHER: on the record branch, and no receipt.
     """
 
     STEP = "step"
     CHANGE = "change"
     RECEIPT = "receipt"
+    EVIDENCE = "evidence"
     OTHER = "other"
 
 
@@ -53,16 +55,19 @@ class Entry:
 
     Attributes:
         recorded: Whether it is on the record branch.
+        noted: Whether it changes only what is recorded of rollouts.
     """
 
     info: CommitInfo
     recorded: bool
+    noted: bool = False
 
     @property
     def kind(self) -> Kind:
         """What it is, by its trailers: a hint for readers, since anybody may write one."""
         if self.recorded:
-            return Kind.RECEIPT if POLICY_COMMIT in self.info.trailers else Kind.OTHER
+            receipt = Kind.EVIDENCE if self.noted else Kind.RECEIPT
+            return receipt if POLICY_COMMIT in self.info.trailers else Kind.OTHER
         return Kind.STEP if DECISION in self.info.trailers else Kind.CHANGE
 
 
@@ -116,7 +121,7 @@ class Chronology:
                 break
             # In one second the receipt came after the commit that it is about.
             newest = max(waiting, key=lambda item: (item.time, item.recorded))
-            entries.append(newest.take())
+            entries.append(self._entry(newest.take(), recorded=newest.recorded))
         following = ".".join(item.next.id if item.next is not None else _END for item in ahead)
         return Page(entries=tuple(entries), following="" if following == f"{_END}.{_END}" else following)
 
@@ -131,10 +136,19 @@ class Chronology:
         for tip, folders, recorded in ((tips[0], POLICY_FOLDERS, False), (tips[1], RECORD_FOLDERS, True)):
             if tip and _ID.fullmatch(commit) and self._repository.is_ancestor(commit, tip):
                 info = self._repository.commit_info(commit)
-                return Entry(info=info, recorded=recorded), self._repository.patch(commit, folders)
+                return self._entry(info, recorded=recorded), self._repository.patch(commit, folders)
         raise UnknownCommitError(
             f"{commit[:60]!r} is no commit of {self._ref} or {record}", hint="write the whole id, as the timeline does"
         )
+
+    def _entry(self, info: CommitInfo, *, recorded: bool) -> Entry:
+        parent = info.parents[0] if recorded and info.parents else None
+        noted = (
+            parent is not None
+            and self._repository.same(info.id, parent, (_PROXIES,))
+            and not self._repository.same(info.id, parent, (_ROLLOUTS,))
+        )
+        return Entry(info=info, recorded=recorded, noted=noted)
 
     def _tips(self, record: str) -> tuple[str, str]:
         return self._repository.resolve(self._ref), self._repository.branch(record) or ""
@@ -167,8 +181,7 @@ class _Ahead:
     def time(self) -> float:
         return self.next.at.timestamp() if self.next is not None else 0.0
 
-    def take(self) -> Entry:
+    def take(self) -> CommitInfo:
         assert self.next is not None  # noqa: S101 -- asked only of those that have one
-        entry = Entry(info=self.next, recorded=self.recorded)
-        self.next = next(self._log, None)
-        return entry
+        taken, self.next = self.next, next(self._log, None)
+        return taken

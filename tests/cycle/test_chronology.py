@@ -88,6 +88,19 @@ def test_each_entry_says_what_it_is(repository: Repository) -> None:
     assert sorted(kinds) == [Kind.CHANGE, Kind.RECEIPT, Kind.STEP]
 
 
+def test_receipts_that_only_note_what_was_measured_are_told_apart(tmp_path: Path) -> None:
+    """They are many, and what is live is the same after them."""
+    made = History(tmp_path / "repo")
+    commit = made.commit("Start", b"a: 1\n")
+    for number, file in enumerate(("proxies/default/a.yaml", "rollouts/default/r.yaml", "proxies/default/a.yaml")):
+        made.commit(RECEIPT.format(commit), f"{number}\n".encode(), branch=RECORD, file=file)
+    made.commit("By hand", b"5\n", branch=RECORD, file="rollouts/default/r.yaml")
+    with open_repository(str(made.folder), GitSettings()) as opened:
+        page = Chronology(opened, "main").page(RECORD, before="", limit=10)
+    kinds = [entry.kind for entry in page.entries if entry.recorded]
+    assert kinds == [Kind.OTHER, Kind.RECEIPT, Kind.EVIDENCE, Kind.RECEIPT]
+
+
 def test_a_repository_without_a_record_has_a_timeline_too(repository: Repository) -> None:
     """Before the first receipt there is only one branch."""
     page = Chronology(repository, "main").page("no/such/branch", before="", limit=50)

@@ -1,7 +1,7 @@
 // The fleet: each proxy, what it runs, how sure that is, and what went wrong last.
 
 import { h, name, table } from "./dom.js";
-import { ago, chip, messages, plural, short, shortKey } from "./words.js";
+import { ago, chip, lasting, messages, plural, short, shortKey } from "./words.js";
 
 export const title = "Fleet";
 export const needs = ["/v1/status"];
@@ -79,9 +79,9 @@ function row(proxy, status) {
 
 function connection(proxy) {
   const link = proxy.connection;
-  if (!link) return h("span", { class: "soft" }, proxy.admin ? "no stream" : "–");
+  if (!link) return h("span", { class: "soft" }, proxy.admin ? "not by ADS" : "–");
   if (!link.connected) return [chip("bad", "ADS gone"), " ", link.since ? h("span", { class: "soft" }, ago(link.since)) : null];
-  return [`ADS ${link.variant ?? ""} `, link.since ? h("span", { class: "soft" }, "since ", ago(link.since)) : null];
+  return [`ADS ${link.variant ?? ""} `, link.since ? h("span", { class: "soft" }, lasting(link.since)) : null];
 }
 
 function registries(list) {

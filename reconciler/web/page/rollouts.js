@@ -145,12 +145,12 @@ function commits(rollout) {
   return h("ol", { class: "rail short" }, [...rollout.commits].reverse().slice(0, 40).map((item) =>
     h("li", { class: `entry ${item.branch === "record" ? "record" : "policy"}`, data: { key: item.commit } },
       h("p", null, h("a", { href: `#/timeline/${item.commit}` }, name(item.subject || short(item.commit)))),
-      h("p", { class: "about" }, h("span", { class: "mono" }, short(item.commit)), " ", item.by ? ["by ", name(item.by), " "] : null, h("span", { class: "soft" }, ago(item.at))))));
+      h("p", { class: "about" }, item.by ? h("span", null, "by ", name(item.by)) : null, h("span", { class: "mono" }, short(item.commit)), ago(item.at)))));
 }
 
 // The curve
 
-const LEFT = 44, RIGHT = 14, TOP = 24, WEIGHT = 150, PANEL = 62, GAP = 26, BOTTOM = 22;
+const LEFT = 44, RIGHT = 14, TOP = 24, WEIGHT = 150, PANEL = 58, GAP = 32, BOTTOM = 22;
 
 function curve(rollout, width) {
   const drawn = rollout.curve;
@@ -196,7 +196,7 @@ function metricPanel(kind, words, pair, x, wide, top) {
   const y = (value) => top + PANEL - (PANEL * (value - low)) / (high - low);
   const line = (points) => points.map(([at, value], index) => `${index ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
   return s("g", { class: kind },
-    s("text", { x: LEFT, y: top - 7, class: "tick" }, words),
+    s("text", { x: LEFT + 8, y: top - 7, class: "tick panel" }, words),
     [low, high].map((value) => s("line", { x1: LEFT, x2: wide - RIGHT, y1: y(value), y2: y(value), class: "grid" })),
     s("text", { x: LEFT - 6, y: y(high) + 4, "text-anchor": "end", class: "tick" }, num(Math.round(high * 10) / 10)),
     s("text", { x: LEFT - 6, y: y(low) + 4, "text-anchor": "end", class: "tick" }, num(Math.round(low * 10) / 10)),

@@ -7,7 +7,7 @@ export const title = "Services";
 export const needs = ["/v1/traffic"];
 export const often = 2000;
 
-const WIDTH = 208, HEAD = 46, ROW = 24, GAP_X = 132, GAP_Y = 22, MARGIN = 14;
+const WIDTH = 200, HEAD = 46, ROW = 26, GAP_X = 112, GAP_Y = 22, MARGIN = 14;
 const TONES = 6;
 
 export function view({ documents }) {

@@ -1,12 +1,12 @@
 // The timeline: what people and rollouts wrote on the policy branch, and what was seen live on the record branch, in one order of time.
 
 import { h, name } from "./dom.js";
-import { ago, atClock, chip, onDay, plural, short } from "./words.js";
+import { atClock, chip, onDay, plural, short } from "./words.js";
 
 export const title = "Timeline";
 export const needs = ["/v1/timeline?limit=30"];
 
-const KINDS = { step: ["run", "rollout"], change: ["idle", "change"], receipt: ["ok", "live"], other: ["idle", "record"] };
+const KINDS = { step: ["run", "rollout"], change: ["idle", "change"], receipt: ["ok", "live"], evidence: ["idle", "evidence"], other: ["idle", "record"] };
 
 export function view({ documents, place }) {
   const first = documents["/v1/timeline?limit=30"];
@@ -48,9 +48,9 @@ function item(entry, open, place) {
 
 function about(entry) {
   const proxies = entry.trailers.Proxies;
-  return h("p", { class: "about" }, chip(...(KINDS[entry.kind] ?? KINDS.other)), " ", h("span", { class: "mono" }, short(entry.commit)), " ",
-    entry.branch === "policy" ? ["by ", name(entry.by), " "] : null, proxies ? [`${proxies} proxies `] : null,
-    h("time", { datetime: entry.at, class: "soft" }, atClock(entry.at)), " ", h("span", { class: "soft" }, "(", ago(entry.at), ")"));
+  return h("p", { class: "about" }, chip(...(KINDS[entry.kind] ?? KINDS.other)),
+    entry.branch === "policy" ? h("span", null, "by ", name(entry.by)) : proxies && entry.kind === "receipt" ? h("span", null, `${proxies} proxies`) : null,
+    h("span", { class: "mono" }, short(entry.commit)), h("time", { datetime: entry.at }, atClock(entry.at)));
 }
 
 function alone(commit, place) {

@@ -51,6 +51,11 @@ export function ago(at) {
   return h("time", { datetime: at, title: `${onDay(at)} ${atClock(at)}`, data: { ago: at } }, agoText(at));
 }
 
+/** How long something has been so, and goes on being so. */
+export function lasting(at) {
+  return h("time", { datetime: at, title: `since ${onDay(at)} ${atClock(at)}`, data: { lasting: at } }, lastingText(at));
+}
+
 /** A time to come, counted down. */
 export function until(at) {
   return h("time", { datetime: at, title: `${onDay(at)} ${atClock(at)}`, data: { until: at } }, untilText(at));
@@ -60,6 +65,7 @@ const agoText = (at) => {
   const seconds = (now() - Date.parse(at)) / 1000;
   return seconds < 1.5 ? "just now" : `${span(seconds)} ago`;
 };
+const lastingText = (at) => `for ${span((now() - Date.parse(at)) / 1000)}`;
 const untilText = (at) => {
   const seconds = (Date.parse(at) - now()) / 1000;
   return seconds > 0 ? `in ${span(seconds)}` : "now";
@@ -68,6 +74,7 @@ const untilText = (at) => {
 /** Bring all relative times up to date. */
 export function tick(root) {
   for (const element of root.querySelectorAll("time[data-ago]")) write(element, agoText(element.dataset.ago));
+  for (const element of root.querySelectorAll("time[data-lasting]")) write(element, lastingText(element.dataset.lasting));
   for (const element of root.querySelectorAll("time[data-until]")) write(element, untilText(element.dataset.until));
 }
 
