@@ -16,7 +16,7 @@ from reconciler.cycle.report import Stopwatch, silent
 from reconciler.envoy.binary import EnvoyNotFoundError
 from reconciler.envoy.validation import Validator
 from reconciler.errors import Diagnostic, ReconcilerError, Severity
-from reconciler.gitrepo import RefNotFoundError, Repository
+from reconciler.gitrepo import AuthenticationError, RefNotFoundError, Repository
 from reconciler.model.plan import Plan
 from reconciler.plan.review import Review, Verdict, review_of
 
@@ -137,7 +137,8 @@ def _tip(repository: Repository, branch: str, remote: str) -> tuple[str, tuple[D
             seen = repository.resolve(f"refs/remotes/{remote}/{branch}")
         except RefNotFoundError:
             raise error from None
-        return seen, (_not_asked(branch, seen, error),)
+        # A checkout that keeps no credentials has just fetched all branches: what it saw of the base is a few seconds old.
+        return seen, () if isinstance(error, AuthenticationError) else (_not_asked(branch, seen, error),)
 
 
 def _not_asked(branch: str, seen: str, error: ReconcilerError) -> Diagnostic:
