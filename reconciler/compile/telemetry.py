@@ -35,7 +35,7 @@ _TRACER = "envoy.tracers.opentelemetry"
 _FILE_LOGGER = "envoy.access_loggers.file"
 _MIN_STATUS, _PERCENT = "access_log.min_status", "access_log.percent"
 _TIMEOUT = 10
-_OPERATION = "%VIRTUAL_HOST_NAME%/*"
+_OPERATION = "%CEL(xds.virtual_host_name)%/*"
 """The names of spans, as Istio's: `HOST:PORT/*`. Virtual hosts of inbound listeners have other names."""
 _INBOUND_OPERATION = "%REQ(:AUTHORITY)%/*"
 

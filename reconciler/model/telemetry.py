@@ -108,7 +108,8 @@ class Tracing(Spec):
 
     Attributes:
         open_telemetry: Who gets them.
-        random_sampling_percentage: Of the requests that come without a decision, how many are traced. A caller's own decision holds.
+        random_sampling_percentage: How many requests are traced. The first proxy on the way decides for all; what comes with a
+            `traceparent` that is not sampled never is.
         custom_tags: What else is said of every span, by name.
         max_path_tag_length: Characters of a request's path in a span.
     """

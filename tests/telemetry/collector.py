@@ -41,7 +41,7 @@ class Collector:
             (_text(resource.resource.attributes, "service.name"), span)
             for request in tuple(self._requests)
             for resource in request.resource_spans
-            for scope in resource.scope_spans
+            for scope in resource.instrumentation_library_spans  # what field 2, `scope_spans`, was called before OTLP 0.15
             for span in scope.spans
         ]
 
@@ -65,12 +65,19 @@ def collecting() -> Iterator[Collector]:
 
         def do_POST(self) -> None:
             found.paths.append(self.path)
-            body = found.take(self.rfile.read(int(self.headers["content-length"])))
+            body = found.take(b"".join(self._chunks()))
             self.send_response(200)
             self.send_header("content-type", "application/x-protobuf")
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def _chunks(self) -> Iterator[bytes]:
+            """A body as Envoy sends it: in chunks."""
+            while size := int(self.rfile.readline(), 16):
+                yield self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
 
         def log_message(self, *_: object) -> None:
             pass

@@ -178,6 +178,8 @@ def serving(folder: Path, *more: str, templates: Mapping[str, str] | None = None
                     options=("--file-flush-interval-msec", "50"),
                 )
             )
+        for name in PROXIES:
+            assert "rejected" not in (folder / f"{name}.log").read_text()
         yield Lab(folder, mesh, ports, metrics)
 
 

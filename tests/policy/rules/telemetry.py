@@ -27,7 +27,7 @@ CASES: list[tuple[str, str]] = [
     ("value", telemetry("accessLog: {minStatus: ^600}")),
     ("value", telemetry("accessLog: {percent: ^101}")),
     ("value", telemetry("accessLog: {file: ^log.json}")),
-    ("no-effect", telemetry("accessLog: {disabled: ^true, minStatus: 400}")),
+    ("no-effect", telemetry("accessLog: {^disabled: true, minStatus: 400}")),
     ("missing-field", telemetry("^tracing: {}")),
     ("host", telemetry("tracing: {openTelemetry: {service: ^'*.example.com', port: 4317}}")),
     ("value", telemetry("tracing: {openTelemetry: {service: otel, port: 4318, http: {path: ^'v1/traces?x'}}}")),
@@ -37,8 +37,5 @@ CASES: list[tuple[str, str]] = [
     ("header-name", tracing("customTags: {a: {header: {name: ^'b c'}}}")),
     ("name", tracing("customTags: {^'': {literal: {value: b}}}")),
     ("address", proxy("push: {ads: {}}, metrics: {port: 1, address: ^10.0.0.256}")),
-    (
-        "no-effect",
-        proxy("push: {runtime: {routes: [{virtualService: a, prefix: p, clusters: {v1: c}}]}}, metrics: ^{port: 1}"),
-    ),
+    ("no-effect", doc("Proxy", "spec: {push: {ads: {client: grpc}}, ^metrics: {port: 1}}\n")),
 ]
