@@ -154,13 +154,6 @@ PROXY_VERIFIED = Family(
     series=f"one per proxy, at most {MOST_SERIES}",
     means="When a proxy was last proven to have what a commit asks for, in seconds since 1970.",
 )
-PROXY_IN_SYNC = Family(
-    name="reconciler_proxy_in_sync",
-    form=Form.GAUGE,
-    labels=("proxy",),
-    series=f"one per proxy, at most {MOST_SERIES}",
-    means="1 if the newest pass proved that a proxy has what the commit that was carried out asks for.",
-)
 PROXY_TROUBLE = Family(
     name="reconciler_proxy_trouble",
     form=Form.GAUGE,
@@ -364,7 +357,7 @@ FAMILIES: tuple[Family, ...] = (
     BUILD, STARTED, READY, BUSY,
     PASSES, TRIGGERS, PASS_SECONDS, STAGE_SECONDS, LAST_PASS, LAST_SUCCESS, LAST_ERRORS, LAST_REFUSALS,
     CONVERGED, CONVERGENCE, APPLIED,
-    PROXIES, PROXY_VERIFIED, PROXY_IN_SYNC, PROXY_TROUBLE,
+    PROXIES, PROXY_VERIFIED, PROXY_TROUBLE,
     PUSHES, VERIFY_SECONDS, RESOURCES, DRIFT, REJECTIONS, REFUSALS, RECEIPTS, REVERTS,
     MOVES, ROLLOUT_PHASE, ROLLOUT_WEIGHT, ROLLOUT_STEP, ROLLOUT_STEPS,
     GIT_LOOKS, GIT_ERRORS, GIT_SUCCESS, ADMIN_ERRORS,

@@ -81,7 +81,6 @@ def _proxies(state: State) -> Iterator[GaugeMetricFamily]:
         [((str(key),), state.verified[key].at.timestamp()) for key in chosen if key in state.verified],
     )
     synced = str(OutcomeKind.APPLIED)
-    yield _many(families.PROXY_IN_SYNC, [((str(key),), float(states[key] == synced)) for key in chosen])
     yield _many(
         families.PROXY_TROUBLE, [((str(key), states[key]), 1.0) for key in chosen if states[key] != synced]
     )  # fmt: skip

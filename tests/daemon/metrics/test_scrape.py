@@ -53,7 +53,6 @@ def test_proxies_by_how_they_were_left_and_those_that_left_are_gone() -> None:
     assert world.nonzero("reconciler_proxies") == {
         "{state=applied}": 1, "{state=rejected}": 1, "{state=pending}": 1, "{state=unreachable}": 1
     }  # fmt: skip
-    assert world.nonzero("reconciler_proxy_in_sync") == {"{proxy=default/a}": 1}
     assert world.nonzero("reconciler_proxy_trouble") == {
         "{proxy=default/b,state=rejected}": 1,
         "{proxy=default/c,state=pending}": 1,
@@ -72,7 +71,7 @@ def test_series_are_bounded_whatever_the_fleet_is() -> None:
     world = World()
     world.passed(report("c1", [outcome(Key("default", f"p{number:05}")) for number in range(MOST_SERIES + 500)]))
     codes = tuple(Diagnostic(code=f"code-{number}", message="no") for number in range(MOST_CODES + 50))
-    assert len(world.nonzero("reconciler_proxy_in_sync")) == MOST_SERIES
+    assert len(world.nonzero("reconciler_proxy_verified_timestamp_seconds")) == MOST_SERIES
     assert world.nonzero("reconciler_proxies") == {"{state=applied}": MOST_SERIES + 500}
     world.passed(Report(head="c2", errors=codes))
     assert len(world.nonzero("reconciler_last_pass_errors")) == MOST_CODES

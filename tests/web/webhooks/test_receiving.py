@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
+import re
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -282,3 +285,13 @@ def test_what_is_remembered_is_bounded(tmp_path: Path) -> None:
         headers = {name: [value] for name, value in gitlab(number=str(number)).items()}
         assert post.receiver.receive("gitlab", Delivery(headers=headers, body=push())) is Result.WOKEN
     assert len(post.receiver._seen) == 4096
+
+
+def test_the_script_of_the_page_is_believed(post: Post, tmp_path: Path) -> None:
+    """As it stands in docs/webhooks.md."""
+    page = Path(__file__).parents[3] / "docs" / "webhooks.md"
+    (script,) = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "reconciler.secret").write_bytes(SECRET + b"\n")
+    environment = os.environ | {"DAEMON": f"http://{post.address}"}
+    subprocess.run(["sh", "-euc", script], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=30)
+    assert post.counted == {("plain", Result.WOKEN): 1}
