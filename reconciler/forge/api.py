@@ -28,7 +28,7 @@ from reconciler.forge.errors import (
     ForgeUnavailableError,
     TokenFileError,
 )
-from reconciler.http import HttpClient, HttpError, Reply
+from reconciler.http import HttpClient, HttpError, NoTokenError, Reply, read_token
 from reconciler.settings import AdminSettings
 
 PATIENCE = AdminSettings(connect_timeout=3.0, read_timeout=10.0, max_body=16 * 1024 * 1024)
@@ -40,7 +40,6 @@ _PACE, _NOTIFYING_PACE = 1.0, 3.0
 _REMEMBERED = 100
 _PAGES = 20
 _REDIRECTS = 3
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 _NEXT = re.compile(r'<([^>]*)>;[^,]*\brel="next"')
 
 
@@ -214,13 +213,10 @@ class Api:
     def _token(self) -> str:
         where, hint = self._token_file, f"write a token into it that may read and write {self._speaks.rights}"
         try:
-            token = where.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not text"
-            raise TokenFileError(f"the token file {where} can't be read: {why}", hint=hint) from None
-        if not _TOKEN.fullmatch(token):
-            raise TokenFileError(f"the token file {where} does not hold one token and nothing else", hint=hint)
-        return token
+            return read_token(where)
+        except NoTokenError as error:
+            what = f"can't be read: {error.why}" if error.why else "does not hold one token and nothing else"
+            raise TokenFileError(f"the token file {where} {what}", hint=hint) from None
 
     def _judged(self, reply: Reply, what: str, token: str, asked: tuple[str, str]) -> Reply:
         """The reply if it is a good one.

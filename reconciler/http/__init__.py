@@ -19,6 +19,7 @@ from reconciler.http.failures import (
 )
 from reconciler.http.streams import Reply, Stream
 from reconciler.http.tls import Fault
+from reconciler.http.tokens import NoTokenError, read_token
 
 __all__ = [
     "AbortedError",
@@ -27,8 +28,10 @@ __all__ = [
     "Fault",
     "HttpClient",
     "HttpError",
+    "NoTokenError",
     "Reply",
     "Stream",
     "TimedOutError",
     "UnreachableError",
+    "read_token",
 ]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import quote
 
-from reconciler.http import HttpClient, HttpError
+from reconciler.http import HttpClient, HttpError, NoTokenError, read_token
 from reconciler.prometheus.answers import number
 from reconciler.prometheus.failures import TokenError, no_answer
 from reconciler.settings import AdminSettings
@@ -14,7 +13,6 @@ from reconciler.settings import AdminSettings
 _PATH = "/api/v1/query"
 _LONGEST_CONNECT = 5.0
 _MAX_BODY = 4 * 1024 * 1024
-_MAX_TOKEN = 64 * 1024
 
 
 def ask(query: str, *, address: str, timeout: timedelta, token_file: str = "", insecure: bool = False) -> float:
@@ -51,12 +49,9 @@ def ask(query: str, *, address: str, timeout: timedelta, token_file: str = "", i
 
 def _token(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
-            text = file.read(_MAX_TOKEN + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        why = getattr(error, "strerror", None) or error
-        raise TokenError(f"cannot read {path}: {why}", hint="put a file with the token there") from error
-    token = text.strip()
-    if not token or len(text) > _MAX_TOKEN or not all(0x21 <= byte <= 0x7E for byte in token):  # noqa: PLR2004 -- visible ASCII
-        raise TokenError(f"{path} holds no token", hint="write the token into it, on one line and without `Bearer`")
-    return token.decode("ascii")
+        return read_token(path)
+    except NoTokenError as error:
+        if error.why:
+            raise TokenError(f"cannot read {path}: {error.why}", hint="put a file with the token there") from error
+        hint = "write the token into it, on one line and without `Bearer`"
+        raise TokenError(f"{path} holds no token", hint=hint) from error

@@ -248,7 +248,11 @@ def test_a_token_is_read_again_for_each_question(tmp_path: Path) -> None:
     """So that it can be renewed; a file that can't be read is named."""
     path = tmp_path / "token"
     spec = Consul(address="http://127.0.0.1:1", token_file=str(path))
-    for content, words in ((None, "No such file"), (b"\xff", "not ASCII"), (b"a\nb", "more than one token")):
+    for content, words in (
+        (None, "No such file"),
+        (b"\xff", "something else than one token"),
+        (b"a\nb", "than one token"),
+    ):
         if content is not None:
             path.write_bytes(content)
         with watching(build(spec, AROUND)) as watch:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from reconciler.discovery.contract import AdapterError
 from reconciler.discovery.platforms.failures import AnswerError, DeniedError, unread
-from reconciler.http import HttpClient, HttpError, Reply
+from reconciler.http import HttpClient, HttpError, NoTokenError, Reply, read_token
 from reconciler.model.discovery import Consul
 
 NAMES = "/v1/catalog/services"
@@ -86,17 +85,18 @@ class Questions:
         if not self._spec.token_file:
             return {}
         try:
-            token = Path(self._spec.token_file).read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not ASCII"
-            message = f"{self._registry}: cannot read the token in {self._spec.token_file}: {why}"
-            raise DeniedError(
-                message, hint="write Consul's ACL token into this file, readable for the daemon"
-            ) from None
-        if not token.isprintable():
-            message = f"{self._registry}: {self._spec.token_file} holds more than one token"
-            raise DeniedError(message, hint="write one token into this file, on one line")
-        return {"X-Consul-Token": token} if token else {}
+            return {"X-Consul-Token": read_token(self._spec.token_file)}
+        except NoTokenError as error:
+            if error.empty:  # Consul's own word for no token is the empty one
+                return {}
+            where = self._spec.token_file
+            if error.why:
+                message = f"{self._registry}: cannot read the token in {where}: {error.why}"
+                hint = "write Consul's ACL token into this file, readable for the daemon"
+            else:
+                message = f"{self._registry}: {where} holds something else than one token"
+                hint = "write one token into this file, on one line"
+            raise DeniedError(message, hint=hint) from None
 
     def _judge(self, reply: Reply) -> None:
         if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from reconciler.discovery.contract import Alive, Event, Problem, Snapshot, Stopping, Surroundings
@@ -26,7 +25,7 @@ from reconciler.discovery.platforms.prometheus.targets import (
     summary,
 )
 from reconciler.errors import Diagnostic, UsageError
-from reconciler.http import AbortedError, HttpClient, HttpError, Reply
+from reconciler.http import AbortedError, HttpClient, HttpError, NoTokenError, Reply, read_token
 from reconciler.model.discovered import Found
 from reconciler.model.discovery import HttpSd
 from reconciler.settings import AdminSettings
@@ -37,7 +36,6 @@ _SILENCE = 10.0
 _JSON = re.compile(r'application/json(\s*;\s*charset=("utf-8"|utf-8))?', re.IGNORECASE)
 _OK, _UNCHANGED, _UNAUTHORIZED, _FORBIDDEN = 200, 304, 401, 403
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 _SHOWN = 80
 _NOT_A_URL = "url is none that can be asked: write http://host:port/path or https://host:port/path; a token has a file, tokenFile"
 
@@ -153,16 +151,13 @@ class HttpAdapter:
     def _token(self) -> str:
         path = self._spec.token_file
         try:
-            token = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            why = (error.strerror if isinstance(error, OSError) else "") or "it is not UTF-8"
-            raise DeniedError(
-                f"cannot read the token in {path}: {why}", hint="make it readable for the daemon"
-            ) from None
-        if _TOKEN.fullmatch(token) is None:
-            hint = "write the token, on one line, and nothing else"
-            raise DeniedError(f"{path} holds no token", hint=hint)
-        return token
+            return read_token(path)
+        except NoTokenError as error:
+            if error.why:
+                message, hint = f"cannot read the token in {path}: {error.why}", "make it readable for the daemon"
+            else:
+                message, hint = f"{path} holds no token", "write the token, on one line, and nothing else"
+            raise DeniedError(message, hint=hint) from None
 
 
 def _without_query(url: str) -> str:
