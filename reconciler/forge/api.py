@@ -38,7 +38,7 @@ _PACE, _NOTIFYING_PACE = 1.0, 3.0
 """Seconds between two writes, as GitHub asks for, and between two of which people are told by mail, as its own clients keep."""
 
 _REMEMBERED = 100
-_PAGES = 20
+_PAGES = 30
 _REDIRECTS = 3
 _NEXT = re.compile(r'<([^>]*)>;[^,]*\brel="next"')
 
@@ -95,7 +95,7 @@ class Api:
         return self._read(self._get(self._path + target))
 
     def get_all(self, target: str) -> list[Any]:
-        """All elements of a list, over its pages. One of more than 2,000 elements, by the hundred, is cut.
+        """All elements of a list, over its pages. One of more than 3,000 elements, by the hundred, is cut.
 
         Raises:
             ForgeUnavailableError, ...: As `get`.
