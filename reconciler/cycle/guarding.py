@@ -12,6 +12,7 @@ from reconciler.model.plan import Cause, Plan, ProxyPlan
 from reconciler.model.proxy import DriftPolicy
 from reconciler.model.resource import Resource
 from reconciler.plan import Split, check, digest
+from reconciler.plan.standstill import NO_STANDSTILL, Standstill
 
 
 def guarded(
@@ -24,6 +25,7 @@ def guarded(
     plan_digest: str = "",
     fresh: Callable[[Resource], Resource | None] = lambda resource: resource,
     silent: Collection[str] = (),
+    standstill: Standstill = NO_STANDSTILL,
 ) -> Plan:
     """The plan with its refusals, and with what was allowed among its warnings.
 
@@ -41,6 +43,7 @@ def guarded(
         verified=verified,
         fresh=fresh,
         silent=silent,
+        standstill=standstill,
         prefixes={key: [route.prefix for route in item.routes] for key, item in runtimes.items() if item},
     )
     found = judge(allow=allow)

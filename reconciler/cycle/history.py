@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -113,6 +113,16 @@ class VerifiedSplits:
         wanted = [(commit, frozenset(keys)) for commit, keys in live.items()]
         self._shown = {(commit, keys): self._of(commit, keys, watch) for commit, keys in wanted}
         return tuple(dict.fromkeys(split for shown in self._shown.values() for split in shown))
+
+    @staticmethod
+    def views(record: Record, oldest: datetime) -> Mapping[Key, frozenset[str]]:
+        """By proxy, the versions of whole views that receipts show as live, none of them older than this."""
+        found: dict[Key, set[str]] = {}
+        for receipt in record.history(oldest):
+            for key, entry in receipt.proxies.items():
+                if entry.outcome is OutcomeKind.APPLIED:
+                    found.setdefault(key, set()).add(entry.view)
+        return {key: frozenset(versions) for key, versions in found.items()}
 
     def _of(self, commit: str, live: frozenset[Key], watch: Stopwatch) -> tuple[Split, ...]:
         if (commit, live) in self._shown:

@@ -17,6 +17,7 @@ from reconciler.cycle.planning import Planner
 from reconciler.cycle.receipts import draft
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
 from reconciler.cycle.reverting import Reverter
+from reconciler.cycle.standstill import thaws_in
 from reconciler.cycle.targets import (
     Work,
     members,
@@ -153,7 +154,8 @@ class Reconciler:
                 report = replace(repaired, head=desired.commit, plan=report.plan, pending=True)
         notes = (*decided.notes, *self._walker.finish(ask, desired, record))
         decided = replace(decided, notes=notes)
-        return _with(report, decided, broken, again=self._walker.again(moved=report.receipt is not None))
+        thaw = thaws_in(desired.mesh.settings, self._clock.now())
+        return _with(report, decided, broken, again=_sooner(self._walker.again(moved=report.receipt is not None), thaw))
 
     def _without_head(self, ask: Ask, head: str, error: ReconcilerError, watch: Stopwatch) -> Report:
         """The head is unusable, or there is none: say why, and keep the fleet at the last good commit.
@@ -309,6 +311,10 @@ def _with(report: Report, decided: Decided, broken: Sequence[Diagnostic], *, aga
         again=again,
         pending=report.pending or decided.pending,
     )
+
+
+def _sooner(*seconds: float | None) -> float | None:
+    return min((item for item in seconds if item is not None), default=None)
 
 
 def _failed(error: ReconcilerError, watch: Stopwatch) -> Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from reconciler.clock import Clock
@@ -15,6 +15,8 @@ from reconciler.cycle.guarding import guarded
 from reconciler.cycle.history import ARRIVED, VerifiedSplits, allowed_since, commits_since_applied, everybody
 from reconciler.cycle.lately import Lately
 from reconciler.cycle.report import Stage, Stopwatch
+from reconciler.cycle.returning import Returning
+from reconciler.cycle.standstill import held, notes
 from reconciler.cycle.targets import left_behind
 from reconciler.errors import ReconcilerError
 from reconciler.gitrepo import Repository
@@ -27,6 +29,7 @@ from reconciler.model.proxy import Proxy
 from reconciler.model.receipt import OutcomeKind, Receipt
 from reconciler.model.resource import View
 from reconciler.plan import Differ, Split, plan_proxy
+from reconciler.plan.standstill import NO_STANDSTILL, Standstill
 from reconciler.record import Record
 
 _ROLLBACK = timedelta(days=30)
@@ -75,6 +78,7 @@ class Planner:
     ) -> Plan:
         """The fleet's plan, judged by the guards."""
         fresh = self._discovery.trial(self._compiler, desired)
+        settings, now = desired.mesh.settings, self._clock.now()
         listed, standings = self._lately.listed(desired), self._discovery.standings(desired.mesh)
         with watch.stage(Stage.PLAN):
             plans = tuple(
@@ -94,9 +98,13 @@ class Planner:
             )
             gone = left_behind(self._declared(last, watch), desired.mesh)
             doubts = self._discovery.warnings(desired.mesh)
-            plan = Plan(commit=desired.commit, proxies=plans, warnings=(*desired.warnings, *doubts, *gone))
+            plan = Plan(
+                commit=desired.commit,
+                proxies=plans,
+                warnings=(*desired.warnings, *doubts, *gone, *notes(settings, now)),
+            )
         with watch.stage(Stage.GUARD):
-            oldest = self._clock.now() - _ROLLBACK
+            oldest = now - _ROLLBACK
             return guarded(
                 plan,
                 desired,
@@ -106,7 +114,33 @@ class Planner:
                 plan_digest=ask.plan_digest,
                 silent=[item.registry for item in standings if item.knowledge is Knowledge.SILENT],
                 fresh=fresh,
+                standstill=self._standstill(desired, now, record=record, last=last, watch=watch),
             )
+
+    def _standstill(
+        self, desired: Desired, now: datetime, *, record: Record, last: Receipt | None, watch: Stopwatch
+    ) -> Standstill:
+        found, oldest = held(desired.mesh.settings, now), now - _ROLLBACK
+        if not (found.frozen or found.suspended):
+            return NO_STANDSTILL
+        shown: list[Mapping[Key, frozenset[str]]] = []
+
+        def versions(key: Key) -> frozenset[str]:
+            shown[:] = shown or [self._verified.views(record, oldest)]
+            return shown[0].get(key, frozenset())
+
+        passes = Returning(
+            self._repository,
+            self._compiler,
+            desired=desired,
+            last=last,
+            base=lambda key: self.base(last, key, watch),
+            shown=versions,
+            verified=lambda: self._verified.since(record, oldest, watch),
+            rollouts=not found.rollouts,
+            watch=watch,
+        )
+        return Standstill(frozen=found.frozen, suspended=found.suspended, passes=passes)
 
     def _settled(self, plan: ProxyPlan) -> ProxyPlan:
         """Without endpoints that were sent beside passes a moment ago: the proxy was asked before they arrived, or we after."""

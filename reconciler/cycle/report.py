@@ -73,7 +73,7 @@ class Report:
         receipt: What was written on the record branch, if it said anything new.
         reverted: Reverts that were committed on the policy branch for what proxies refused; the next pass applies them.
         taken: What rollouts did: a commit each, on the policy branch.
-        again: Seconds until a rollout falls due; None if none waits for time.
+        again: Seconds until a rollout falls due, or what holds changes ends; None if nothing waits for time.
         pending: Whether something that differs was left as it is.
         transient: Whether the errors may go away by themselves.
         seconds: By stage.

@@ -19,6 +19,7 @@ from reconciler.model.proxy import Guards
 from reconciler.model.resource import Resource, ResourceId, ResourceType, View
 from reconciler.plan.scene import Scene
 from reconciler.plan.splits import Split, labels
+from reconciler.plan.standstill import NO_STANDSTILL, Standstill
 from reconciler.plan.words import count, number, percent, show_proxies
 
 _ROUNDING = 1e-9
@@ -168,7 +169,47 @@ class SilentRegistry:
             yield f"nothing is known of what {' and '.join(scene.silent)} lists, and its services would be taken for gone"
 
 
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """No change of Git's is made while a freeze of the Mesh is open: a `Deny` window, or none of its `Allow` windows.
+
+    Exempt: what goes back to what a recent receipt shows as verified, aborts, and what brings nothing new. Drift is corrected.
+    """
+
+    code: str = "guard-freeze"
+
+    def hint(self, limits: Guards) -> str:  # noqa: ARG002 -- there is no limit to it
+        """Patience."""
+        return "wait: the pass at its end applies it"
+
+    def objections(self, proxy: ProxyPlan, scene: Scene) -> Iterator[str]:
+        """One if it is held."""
+        if words := scene.standstill.objection(proxy, scene.standstill.frozen):
+            yield words
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """No change of Git's is made while `Mesh.suspend` says so.
+
+    Exempt: as in a freeze.
+    """
+
+    code: str = "guard-suspended"
+
+    def hint(self, limits: Guards) -> str:  # noqa: ARG002 -- there is no limit to it
+        """Who ends it."""
+        return "wait, or end it for everybody: reconcile resume"
+
+    def objections(self, proxy: ProxyPlan, scene: Scene) -> Iterator[str]:
+        """One if it is held."""
+        if words := scene.standstill.objection(proxy, scene.standstill.suspended):
+            yield words
+
+
 GUARDS: tuple[Guard, ...] = (
+    Suspended(),
+    Freeze(),
     SilentRegistry(),  # first, as what others object to may only follow from it
     WeightIncrease(),
     DeletePercent(),
@@ -196,6 +237,7 @@ def check(
     prefixes: Mapping[Key, Collection[str]] = MappingProxyType({}),
     fresh: Callable[[Resource], Resource | None] = _identity,
     silent: Collection[str] = (),
+    standstill: Standstill = NO_STANDSTILL,
 ) -> tuple[Diagnostic, ...]:
     """What the guards say about a plan; nothing if it is safe.
 
@@ -212,8 +254,9 @@ def check(
         fresh: A resource with the newest endpoints, by which it is judged whether a subset can serve; itself if it has no recipe,
             None where no registry was asked: then that is not judged.
         silent: Registries of which nothing is known, neither now nor from before.
+        standstill: What holds changes now.
     """
-    scene = Scene(limits, views, verified, prefixes, fresh, tuple(silent))
+    scene = Scene(limits, views, verified, prefixes, fresh, tuple(silent), standstill)
     found = [item for guard in GUARDS for item in _objections(guard, plan, scene)]
     return (*(_allowed(item) if item.code in allow else item for item in found), *_unknown(allow))
 

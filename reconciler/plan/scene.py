@@ -14,6 +14,7 @@ from reconciler.model.plan import Action, Cause, Change, ProxyPlan
 from reconciler.model.proxy import Guards
 from reconciler.model.resource import Resource, ResourceId, ResourceType, View
 from reconciler.plan.splits import Split, pair, route_splits, runtime_splits
+from reconciler.plan.standstill import NO_STANDSTILL, Standstill
 
 # HealthStatus in core/v3/health_check.proto: Envoy sends requests to these.
 _SERVING = frozenset({0, 1, 5})  # UNKNOWN, HEALTHY, DEGRADED
@@ -39,6 +40,7 @@ class Scene:
         prefixes: Runtime prefixes by proxy, where they are known.
         fresh: A resource with the newest endpoints; itself if it has no recipe, None where no registry was asked for them.
         silent: Registries of which nothing is known.
+        standstill: What holds changes now.
     """
 
     limits: Guards
@@ -47,6 +49,7 @@ class Scene:
     prefixes: Mapping[Key, Collection[str]]
     fresh: Callable[[Resource], Resource | None] = lambda item: item
     silent: tuple[str, ...] = ()
+    standstill: Standstill = NO_STANDSTILL
     _proven: list[frozenset[Split]] = field(default_factory=list)
     _pairs: dict[tuple[str, str], tuple[tuple[Split | None, Split], ...]] = field(default_factory=dict)
     _counted: dict[str, tuple[int, int]] = field(default_factory=dict)

@@ -172,13 +172,20 @@ def _waits(at: Situation) -> Wait | None:
 
 
 def _held(at: Situation, step: int) -> str:
-    """What keeps requests from being moved to where a step would have them: whoever gets more has to be live and healthy."""
+    """What keeps requests from being moved to where a step would have them: whoever gets more has to be live and healthy.
+
+    And it must be a time for changes.
+    """
+    if at.facts.held:
+        return at.facts.held
     if not moves(at.course, at.facts, step):
         return ""
     return not_live(at.course, at.facts) or unhealthy(at.course, at.facts, step)
 
 
 def _gated(at: Situation, reason: str) -> Decision:
+    if at.facts.held:
+        return replace(_hold(at, reason, due=at.facts.held_until), held=True)
     return replace(_hold(at, reason, due=_soon(at)), unhealthy=not not_live(at.course, at.facts))
 
 

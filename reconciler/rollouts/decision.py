@@ -40,6 +40,7 @@ class Decision:
         measured: Measured values behind it, a line each, for the commit's body.
         due: When to look again, UTC; None if only people, Git or proxies can change anything.
         unhealthy: Whether what is due is not done for want of healthy endpoints, which nobody else tells people.
+        held: Whether what is due is not done because a freeze or a suspension holds rollouts.
     """
 
     rollout: Key
@@ -51,6 +52,7 @@ class Decision:
     measured: tuple[str, ...] = ()
     due: datetime | None = None
     unhealthy: bool = False
+    held: bool = False
 
     @property
     def commits(self) -> bool:

@@ -67,6 +67,8 @@ class Facts:
         resumed: Whether somebody resumed the run since the engine last looked. It matters where the pause before came and went in
             between; a pause that was seen needs no telling.
         applied: Whether the head of `main` is what proxies are brought to; False if it is invalid or refused.
+        held: Why rollouts do not go on now, a freeze or a suspension; "" if they do. Aborts and pauses are never held.
+        held_until: When that ends, UTC; None if nobody knows.
     """
 
     now: datetime
@@ -79,3 +81,5 @@ class Facts:
     touched: tuple[Touched, ...] = ()
     resumed: bool = False
     applied: bool = True
+    held: str = ""
+    held_until: datetime | None = None

@@ -5,6 +5,7 @@ Told apart by content alone, so it holds however they landed: pushed, merged, sq
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from reconciler.cycle.desired import Compiler
@@ -17,6 +18,7 @@ from reconciler.rollouts.facts import Touched
 from reconciler.rollouts.ownership import Stand, changed, explains, touched
 
 _FOLDER = "policies"
+_FOLDERS = (_FOLDER, "envoy-templates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,42 @@ def landed(repository: Repository, compiler: Compiler, key: Key, *, since: str, 
             found.append(Touched(commit=info.id, author=_name(info), subject=info.subject, what=what))
         before, at = after, info.id
     return Landed(tuple(found), resumed)
+
+
+def by_rollouts(
+    repository: Repository,
+    compiler: Compiler,
+    *,
+    since: str,
+    head: str,
+    moves: Collection[Move],
+    alike: Callable[[str, str], bool],
+) -> bool:
+    """Whether everything between two commits of the branch that matters to proxies is moves of rollouts, of some kinds.
+
+    Args:
+        repository: Where the branch is.
+        compiler: Reads the policies of its commits.
+        since: The commit up to which all is known.
+        head: The newest.
+        moves: What counts.
+        alike: Whether two commits ask the same of all proxies: what else people wrote matters to nobody.
+    """
+    if not since or since == head or not repository.is_ancestor(since, head):
+        return since == head
+    for info in repository.log(head, exclude=since, first_parent=True):
+        parent = info.parents[0] if info.parents else ""
+        if not parent:
+            return False
+        if repository.same(info.id, parent, _FOLDERS):
+            continue
+        mesh = compiler.mesh(repository.tree(parent))
+        keys = [item.key for item in mesh.rollouts] if mesh is not None else []
+        stands = (_stand(repository, compiler, key, parent) for key in keys)
+        ours = (_explained(repository, stand, parent, info.id) for stand in stands if stand is not None)
+        if not (any(item is not None and item.move in moves for item in ours) or alike(parent, info.id)):
+            return False
+    return True
 
 
 def _stand(repository: Repository, compiler: Compiler, key: Key, commit: str) -> Stand | None:

@@ -11,6 +11,7 @@ from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.fleet import Fleet
 from reconciler.cycle.report import Stopwatch
+from reconciler.cycle.standstill import held
 from reconciler.cycle.walking.asking import Asker
 from reconciler.cycle.walking.landed import Landed, landed
 from reconciler.cycle.walking.reading import read
@@ -89,6 +90,7 @@ class Turner:
         answers = self._asker.answers(course.key, asked)
         people = self._people(course, evidence, desired, setting)
         receipts = _receipts(setting, deep=evidence is None or evidence.verified is None)
+        standstill = held(desired.source.settings, now)
         facts = Facts(
             now=now,
             weight=has.percent,
@@ -100,6 +102,8 @@ class Turner:
             touched=people.touched,
             resumed=people.resumed,
             applied=setting.applied,
+            held=standstill.rollouts,
+            held_until=standstill.rollouts_until,
         )
         found = turn(course, evidence, facts)
         seen = desired.commit if setting.applied else evidence.seen if evidence is not None else ""

@@ -18,7 +18,7 @@ from reconciler.cycle.trust import Trust
 from reconciler.cycle.walking.landing import Landing, Outcome
 from reconciler.cycle.walking.memory import Memory
 from reconciler.cycle.walking.turning import Setting, Turned, Turner
-from reconciler.cycle.walking.words import due, subject, unhealthy, unsecured
+from reconciler.cycle.walking.words import due, held, subject, unhealthy, unsecured
 from reconciler.errors import Diagnostic, ReconcilerError
 from reconciler.gitrepo import BranchNameError, Repository
 from reconciler.model.key import Key
@@ -231,7 +231,7 @@ class Walker:
                     done.add(key)
                     continue
                 desired = self._overlaid(desired, setting.watch)
-            notes += unhealthy(decision)
+            notes += (*unhealthy(decision), *held(decision))
             outcome = Outcome()
             if decision.commits:
                 outcome = self._landing.land(setting.ask, course, turned.turn, desired, applied=setting.applied)
@@ -260,6 +260,7 @@ class Walker:
             decision = self._turn(course, desired, setting).turn.decision
             if decision.commits:
                 yield due(course, decision)
+            yield from held(decision)
 
     def _turn(self, course: Course, desired: Desired, setting: Setting) -> Turned:
         turned = self._turner.turn(course, self._memory[course.key], desired, setting)

@@ -39,6 +39,18 @@ def unhealthy(decision: Decision) -> tuple[Diagnostic, ...]:
     )
 
 
+def held(decision: Decision) -> tuple[Diagnostic, ...]:
+    """What would be done at another time."""
+    if not decision.held:
+        return ()
+    return (
+        _waiting(
+            f"{decision.rollout.short()}: it stays where it is: {decision.reason}",
+            "it goes on by itself when that ends; an abort is not held",
+        ),
+    )
+
+
 def unsecured(decision: Decision, error: ReconcilerError) -> Diagnostic:
     """An abort can't be recorded, so it is not carried out."""
     return _waiting(
