@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from difflib import SequenceMatcher
+from functools import partial
 from itertools import islice
 
 from reconciler.cycle.desired import Compiler, Desired
+from reconciler.cycle.history import VerifiedSplits
 from reconciler.cycle.preview import difference, judged
 from reconciler.cycle.report import Stage, Stopwatch
 from reconciler.errors import Diagnostic, PolicyError, Severity
@@ -21,12 +24,17 @@ from reconciler.model.origin import Finding
 from reconciler.model.plan import Plan
 from reconciler.model.rollout import Phase
 from reconciler.model.tree import FileKind, Tree
+from reconciler.plan import Split
 from reconciler.policy import locate
 from reconciler.policy.files import POLICIES, TEMPLATES
+from reconciler.record import Record
 from reconciler.rollouts.course import course_of
 from reconciler.rollouts.weights import service_of, shares
 
 _BACK = 50
+_ROLLBACK = timedelta(days=30)
+"""As for passes: how old a receipt may be that exempts the split it shows."""
+
 _FOLDERS = (POLICIES, TEMPLATES)
 _UNDER_WAY = frozenset({Phase.PROGRESSING, Phase.PAUSED})
 _LONGEST = 5_000
@@ -67,6 +75,8 @@ def preview_merge(
     watch: Stopwatch,
     envoy: Asked | None = None,
     allow: Collection[str] = (),
+    record: Callable[[str], str | None] = lambda _: None,
+    now: datetime | None = None,
 ) -> MergePreview:
     """What merging `head` into `base` would do.
 
@@ -78,6 +88,8 @@ def preview_merge(
         watch: For the time it takes.
         envoy: Asks the real Envoy too.
         allow: Guard codes that are overridden, beside those of the commits that are merged.
+        record: The tip of a record branch by its name, if it can be had: what its receipts show as verified is no increase.
+        now: For the age of receipts; without it none counts.
 
     Raises:
         ReconcilerError: Git can't be read, or can't merge them.
@@ -98,7 +110,8 @@ def preview_merge(
     if before is None:
         return MergePreview(merged=merged, errors=(*doubts, *errors), known=known, changed=changed)
     plan = difference(before, desired, watch=watch)
-    plan = judged(plan, desired, allow=allow, repository=repository, base=base, head=head, watch=watch)
+    plan = judged(plan, desired, allow=allow, repository=repository, base=base, head=head, watch=watch,
+                  verified=partial(_verified, repository, compiler, desired, record, now, watch))  # fmt: skip
     more = (item for item in said if item.severity is Severity.WARNING)
     edited = locate(edited_rollouts(before.source, desired.source), merged.tree)
     return MergePreview(
@@ -174,6 +187,23 @@ def edited_rollouts(before: Mesh, after: Mesh) -> tuple[Finding, ...]:
             )
         )
     return tuple(found)
+
+
+def _verified(
+    repository: Repository,
+    compiler: Compiler,
+    desired: Desired,
+    record: Callable[[str], str | None],
+    now: datetime | None,
+    watch: Stopwatch,
+) -> tuple[Split, ...]:
+    """What receipts show as live, so that going back to it is never refused; nothing where there are none to read."""
+    branch = desired.mesh.settings.record.branch
+    tip = record(branch) if now is not None else None
+    if tip is None or now is None:
+        return ()
+    receipts = Record(repository, branch, attempts=1, tip=tip)
+    return VerifiedSplits(repository, compiler).since(receipts, now - _ROLLBACK, watch)
 
 
 def _is_policy(path: str) -> bool:

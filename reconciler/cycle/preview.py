@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
@@ -16,7 +16,7 @@ from reconciler.gitrepo import Repository
 from reconciler.model.key import Key
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Resource
-from reconciler.plan import Differ, compare_views
+from reconciler.plan import Differ, Split, compare_views
 
 
 def preview(
@@ -86,8 +86,9 @@ def judged(
     base: str,
     head: str,
     watch: Stopwatch,
+    verified: Callable[[], Sequence[Split]] = tuple,
 ) -> Plan:
-    """The plan with what the guards say that can speak without proxies, registries and receipts.
+    """The plan with what the guards say that can speak without proxies and registries.
 
     Args:
         plan: From `difference`.
@@ -97,6 +98,7 @@ def judged(
         base: Commits that this one has don't count.
         head: Those below this one do.
         watch: For the time it takes.
+        verified: Splits that receipts show, if any can be read; asked for only if a guard would object without.
     """
     with watch.stage(Stage.GUARD):
         return guarded(
@@ -104,7 +106,7 @@ def judged(
             desired,
             allow=allow,
             acknowledged=lambda: allowed_since(repository, base, head),
-            verified=lambda: stepping(desired, {}),
+            verified=lambda: (*stepping(desired, {}), *verified()),
             fresh=_unasked if desired.mesh.settings.discovery else _declared,
         )
 

@@ -49,15 +49,23 @@ class Record:
         branch: Its name.
         attempts: How often a receipt is tried again after a lost race.
         sleep: How pauses between attempts are spent, in seconds.
+        tip: Read from this commit on, by its full id, instead of from the branch's tip: for a clone that lacks the branch.
     """
 
     def __init__(
-        self, repository: Repository, branch: str, *, attempts: int, sleep: Callable[[float], None] = time.sleep
+        self,
+        repository: Repository,
+        branch: str,
+        *,
+        attempts: int,
+        sleep: Callable[[float], None] = time.sleep,
+        tip: str = "",
     ) -> None:
         self._repository = repository
         self._branch = branch
         self._attempts = max(1, attempts)
         self._sleep = sleep
+        self._fixed = tip
         self._seen: str | None = None
         self._parsed: dict[tuple[str, str], ProxyReceipt] = {}
         self._evidence: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -70,21 +78,25 @@ class Record:
         Raises:
             RecordUnreadableError: The tip is no receipt, or a file in it is broken; names it.
         """
-        tip = self._repository.branch(self._branch)
+        tip = self._tip()
         if tip is None:
             return None
         if self._continues(tip):
             self._seen = tip
         return self._receipt(self._repository.commit_info(tip))
 
-    def history(self, since: datetime, *, rollouts: bool = False) -> Iterator[Receipt]:
+    def history(self, since: datetime, *, rollouts: bool = False, before: str = "") -> Iterator[Receipt]:
         """The receipts since a time, newest first. Commits that are none, and receipts that somebody broke, are passed over.
 
         Args:
             since: Older ones are left out.
             rollouts: Read the evidence of rollouts too, which differs in every one of many receipts; else they have none.
+            before: Only those below this commit, by its full id; "" for all.
+
+        Raises:
+            CorruptRepositoryError: There is no such commit.
         """
-        tip = self._repository.branch(self._branch)
+        tip = next(iter(self._repository.commit_info(before).parents), None) if before else self._tip()
         if tip is None:
             return
         for info in self._repository.log(tip, since=since, exclude=None, first_parent=True):
@@ -94,6 +106,9 @@ class Record:
                 except RecordUnreadableError:
                     continue  # `latest` says so while it matters; what was proven before stays proven
                 yield found
+
+    def _tip(self) -> str | None:
+        return self._fixed or self._repository.branch(self._branch)
 
     def write(self, draft: Draft, *, at: datetime) -> Receipt | None:
         """Write a receipt on top of the branch, or None if it would say nothing that the tip does not say.

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from reconciler.gitrepo import open_repository
+from reconciler.model.key import Key
+from reconciler.model.receipt import OutcomeKind, ProxyReceipt
+from reconciler.record import Record
+from reconciler.record.form import Draft
+from reconciler.settings import GitSettings
 from tests.ci.conftest import Preview
 from tests.ci.forges import TRAFFIC, Upstream, git, github, pull_event
 
@@ -229,3 +236,24 @@ def test_without_a_pull_request_it_says_what_to_name(upstream: Upstream, preview
     """Outside of CI, and in an event that changes nothing."""
     assert (preview(upstream.path).code, preview(upstream.path).err.count("ci-no-subject")) == (1, 1)
     assert preview(upstream.path, environ=github(tmp_path, "schedule", {})).code == 1
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_going_back_to_what_receipts_show_is_refused_to_nobody(
+    upstream: Upstream, preview: Preview, tmp_path: Path, depth: int
+) -> None:
+    """A revert that gives a version all its traffic back passes, as it will when it is applied; the record is fetched for it."""
+    good = git(upstream.path, "rev-parse", "main")
+    upstream.edit(*TO_80, message="To v2")
+    proxies = {Key("default", "productpage-v1"): ProxyReceipt(view="v", proof="exact", outcome=OutcomeKind.APPLIED)}
+    draft = Draft(policy_commit=good, plan_digest="ab" * 32, subject="live", proxies=proxies)
+    upstream.topic("revert")
+    git(upstream.path, "revert", "--no-edit", "main")
+    head = git(upstream.path, "rev-parse", "HEAD")
+    upstream.opened(7, head)
+    environ = github(tmp_path, "pull_request", pull_event(7, head))
+    assert preview(upstream.clone("refs/pull/7/merge", depth=depth), environ=environ).code == 3
+    with open_repository(str(upstream.path), GitSettings(cache=tmp_path / "cache")) as repository:
+        Record(repository, "reconciler/record", attempts=3).write(draft, at=datetime.now(UTC))
+    clone = tmp_path / "clone-refs-pull-7-merge"
+    assert preview(clone, environ=environ).code == 0

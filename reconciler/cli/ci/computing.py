@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from reconciler import __version__
 from reconciler.cli.backstop import asked_of_envoy
 from reconciler.cli.ci.subject import Subject
+from reconciler.clock import SystemClock
 from reconciler.cycle import Compiler, Placer, preview_merge
 from reconciler.cycle.report import Stopwatch, silent
 from reconciler.envoy.binary import EnvoyNotFoundError
@@ -50,6 +52,8 @@ def compute(subject: Subject, repository: Repository, *, remote: str, envoy: boo
             head,
             compiler=Compiler(),
             watch=Stopwatch(silent),
+            record=partial(_record, repository, remote),
+            now=SystemClock().now(),
             envoy=None if validator is None else lambda desired, tree: asked_of_envoy(desired, tree, validator),
         )
     except ReconcilerError as error:
@@ -97,6 +101,21 @@ def _validator(envoy: bool | None) -> Validator | None:
         if envoy:
             raise
         return None
+
+
+def _record(repository: Repository, remote: str, branch: str) -> str | None:
+    """The tip of the record branch, of which this clone may have nothing; None if it can't be had."""
+    try:
+        if tip := repository.branch(branch):
+            return tip
+        try:
+            tip = repository.remote(remote).tip(f"refs/heads/{branch}")
+            repository.remote(remote).bring(tip, ref=f"refs/heads/{branch}")
+        except ReconcilerError:
+            tip = repository.resolve(f"refs/remotes/{remote}/{branch}")
+    except ReconcilerError:
+        return None
+    return tip
 
 
 def _commits(subject: Subject, repository: Repository, remote: str) -> tuple[str, str, tuple[Diagnostic, ...]]:
