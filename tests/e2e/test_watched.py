@@ -9,11 +9,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from reconciler.http import HttpClient
 from reconciler.settings import AdminSettings
+from tests.docs.metrics import rules
+from tests.docs.test_metrics import queries
 from tests.e2e.rig import clean_environment, git
 from tests.envoy.live import until
 from tests.prometheus.server import Prometheus
@@ -116,13 +119,15 @@ def test_a_real_prometheus_reads_the_daemon(watched: Watched, tmp_path: Path) ->
                 answer = json.loads(http.get(f"/api/v1/query?query={query}").body)
                 return [item["metric"] for item in answer["data"]["result"]]
 
-            until(lambda: bool(found("reconciler_applied_commit_info")))
+            until(lambda: bool(found("rate(process_cpu_seconds_total[1m])")))  # there have been two scrapes
             (applied,) = found("reconciler_applied_commit_info")
             (gone,) = found("reconciler_proxy_trouble")
             (phase,) = found("reconciler_rollout_phase==1")
             (built,) = found("reconciler_build_info")
             passes = found("reconciler_passes_total>0")
             memory = found("process_resident_memory_bytes")
+            asked = [*queries(), *(str(rule["expr"]) for rule in rules())]
+            answers = [json.loads(http.get(f"/api/v1/query?query={quote(query)}").body) for query in asked]
     finally:
         prometheus.stop()
     assert (applied["head"], applied["ref"]) == (commit, "main")
@@ -131,3 +136,6 @@ def test_a_real_prometheus_reads_the_daemon(watched: Watched, tmp_path: Path) ->
     assert built["version"]
     assert {item["result"] for item in passes} == {"unconfirmed"}
     assert memory
+    assert [query for query, answer in zip(asked, answers, strict=True) if answer["status"] != "success"] == []
+    stages = next(answer for query, answer in zip(asked, answers, strict=True) if "stage_duration" in query)
+    assert {"load", "compile"} <= {item["metric"]["stage"] for item in stages["data"]["result"]}

@@ -68,7 +68,7 @@ def _newest(ref: str, state: State) -> Iterator[GaugeMetricFamily]:
     yield _codes(families.LAST_ERRORS, report.errors)
     yield _codes(families.LAST_REFUSALS, report.plan.refused if report.plan is not None else ())
     applied = report.applied or (report.last.policy_commit if report.last is not None else "")
-    yield _many(families.APPLIED, [((applied, report.head, ref), 1.0)] if last is not None else [])
+    yield _many(families.APPLIED, [((applied, report.head, ref), 1.0)] if applied or report.head else [])
 
 
 def _proxies(state: State) -> Iterator[GaugeMetricFamily]:
