@@ -1,0 +1,1 @@
+"""Policies written by whoever asks, as commits of a real repository."""
