@@ -120,6 +120,20 @@ LAST_REFUSALS = Family(
     series=f"one per guard that objects, at most {MOST_CODES}",
     means="Objections of guards in the newest pass over the whole fleet.",
 )
+LAST_WARNINGS = Family(
+    name="reconciler_last_pass_warnings",
+    form=Form.GAUGE,
+    labels=("code",),
+    series=f"one per code that occurs, at most {MOST_CODES}",
+    means="Warnings of the newest pass over the whole fleet: of policies, of registries, of forges, of what is about to end.",
+)
+HELD = Family(
+    name="reconciler_changes_held",
+    form=Form.GAUGE,
+    labels=("by",),
+    series="2",
+    means="1 while a `freeze` or a `suspension` holds changes, whether or not any waits.",
+)
 
 CONVERGED = Family(
     name="reconciler_converged",
@@ -356,6 +370,7 @@ REQUESTS = Family(
 FAMILIES: tuple[Family, ...] = (
     BUILD, STARTED, READY, BUSY,
     PASSES, TRIGGERS, PASS_SECONDS, STAGE_SECONDS, LAST_PASS, LAST_SUCCESS, LAST_ERRORS, LAST_REFUSALS,
+    LAST_WARNINGS, HELD,
     CONVERGED, CONVERGENCE, APPLIED,
     PROXIES, PROXY_VERIFIED, PROXY_TROUBLE,
     PUSHES, VERIFY_SECONDS, RESOURCES, DRIFT, REJECTIONS, REFUSALS, RECEIPTS, REVERTS,

@@ -8,12 +8,14 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from prometheus_client.core import GaugeMetricFamily
 
 import reconciler
 from reconciler.cycle import Report
 from reconciler.cycle.past import weight_of
+from reconciler.cycle.standstill import held
 from reconciler.daemon.metrics import families
 from reconciler.daemon.metrics.families import MOST_CODES, MOST_SERIES, Family
 from reconciler.daemon.metrics.sources import Sources
@@ -46,7 +48,9 @@ class Scrape:
         yield _one(families.LAST_SUCCESS, self._tally.succeeded)
         yield from _newest(self._sources.ref, state)
         yield from _proxies(state)
-        yield from _rollouts(self._sources)
+        mesh = self._sources.mesh() or Mesh()
+        yield _held(mesh, self._sources.clock.now())
+        yield from _rollouts(mesh)
         yield from _registries(self._sources)
         yield from _streams(self._sources)
 
@@ -67,6 +71,7 @@ def _newest(ref: str, state: State) -> Iterator[GaugeMetricFamily]:
     yield _one(families.CONVERGED, float(last is not None and converged(report)))
     yield _codes(families.LAST_ERRORS, report.errors)
     yield _codes(families.LAST_REFUSALS, report.plan.refused if report.plan is not None else ())
+    yield _codes(families.LAST_WARNINGS, report.plan.warnings if report.plan is not None else ())
     applied = report.applied or (report.last.policy_commit if report.last is not None else "")
     yield _many(families.APPLIED, [((applied, report.head, ref), 1.0)] if applied or report.head else [])
 
@@ -96,8 +101,13 @@ def _states(report: Report) -> Mapping[Key, str]:
     return found
 
 
-def _rollouts(sources: Sources) -> Iterator[GaugeMetricFamily]:
-    mesh = sources.mesh() or Mesh()
+def _held(mesh: Mesh, now: datetime) -> GaugeMetricFamily:
+    found = held(mesh.settings, now)
+    reasons = (("freeze", found.frozen), ("suspension", found.suspended))
+    return _many(families.HELD, [((by,), float(bool(words))) for by, words in reasons])
+
+
+def _rollouts(mesh: Mesh) -> Iterator[GaugeMetricFamily]:
     phases: list[tuple[tuple[str, ...], float]] = []
     weights: list[tuple[tuple[str, ...], float]] = []
     at: list[tuple[tuple[str, ...], float]] = []

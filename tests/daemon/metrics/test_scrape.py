@@ -10,7 +10,7 @@ from reconciler.cycle import Report
 from reconciler.daemon import State
 from reconciler.daemon.metrics import FAMILIES, Form
 from reconciler.daemon.metrics.families import MOST_CODES, MOST_SERIES
-from reconciler.errors import Diagnostic
+from reconciler.errors import Diagnostic, Severity
 from reconciler.model.discovered import Held, Knowledge, Standing
 from reconciler.model.key import Key
 from reconciler.model.plan import Plan, ProxyPlan
@@ -86,6 +86,25 @@ def test_an_unusable_head_is_told_from_what_is_applied() -> None:
     assert world.nonzero("reconciler_last_pass_errors") == {"{code=yaml-syntax}": 2}
     assert world.nonzero("reconciler_applied_commit_info") == {"{commit=c1,head=c2,ref=main}": 1}
     assert world.samples()["reconciler_converged"] == 0
+
+
+def test_warnings_and_what_holds_changes(tmp_path: Path) -> None:
+    """A suspension is told while it lasts, whether or not something waits for its end."""
+    world = World()
+    folder = Folder(tmp_path).write(
+        mesh="apiVersion: reconciler/v1alpha1\nkind: Mesh\nmetadata: {name: mesh}\n"
+        'spec: {suspend: {reason: a sale, until: "2026-01-01T01:00:00Z"}}\n'
+    )
+    world.mesh = folder.mesh
+    warned = Diagnostic(code="forge-unavailable", message="no", severity=Severity.WARNING)
+    world.passed(Report(head="c1", applied="c1", plan=Plan(commit="c1", proxies=(), warnings=(warned,))))
+    assert world.nonzero("reconciler_last_pass_") == {
+        "warnings{code=forge-unavailable}": 1,
+        "timestamp_seconds": START.timestamp(),
+    }
+    assert world.nonzero("reconciler_changes_held") == {"{by=suspension}": 1}
+    world.seconds = 3601.0
+    assert world.nonzero("reconciler_changes_held") == {}
 
 
 def test_a_rollout_shows_its_phase_its_step_and_its_weight(tmp_path: Path) -> None:
