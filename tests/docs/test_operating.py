@@ -112,11 +112,3 @@ def test_every_guard_outcome_phase_and_exit_code_is_explained() -> None:
     assert re.findall(r"^\d\. \*\*(\w+)\*\*", section(PUSHING, "Phases"), re.MULTILINE) == list(Phase)
     codes = {value for name, value in vars(ExitCode).items() if name.isupper()}
     assert set(map(int, re.findall(r"^\| (\d) \|", section(OPERATING, "Exit codes"), re.MULTILINE))) == codes
-
-
-def test_the_unit_starts_the_daemon() -> None:
-    """The example is a unit whose command exists."""
-    (unit,) = (text for text in blocks(TOP / "docs" / "operating.md", "ini") if "[Service]" in text)
-    (start,) = re.findall(r"^ExecStart=\S+/reconcile (.*)$", unit, re.MULTILINE)
-    assert "SIGTERM" in helped(start)
-    assert set(re.findall(r"Environment=(\w+)=", unit)) <= set(re.findall(r"RECONCILE_[A-Z_]+", helped(start)))

@@ -6,10 +6,14 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from reconciler.cli.demo.split import bounds
+from reconciler.http import HttpClient
+from reconciler.settings import AdminSettings
+from tests.e2e.rig import git
 from tests.e2e.sidecars import HOST, Sidecars
 
 _UPDATES = r"(cluster_manager\.cds|listener_manager\.lds|http\..*\.rds\..*|cluster\..*)\.update_success"
@@ -98,6 +102,42 @@ def test_a_killed_daemon_costs_no_request_and_the_next_one_sends_only_what_chang
     assert [after["a-1"][stat] - before["a-1"][stat] for stat in rds] == [1] * len(rds)
     endpoints = [stat for stat in before["a-1"] if stat.startswith("cluster.")]
     assert {after["a-1"][stat] - before["a-1"][stat] for stat in endpoints} == {0}
+
+
+def test_one_daemon_follows_another_without_a_beat_being_lost(mesh: Sidecars) -> None:
+    """An upgrade: the old daemon is told to end, the new one finds everybody where they should be. Nothing is sent, nothing committed."""
+    refs = git("-C", str(mesh.repo), "for-each-ref")
+    changes = r"(cluster_manager\.cluster|listener_manager\.listener)_(added|modified|removed|in_place_updated)"
+    before = {name: mesh.counter(name, changes) for name in mesh.envoys}
+    routes = {name: _updates(mesh, name) for name in mesh.envoys}
+    with mesh.traffic(rate=200) as traffic:
+        mesh.restart_daemon()
+        mesh.wait(lambda: len(_verified(mesh)) == len(mesh.envoys), "everybody to be connected again, and verified")
+    assert traffic.tally().failed == 0, traffic.tally().failures
+    assert {name: item["resources_sent"] for name, item in _verified(mesh).items()} == dict.fromkeys(mesh.envoys, 0)
+    assert {name: mesh.counter(name, changes) for name in mesh.envoys} == before
+    for name, counts in routes.items():
+        # A stream that begins anew has one answer for each set, which says that there is nothing new.
+        now = _updates(mesh, name)
+        assert {stat for stat in counts if now[stat] != counts[stat]} <= {
+            "cluster_manager.cds.update_success",
+            "listener_manager.lds.update_success",
+        }
+    assert git("-C", str(mesh.repo), "for-each-ref") == refs
+
+
+def _verified(mesh: Sidecars) -> dict[str, dict[str, Any]]:
+    """The streams of those that the daemon has seen to have the newest commit."""
+    socket = next((mesh.folder / "envoy-reconciler").glob("*.sock"), None)
+    if socket is None:  # it has not opened its door yet
+        return {}
+    with HttpClient(f"unix://{socket}", AdminSettings()) as client:
+        known = json.loads(client.get("/v1/status").body)["proxies"]
+    return {
+        item["proxy"].partition("/")[2]: item["connection"]
+        for item in known
+        if item["connection"] and item["connection"]["connected"] and item["revision"] == mesh.head()
+    }
 
 
 def test_an_envoy_that_starts_anew_has_everything_back_without_a_change_in_git(mesh: Sidecars) -> None:
