@@ -152,9 +152,21 @@ def _drop_from_brackets(text: str, parent: Node, node: Node, what: str) -> Span:
         start, stop = node.key, siblings[1].key
     else:
         start, stop = node.key, _content_end(node)
-    if "#" in text[start:stop]:
+    if "#" in text[start : node.start] + _beside_scalars(text, node) + text[node.end : stop]:
         raise SpliceError(f"{what} has a comment beside it", hint="remove it by hand")
     return Span(start, stop, "")
+
+
+def _beside_scalars(text: str, node: Node) -> str:
+    """What stands in a value that is no scalar of it: there, a `#` is a comment, or in a key that nobody writes."""
+    if node.style is not None:
+        return ""
+    parts: list[str] = []
+    at = node.start
+    for child in node.children.values():
+        parts += [text[at : child.start], _beside_scalars(text, child)]
+        at = max(at, child.end)
+    return "".join([*parts, text[at : node.end]])
 
 
 def _behind(text: str, parent: Node, column: int) -> int:

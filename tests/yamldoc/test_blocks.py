@@ -302,3 +302,10 @@ DROPPED = {
 def test_how_a_key_goes(before: str, after: str) -> None:
     """Its line, or what stands between its neighbours in brackets, and no more."""
     assert splice(before.encode(), [Drop(0, ("b",))]).decode() == after
+
+
+def test_a_hash_inside_a_text_is_no_comment_beside_it() -> None:
+    """What was put into brackets can be dropped again, whatever it says."""
+    text = b"spec: {a: 1}\n"
+    after = splice(text, [Put(0, ("spec", "why"), {"reason": "see #7 # now", "by": "#"})])
+    assert splice(after, [Drop(0, ("spec", "why"))]) == text
