@@ -17,6 +17,7 @@ from reconciler.cli import (
     root,
     services,
     status,
+    suspend,
     tokens,
     validate,
 )
@@ -44,6 +45,8 @@ def _application() -> typer.Typer:
     app.command("bootstrap")(bootstrap.bootstrap)
     app.command("status")(status.status)
     app.command("services")(services.services)
+    app.command("suspend")(suspend.suspend)
+    app.command("resume")(suspend.resume)
     app.add_typer(rollout.application())
     app.add_typer(importing.application())
     app.add_typer(ci.application())
