@@ -14,6 +14,7 @@ _SHOWN = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "TIME"),
     (re.compile(r"\b\d+(\.\d+)?(ms|s|m)\b( ago)?"), "SPAN"),
     (re.compile(r"process \d+"), "PROCESS"),
+    (re.compile(r"(?<=SPAN )\([a-z+]+\)"), "(WHY)"),
     (re.compile(r" +"), " "),
 )
 _LOOKS = re.compile(r"(git .*\blog|reconcile (status|rollout (list|show|history))|curl -s -H)\b")
