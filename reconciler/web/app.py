@@ -4,6 +4,9 @@ GET  /healthz      the process is alive and its loop gets on
 GET  /readyz       the first pass has ended, and the daemon is not stopping
      /v1/session   who asks; signing in and out for the page; only where `access` is a `Door`
 GET  /metrics      the daemon's own metrics, for Prometheus; only where `metrics` is handed in
+     /v1/policies  policies, listed, read and changed; only where `desk` is handed in
+POST /v1/rollouts/ what people ask of rollouts; only where `commands` is handed in
+GET  /v1/receipts  what was live where; only where `receipts` is handed in
 GET  /v1/status    what the daemon knows, as JSON
 GET  /v1/services  the services that there are, their instances, and who may call them, as JSON
 GET  /v1/rollouts  and /v1/timeline, /v1/commits, /v1/plan, /v1/traffic: what the page shows; only where `views` is handed in
@@ -16,7 +19,7 @@ POST /v1/webhooks/ by the kind of sender: the policy branch moved; only where `w
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -28,7 +31,20 @@ from reconciler.web.access.door import Door
 from reconciler.web.guard import Application, Guard
 from reconciler.web.hosts import HostGate
 from reconciler.web.offer import Offer
-from reconciler.web.routes import events, health, metrics, page, passes, session, status, views, webhooks
+from reconciler.web.routes import (
+    events,
+    health,
+    metrics,
+    page,
+    passes,
+    policies,
+    receipts,
+    rollouts,
+    session,
+    status,
+    views,
+    webhooks,
+)
 
 _MAX_BODY = 64 * 1024
 _PATIENCE = 10.0
@@ -50,17 +66,12 @@ def application(
     status.add(app, offer.knowledge, offer.access)
     if isinstance(offer.access, Door):
         session.add(app, offer.access)
-    if offer.passes is not None:
-        passes.add(app, offer.passes, offer.access)
-    if offer.views is not None:
-        views.add(app, offer.views, offer.access)
-    if offer.notices is not None:
-        events.add(app, offer.notices, offer.access)
+    for add, part in _parts(offer):
+        if part is not None:
+            add(app, part, offer.access)
     if offer.page:
         page.add(app)
-    if offer.metrics is not None:
-        metrics.add(app, offer.metrics, offer.access)
-    wide: dict[str, int] = {}
+    wide: dict[str, int] = {f"{policies.PATH}/": policies.LARGEST}
     if offer.webhooks is not None:
         webhooks.add(app, offer.webhooks)
         wide |= {webhooks.PATH + kind: most for kind, most in offer.webhooks.limits.items()}
@@ -70,6 +81,17 @@ def application(
     app.add_exception_handler(Exception, replies.broken)
     named = app if offer.names is None else HostGate(app, offer.names)
     return Guard(named, max_body=max_body, patience=patience, logger=logger, wide=wide, counted=_counting(offer))
+
+
+def _parts(offer: Offer) -> Iterator[tuple[Callable[..., None], object]]:
+    """What may be offered to callers with a role, and what adds its routes."""
+    yield passes.add, offer.passes
+    yield policies.add, offer.desk
+    yield rollouts.add, offer.commands
+    yield receipts.add, offer.receipts
+    yield views.add, offer.views
+    yield events.add, offer.notices
+    yield metrics.add, offer.metrics
 
 
 def _counting(offer: Offer) -> Callable[[str, str, int], None]:

@@ -6,6 +6,8 @@ import json
 import math
 from collections.abc import Sequence
 
+from reconciler.cycle.commanding import UnknownRolloutError
+from reconciler.cycle.editing.errors import InvalidResultError, PreconditionError, UnknownPolicyError
 from reconciler.errors import (
     BugError,
     Diagnostic,
@@ -15,6 +17,7 @@ from reconciler.errors import (
     RefusedError,
     TransientError,
 )
+from reconciler.rollouts.commands import CommandError
 
 _SCHEMA = 1
 
@@ -79,6 +82,18 @@ class HostError(RequestError):
     default_code = "http-host"
 
 
+class NoPreconditionError(RequestError):
+    """A policy is to be changed, and nothing says what it was when it was read."""
+
+    default_code = "http-precondition"
+
+
+class MediaTypeError(RequestError):
+    """A body is of a type that is not read here."""
+
+    default_code = "http-media-type"
+
+
 class RateLimitError(TransientError):
     """A peer or a token asks faster than it may.
 
@@ -124,6 +139,13 @@ _STATUS: Sequence[tuple[type[ReconcilerError], int]] = (
     (HostError, 421),
     (ForbiddenError, 403),
     (MethodError, 405),
+    (NoPreconditionError, 428),
+    (MediaTypeError, 415),
+    (UnknownPolicyError, 404),
+    (UnknownRolloutError, 404),
+    (PreconditionError, 412),
+    (InvalidResultError, 422),
+    (CommandError, 409),
     (BodySizeError, 413),
     (SlowRequestError, 408),
     (InputError, 400),

@@ -44,7 +44,7 @@ class Guard:
         max_body: Bytes of a request's body after which it is refused.
         patience: Seconds that a body may take to arrive.
         logger: Told of faults of our own.
-        wide: Paths whose requests may have a larger body, and how many bytes.
+        wide: Paths whose requests may have a larger body, and how many bytes; one that ends in a slash is for all below it.
         counted: Told of every answer: the path as it is declared, or `other`, the method and the status.
     """
 
@@ -105,7 +105,7 @@ class Guard:
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         if scope["http_version"] not in _VERSIONS:  # h11 takes any number
             raise RequestError("this is not a request in HTTP/1.1")
-        most = max(self._max_body, self._wide.get(scope["path"], 0))
+        most = max(self._max_body, self._wide_at(scope["path"]))
         if any(name == b"content-length" and _longer(value, most) for name, value in scope["headers"]):
             raise _too_large(most)
         try:
@@ -113,6 +113,12 @@ class Guard:
                 return await self._read(receive, most)
         except TimeoutError:
             raise SlowRequestError(f"the request's body did not arrive within {self._patience:g} s") from None
+
+    def _wide_at(self, path: str) -> int:
+        return max(
+            (most for name, most in self._wide.items() if path == name or (name[-1:] == "/" and path.startswith(name))),
+            default=0,
+        )
 
     async def _read(self, receive: Receive, most: int) -> bytes:
         parts: list[bytes] = []

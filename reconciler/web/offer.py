@@ -11,6 +11,9 @@ from reconciler.web.live import Notices
 from reconciler.web.routes.health import Wellbeing
 from reconciler.web.routes.metrics import Metrics
 from reconciler.web.routes.passes import Passes
+from reconciler.web.routes.policies import PolicyDesk
+from reconciler.web.routes.receipts import Receipts
+from reconciler.web.routes.rollouts import Commands
 from reconciler.web.routes.status import Knowledge
 from reconciler.web.routes.views import Views
 from reconciler.web.webhooks import Receiver
@@ -29,6 +32,9 @@ class Offer:
         access: Who may ask for what.
         names: What the server answers to beside addresses and localhost, by the header Host; None to answer to anything.
         passes: What runs passes; None to offer none.
+        desk: Where policies are read and written; None to offer neither.
+        commands: What carries out what people ask of rollouts; None to take nothing.
+        receipts: What shows receipts; None to show none.
         webhooks: What takes webhooks; None to take none.
         metrics: What is said to Prometheus, and told of requests; None to say nothing.
         views: What shows rollouts, history, plan and traffic; None to show none.
@@ -40,6 +46,9 @@ class Offer:
     access: Access = field(default_factory=Anonymous)
     names: Collection[str] | None = None
     passes: Passes | None = None
+    desk: PolicyDesk | None = None
+    commands: Commands | None = None
+    receipts: Receipts | None = None
     webhooks: Receiver | None = None
     metrics: Metrics | None = None
     views: Views | None = None

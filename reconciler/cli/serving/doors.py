@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,13 @@ def doors(
     """
     from reconciler.cli.control import identity, own_socket
     from reconciler.cli.knowledge import DaemonKnowledge
+    from reconciler.cli.serving.editing import editing_parts, record_of
     from reconciler.cli.serving.entrance import entrance, say
     from reconciler.cli.serving.metrics import metrics
     from reconciler.cli.serving.page import page_parts
     from reconciler.cli.serving.passes import PassesOnDemand
     from reconciler.cli.serving.webhooks import webhooks
+    from reconciler.daemon import Trigger
     from reconciler.web import Offer, Owner, WebServer, application, listen_tcp, listen_unix
 
     plane = session.plane
@@ -66,9 +69,19 @@ def doors(
             server.start()
 
         views, notices = servers.enter_context(page_parts(loop, session, ref, admins=admins))
+        editing = servers.enter_context(
+            editing_parts(session, ref, record=record_of(session), written=lambda: loop.wake(Trigger.WEBHOOK))
+        )
         path = (socket or own_socket(session.repository, ref)).absolute()
         control = Offer(
-            knowledge=knowledge, access=Owner(), passes=PassesOnDemand(loop, session, ref), views=views, metrics=counts
+            knowledge=knowledge,
+            access=Owner(),
+            passes=PassesOnDemand(loop, session, ref),
+            desk=editing.desk,
+            commands=editing.commands,
+            receipts=editing.receipts,
+            views=views,
+            metrics=counts,
         )
         open_door(WebServer(application(control, logger=logger), listen_unix(path), logger=logger))
         logger.info("listening on %s", path)
@@ -78,16 +91,13 @@ def doors(
             receiver = webhooks(
                 http.webhooks, loop=loop, ref=ref, clock=session.clock, logger=logger, counted=counts.tally.hooked
             )
-            public = Offer(
-                knowledge=knowledge,
+            public = replace(
+                control,
                 access=gate.access,
                 names=gate.names_at(listener),
-                passes=control.passes,
                 webhooks=receiver,
-                views=views,
                 notices=notices,
                 page=True,
-                metrics=counts,
             )
             open_door(WebServer(application(public, logger=logger), listener, logger=logger, tls=gate.tls))
             servers.callback(notices.close)  # first: who watches would be waited for until patience ends

@@ -81,3 +81,16 @@ def require(access: Access, request: Request, role: Role) -> Caller:
     if role not in found.roles:
         raise ForbiddenError(f"this takes the role {role}", hint="ask with a token that has it")
     return found
+
+
+def require_one_of(access: Access, request: Request, *roles: Role) -> Caller:
+    """The caller, who has at least one of the roles.
+
+    Raises:
+        ForbiddenError: They have none.
+        ReconcilerError: They claim to be somebody whom they can't prove to be.
+    """
+    found = access.caller(request)
+    if found.roles.isdisjoint(roles):
+        raise ForbiddenError(f"this takes the role {' or '.join(roles)}", hint="ask with a token that has it")
+    return found

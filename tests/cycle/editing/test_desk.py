@@ -195,9 +195,7 @@ def test_a_broken_branch_is_mended(made: Office) -> None:
     """What is broken can be read and replaced; guards compare with the newest commit that could be used."""
     made.people({"reviews.yaml": f"{split(10).replace('hosts', 'hots')}---\n{RULE}"})
     with pytest.raises(InvalidResultError):
-        made.desk.write(
-            made.wish(SERVICE, kind="ServiceEntry"),
-        ) if False else made.desk.write(made.wish(SERVICE + "  exportTo: ['*']\n", kind="ServiceEntry"))
+        made.desk.write(made.wish(SERVICE + "  exportTo: ['*']\n", kind="ServiceEntry"))
     with pytest.raises(RefusedChangeError):
         made.desk.write(made.wish(split(95)))
     assert made.desk.write(made.wish(split(12))).commit == made.tip().id
