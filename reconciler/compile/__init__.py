@@ -9,6 +9,7 @@ from reconciler.compile.bootstrap import (
     AdsMismatchError,
     AdsPlaintextError,
     GrpcBootstrapError,
+    MetricsCertificateError,
     ObserverCertificateError,
     RuntimeBootstrapError,
     Start,
@@ -18,6 +19,7 @@ from reconciler.compile.bootstrap import (
 )
 from reconciler.compile.bootstrap_admin import AdminAddressError
 from reconciler.compile.bootstrap_link import AdsAddressError, AdsLink
+from reconciler.compile.bootstrap_metrics import labels as metrics_labels
 from reconciler.compile.compiler import Compiled, compile_mesh
 from reconciler.compile.grpcbootstrap import grpc_bootstrap
 from reconciler.compile.incremental import MeshCompiler
@@ -32,6 +34,7 @@ __all__ = [
     "Compiled",
     "GrpcBootstrapError",
     "MeshCompiler",
+    "MetricsCertificateError",
     "ObserverCertificateError",
     "Prototypes",
     "RuntimeBootstrapError",
@@ -41,5 +44,6 @@ __all__ = [
     "bootstrap",
     "compile_mesh",
     "grpc_bootstrap",
+    "metrics_labels",
     "started",
 ]

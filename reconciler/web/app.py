@@ -9,6 +9,7 @@ POST /v1/rollouts/ what people ask of rollouts; only where `commands` is handed 
 GET  /v1/receipts  what was live where; only where `receipts` is handed in
 GET  /v1/status    what the daemon knows, as JSON
 GET  /v1/services  the services that there are, their instances, and who may call them, as JSON
+GET  /v1/targets   where the fleet's metrics are scraped, for Prometheus; only where `targets` is handed in
 GET  /v1/rollouts  and /v1/timeline, /v1/commits, /v1/plan, /v1/traffic: what the page shows; only where `views` is handed in
 GET  /v1/events    server-sent events that say what to read again; only where `notices` is handed in
 GET  /             the page; only where `page` is asked for
@@ -42,6 +43,7 @@ from reconciler.web.routes import (
     rollouts,
     session,
     status,
+    targets,
     views,
     webhooks,
 )
@@ -89,6 +91,7 @@ def _parts(offer: Offer) -> Iterator[tuple[Callable[..., None], object]]:
     yield policies.add, offer.desk
     yield rollouts.add, offer.commands
     yield receipts.add, offer.receipts
+    yield targets.add, offer.targets
     yield views.add, offer.views
     yield events.add, offer.notices
     yield metrics.add, offer.metrics

@@ -15,6 +15,7 @@ from reconciler.web.routes.policies import PolicyDesk
 from reconciler.web.routes.receipts import Receipts
 from reconciler.web.routes.rollouts import Commands
 from reconciler.web.routes.status import Knowledge
+from reconciler.web.routes.targets import Targets
 from reconciler.web.routes.views import Views
 from reconciler.web.webhooks import Receiver
 
@@ -37,6 +38,7 @@ class Offer:
         receipts: What shows receipts; None to show none.
         webhooks: What takes webhooks; None to take none.
         metrics: What is said to Prometheus, and told of requests; None to say nothing.
+        targets: What knows where proxies serve their metrics; None to list none.
         views: What shows rollouts, history, plan and traffic; None to show none.
         notices: Tells those who watch that something changed; None to tell nobody.
         page: Whether the page is served.
@@ -51,6 +53,7 @@ class Offer:
     receipts: Receipts | None = None
     webhooks: Receiver | None = None
     metrics: Metrics | None = None
+    targets: Targets | None = None
     views: Views | None = None
     notices: Notices | None = None
     page: bool = False

@@ -7,10 +7,11 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,14 +74,16 @@ class Prometheus:
     Args:
         directory: Where its files go.
         target: Port of what it scrapes.
+        settings: More of its configuration; jobs in place of the one for `target`, for example.
     """
 
-    def __init__(self, directory: Path, target: int) -> None:
+    def __init__(self, directory: Path, target: int = 0, *, settings: Mapping[str, Any] | None = None) -> None:
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
         job = {"job_name": "app", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
-        config = {"global": {"scrape_interval": "100ms", "scrape_timeout": "100ms"}, "scrape_configs": [job]}
+        paces = {"scrape_interval": "100ms", "scrape_timeout": "100ms", "evaluation_interval": "100ms"}
+        config = {"global": paces, "scrape_configs": [job]} | dict(settings or {})
         (directory / "prometheus.yml").write_text(json.dumps(config))
 
     @property

@@ -152,6 +152,7 @@ def serving(folder: Path, *more: str, templates: Mapping[str, str] | None = None
         services = [_service("reviews", REVIEWS, ports["service"], listed)]
         for number, host in enumerate(ODD):
             services.append(_service(f"odd-{number}", host, ports["service"], _endpoint(v2)))
+        services.append(_service("broken", "broken.example.com", ports["service"], _endpoint(free_port())))
         services.append(_service("mysql", "mysql.example.com", ports["tcp"], _endpoint(greets), protocol="TCP"))
         proxies = [
             _PROXY.format(name=name, role=role, folder=folder, metrics=metrics[name]) for name, role in PROXIES.items()

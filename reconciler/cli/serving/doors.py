@@ -40,6 +40,7 @@ def doors(
     from reconciler.cli.serving.metrics import metrics
     from reconciler.cli.serving.page import page_parts
     from reconciler.cli.serving.passes import PassesOnDemand
+    from reconciler.cli.serving.targets import FleetTargets
     from reconciler.cli.serving.webhooks import webhooks
     from reconciler.daemon import Trigger
     from reconciler.web import Offer, Owner, WebServer, application, listen_tcp, listen_unix
@@ -61,6 +62,7 @@ def doors(
         inventory=lambda: session.discovery.inventory,
         streams=plane is not None,
     )
+    targets = FleetTargets(inventory=lambda: session.discovery.inventory, connections=connections)
     counts = metrics(loop, session, ref, ready=lambda: not knowledge.readiness(), connections=connections)
     with ExitStack() as servers:
 
