@@ -12,6 +12,7 @@ from reconciler.cli.options import Output
 from reconciler.cli.output import print_json, put, say
 from reconciler.cli.registries import doubt_lines, registry_rows
 from reconciler.cli.rollout.words import list_rows, list_text
+from reconciler.cli.shapes import is_time
 from reconciler.cli.tables import ago, markdown_table, text_table
 from reconciler.cli.wellbeing import wellbeing_lines
 from reconciler.errors import Diagnostic, Severity
@@ -107,7 +108,17 @@ def _daemon(daemon: Mapping[str, Any]) -> str:
     ended = (
         f"last pass {ago(last['ended'], daemon['now'])} ago ({'+'.join(last['reasons'])})" if last else "no pass yet"
     )
-    return f"process {daemon.get('pid')}, {ended}" + (f": {daemon['reason']}" if daemon.get("reason") else "")
+    reason = f": {daemon['reason']}" if daemon.get("reason") else ""
+    return f"process {daemon.get('pid')}, {ended}{reason}{_unseen(daemon)}"
+
+
+def _unseen(daemon: Mapping[str, Any]) -> str:
+    """Since when Git has not answered the daemon, if it did not the last time; "" from a daemon that doesn't say."""
+    match daemon.get("git"):
+        case {"answered": answered, "errors": [{"code": str(code)}, *_]}:
+            since = f"for {ago(str(answered), daemon['now'])}" if is_time(answered) else "yet"
+            return f"; Git has not answered {since} ({code})"
+    return ""
 
 
 def _markdown(

@@ -90,6 +90,13 @@ def test_a_daemon_that_is_not_well_says_why(capsys: pytest.CaptureFixture[str]) 
     what = document()
     what["daemon"] |= {"pass": None, "reason": "the first pass has not ended"}
     assert "process 7, no pass yet: the first pass has not ended" in shown(capsys, what)
+    now = what["daemon"]["now"]
+    what["daemon"] |= {"reason": "", "git": {"asked": now, "answered": now, "errors": [{"code": "git-unavailable"}]}}
+    assert "no pass yet; Git has not answered for 0s (git-unavailable)" in shown(capsys, what)
+    what["daemon"]["git"]["answered"] = None
+    assert "; Git has not answered yet (git-unavailable)" in shown(capsys, what)
+    what["daemon"]["git"]["errors"] = []
+    assert "Git has not" not in shown(capsys, what)
 
 
 ROLLOUT = {

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli import run
+from reconciler.cli.options import settings
+from reconciler.errors import UsageError
+from reconciler.settings import HttpSettings
 
 
 def test_what_is_in_force_is_printed_and_nothing_starts(
@@ -48,3 +51,17 @@ def test_settings_that_are_wrong_end_it_before_it_begins(
     (tmp_path / "bad.yaml").write_text("rep: x\n")
     assert run(["daemon", *(item.format(tmp_path) for item in options)]) == 1
     assert f"error[{code}]: " in capsys.readouterr().err
+
+
+def test_every_command_hears_the_variables_of_git_and_of_trust() -> None:
+    """A variable of a machine is for all commands on it, also where a command has no flag for it; the daemon's alone are not read."""
+    environ = {
+        "RECONCILE_GIT_TOKEN_FILE": "/t",
+        "RECONCILE_ALLOWED_SIGNERS": "/s",
+        "RECONCILE_HTTP_TOKENS": "/only/the/daemons",
+    }
+    made = settings(repo=".", ref="main", environ=environ, cache=Path("/c"), admin_timeout="7s", author=None)
+    assert (made.git.token_file, made.trust.allowed_signers, made.http) == ("/t", "/s", HttpSettings())
+    assert (made.git.cache, made.admin.read_timeout) == (Path("/c"), 7.0)
+    with pytest.raises(UsageError, match="RECONCILE_GIT_TIMEOUT: 'soon' is not a duration"):
+        settings(repo=".", ref="main", environ={"RECONCILE_GIT_TIMEOUT": "soon"})
