@@ -83,7 +83,9 @@ def doors(
             commands=editing.commands,
             receipts=editing.receipts,
             views=views,
+            targets=targets,
             metrics=counts,
+            targets=targets,
         )
         open_door(WebServer(application(control, logger=logger), listen_unix(path), logger=logger))
         logger.info("listening on %s", path)
