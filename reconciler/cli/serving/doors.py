@@ -85,7 +85,6 @@ def doors(
             views=views,
             targets=targets,
             metrics=counts,
-            targets=targets,
         )
         open_door(WebServer(application(control, logger=logger), listen_unix(path), logger=logger))
         logger.info("listening on %s", path)
