@@ -35,7 +35,7 @@ export function table({ caption, columns, rows, id, hidden }) {
     h("tr", { role: "row", data: { key }, ...attributes }, cells.map((cell, index) =>
       h(index === 0 ? "th" : "td", {
         role: index === 0 ? "rowheader" : "cell", scope: index === 0 ? "row" : null, class: columns[index].class, data: { label: columns[index].title },
-      }, cell))));
+      }, h("span", { class: "cell" }, cell)))));
   return h("table", { role: "table", id, class: "table" },
     h("caption", { class: hidden ? "unseen" : null }, caption),
     h("thead", { role: "rowgroup" }, head), h("tbody", { role: "rowgroup" }, body));

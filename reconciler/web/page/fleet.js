@@ -71,8 +71,8 @@ function row(proxy, status) {
       proxy.revision ? h("a", { href: `#/timeline/${proxy.revision}`, class: "mono" }, short(proxy.revision), h("span", { class: "unseen" }, current ? ", the head" : ", not the head")) : "–",
       proxy.verified_at ? [`${proxy.proof ?? ""} `, h("span", { class: "soft" }, ago(proxy.verified_at))] : "–",
       connection(proxy),
-      proxy.pending ? h("span", { class: "warn-text" }, plural(proxy.pending, "change")) : "none",
-      error ? h("bdi", { class: "error clip" }, error) : h("span", { class: "soft" }, "none"),
+      proxy.pending ? h("span", { class: "warn-text" }, plural(proxy.pending, "change")) : h("span", { class: "none" }, "none"),
+      error ? h("bdi", { class: "error clip" }, error) : h("span", { class: "soft none" }, "none"),
     ],
   };
 }

@@ -63,6 +63,7 @@ function fetchOne(path) {
   const task = read(path).then((document) => {
     documents[path] = document;
     if (path === "/v1/status") adjust(document.now);
+    if (path === "/v1/rollouts") announcePhases();
     place.problem = null;
     back();
   }).catch((error) => failed(path, error)).finally(() => {
@@ -269,7 +270,8 @@ async function carryOut(button) {
   const { verb, path } = button.dataset;
   button.disabled = true;
   try {
-    await post(path);
+    const done = await post(path);
+    if (done?.errors?.length && !done.commit) throw new Refusal(200, done.errors); // Git said no, and the daemon says why
     $("dialog").close();
     announce(`${rollouts.verbName(verb)}: asked for. The next pass acts on it.`);
     stale.add("/v1/rollouts");
@@ -357,9 +359,7 @@ async function arrive() {
 
 setInterval(() => tick(document), 1000);
 setInterval(() => {
-  if (document.hidden) return;
-  if (goneSince !== null) reconnect();
-  else announcePhases();
+  if (!document.hidden && goneSince !== null) reconnect();
 }, RETRY);
 setInterval(() => {
   const view = VIEWS[place.view];

@@ -16,9 +16,9 @@ export function view({ documents }) {
   const edges = traffic.edges.map((edge) => ({ ...edge, source: `${edge.from.kind} ${edge.from.name}`, target: `service ${edge.to}` }));
   return [
     h("h1", null, "Services"),
-    h("p", { class: "lead" }, traffic.measured
+    h("p", { class: "lead" }, traffic.measured && edges.length
       ? "Requests per second are measured at the callers’ Envoys while this is open, over the last ten seconds."
-      : traffic.edges.length ? "Measuring begins: rates are there in a moment." : "Nobody has called a service yet."),
+      : edges.length ? "Measuring begins: rates are there in a moment." : "Nobody has called a service yet."),
     traffic.silent.length ? h("details", { class: "box" }, h("summary", null, `${plural(traffic.silent.length, "caller")} can’t be asked`),
       h("ul", null, traffic.silent.slice(0, 50).map((item) => h("li", null, name(shortKey(item.proxy), { class: "strong" }), " ", h("bdi", { class: "error" }, item.words))))) : null,
     edges.length ? graph(traffic, edges) : null,

@@ -83,7 +83,8 @@ function write(element, text) {
 }
 
 /** A state as a chip: a sign and a word, so that colour says nothing by itself. */
-export const chip = (tone, text) => h("span", { class: `chip ${tone}` }, h("span", { class: "sign", "aria-hidden": "true" }, SIGNS[tone]), text);
+export const chip = (tone, text) =>
+  h("span", { class: `chip ${tone}${text.length > 24 ? " long" : ""}` }, h("span", { class: "sign", "aria-hidden": "true" }, SIGNS[tone]), h("bdi", null, text));
 const SIGNS = { ok: "✓", warn: "!", bad: "✕", idle: "·", run: "▸" };
 
 /** Messages in the one form that all of them have. */
