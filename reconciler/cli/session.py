@@ -114,7 +114,14 @@ class Session:
 
     def preview(self, ask: Ask, against: str) -> Report:
         """An offline comparison of two commits, with what would keep the newer one from being applied."""
-        report = preview(ask, against, repository=self.repository, compiler=self.compiler, progress=self.progress)
+        report = preview(
+            ask,
+            against,
+            repository=self.repository,
+            compiler=self.compiler,
+            progress=self.progress,
+            now=self.clock.now(),
+        )
         if ask.tree is not None or not report.head:
             return report
         trust = Trust(self.repository, self.settings.trust, self.clock)

@@ -17,6 +17,7 @@ from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.history import VerifiedSplits
 from reconciler.cycle.preview import difference, judged
 from reconciler.cycle.report import Stage, Stopwatch
+from reconciler.cycle.standstill import notes
 from reconciler.errors import Diagnostic, PolicyError, Severity
 from reconciler.gitrepo import Merged, Repository
 from reconciler.model.mesh import Mesh
@@ -113,10 +114,11 @@ def preview_merge(
     plan = judged(plan, desired, allow=allow, repository=repository, base=base, head=head, watch=watch,
                   verified=partial(_verified, repository, compiler, desired, record, now, watch))  # fmt: skip
     more = (item for item in said if item.severity is Severity.WARNING)
+    ahead = notes(desired.mesh.settings, now, opened=True) if now is not None else ()
     edited = locate(edited_rollouts(before.source, desired.source), merged.tree)
     return MergePreview(
         merged=merged,
-        plan=replace(plan, warnings=(*doubts, *edited, *more, *plan.warnings)),
+        plan=replace(plan, warnings=(*doubts, *ahead, *edited, *more, *plan.warnings)),
         errors=errors,
         known=known,
         changed=changed,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.guarding import guarded
 from reconciler.cycle.history import allowed_since
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
+from reconciler.cycle.standstill import notes
 from reconciler.cycle.targets import left_behind, members
 from reconciler.cycle.walking.exempt import stepping
 from reconciler.errors import Diagnostic, PolicyError, ReconcilerError
@@ -20,9 +23,18 @@ from reconciler.plan import Differ, Split, compare_views
 
 
 def preview(
-    ask: Ask, against: str, *, repository: Repository, compiler: Compiler, progress: Progress = silent
-) -> Report:  # fmt: skip
-    """The plan that would take every proxy from what `against` asks for to what `ask` names."""
+    ask: Ask,
+    against: str,
+    *,
+    repository: Repository,
+    compiler: Compiler,
+    progress: Progress = silent,
+    now: datetime | None = None,
+) -> Report:
+    """The plan that would take every proxy from what `against` asks for to what `ask` names.
+
+    Nothing is refused for a freeze or a suspension: a commit may well be merged in one. With `now`, it is said.
+    """
     watch = Stopwatch(progress)
     try:
         with watch.stage(Stage.CHECKOUT):
@@ -40,9 +52,11 @@ def preview(
                 head=tree.commit, errors=(_unusable_base(against, base), *error.diagnostics), seconds=watch.seconds
             )  # fmt: skip
         plan = difference(before, desired, select=ask.select, watch=watch)
+        ahead = notes(desired.mesh.settings, now, opened=True) if now is not None else ()
         plan = judged(
             plan, desired, allow=ask.allow, repository=repository, base=base, head=desired.commit, watch=watch
         )
+        plan = replace(plan, warnings=(*ahead, *plan.warnings))
         return Report(
             head=desired.commit, applied=desired.commit, plan=plan, pending=not plan.empty, seconds=watch.seconds
         )  # fmt: skip

@@ -63,9 +63,26 @@ def thaws_in(settings: MeshSpec, now: datetime) -> float | None:
     return max(0.0, (end - now).total_seconds()) if end is not None else None
 
 
-def notes(settings: MeshSpec, now: datetime) -> tuple[Diagnostic, ...]:
-    """What people should know: of a suspension that has ended, and of a freeze that begins within a day."""
-    return tuple(_notes(settings, now))
+def notes(settings: MeshSpec, now: datetime, *, opened: bool = False) -> tuple[Diagnostic, ...]:
+    """What people should know: of a suspension that has ended, and of a freeze that begins within a day.
+
+    Args:
+        settings: Of the mesh.
+        now: When they are told, UTC.
+        opened: Also of what holds changes now, which a plan for live proxies says itself where it matters.
+    """
+    found = held(settings, now) if opened else Held()
+    open_ = (
+        Diagnostic(
+            code="freeze-now",
+            message=words,
+            severity=Severity.WARNING,
+            hint="what is merged waits for that, unless it is acknowledged",
+        )
+        for words in (found.suspended, found.frozen)
+        if words
+    )
+    return (*open_, *_notes(settings, now))
 
 
 def _notes(settings: MeshSpec, now: datetime) -> Iterator[Diagnostic]:

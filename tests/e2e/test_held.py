@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,9 +11,13 @@ from typing import Any
 import pytest
 
 from reconciler.cli.options import settings
+from reconciler.cli.rollout.looking import document_of
+from reconciler.cli.rollout.reading import reader
 from reconciler.cli.session import Session
 from reconciler.cycle import Report
 from reconciler.cycle.ask import Ask
+from reconciler.daemon import Daemon, Schedule
+from reconciler.model.key import Key
 from tests.e2e.canary import ROLLOUT
 from tests.e2e.rig import MESH, Rig, git
 
@@ -30,11 +36,11 @@ class Hand:
     def __init__(self) -> None:
         self.set(THURSDAY)
 
-    def set(self, now: datetime) -> None:
-        self._now, self._since = now, time.monotonic()
+    def set(self, now: datetime, *, runs: bool = True) -> None:
+        self._now, self._since, self._runs = now, time.monotonic(), runs
 
     def now(self) -> datetime:
-        return self._now + timedelta(seconds=time.monotonic() - self._since)
+        return self._now + timedelta(seconds=time.monotonic() - self._since) if self._runs else self._now
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -112,6 +118,58 @@ def test_a_frozen_change_waits_and_nothing_else_does(held: Held) -> None:
     rig.share_is(45, requests=600)
 
 
+class Passes:
+    """What a daemon's loop drives, at the test's time."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._reconciler = session.reconciler(settle=0)
+
+    def head(self) -> str:
+        return self._session.repository.resolve("main")
+
+    def run(self, *, exact: bool) -> Report:
+        return self._reconciler.run(Ask(exact=exact, fetched=True))
+
+    def asked(self, ask: Ask) -> Report:
+        return self._reconciler.run(ask)
+
+
+def test_a_daemon_applies_what_waited_when_the_window_ends(held: Held) -> None:
+    """By itself: nobody pushes, and neither Git nor drift is looked at for hours."""
+    rig = held.rig
+    rig.commit(rig.routes(60, 40), "v2 at 40%")
+    before = len(rig.receipts())
+    soon = MONDAY - timedelta(seconds=1)
+    held.clock.set(soon, runs=False)
+    hours = timedelta(hours=5)
+    with Session(settings(repo=str(rig.repo), ref="main", admin_timeout="2s"), quiet=True) as session:
+        session.clock = held.clock
+        refusals: list[int] = []
+
+        def ready() -> None:
+            refusals.append(len(rig.receipts()))
+            held.clock.set(soon)
+
+        loop = Daemon(
+            Passes(session),
+            schedule=Schedule(interval=hours, drift_interval=hours),
+            clock=held.clock,
+            logger=logging.getLogger("tests.held"),
+            on_ready=ready,
+        )
+        thread = threading.Thread(target=loop.run)
+        thread.start()
+        try:
+            rig.wait(lambda: len(rig.receipts()) > before, "it is applied")
+        finally:
+            loop.stop()
+            thread.join()
+    assert refusals == [before]
+    assert held.clock.now() >= MONDAY
+    rig.share_is(40, requests=600)
+
+
 def test_a_rollback_passes_beside_what_else_was_merged(held: Held) -> None:
     """Only weights change, to shares that were live: whoever takes one back need not take back the rest; anything else is held."""
     rig = held.rig
@@ -142,6 +200,19 @@ def test_what_begins_soon_is_said(held: Held) -> None:
     ]
 
 
+def test_an_offline_preview_says_what_holds_changes_now(held: Held) -> None:
+    """And shows the plan, which may well be merged meanwhile."""
+    rig = held.rig
+    text = MESH.replace("{verify", "{suspend: {reason: incident 7}, verify")
+    rig.commit({"policies/mesh.yaml": text, **rig.routes(60, 40)}, "Suspend")
+    said = rig.command("--dry-run", "--against", "main~1", "--output", "json")
+    assert said.code == 0, said.err
+    assert said.json()["refused"] == []
+    assert [item["message"] for item in said.json()["warnings"] if item["code"] == "freeze-now"] == [
+        "changes are suspended until somebody resumes them: incident 7"
+    ]
+
+
 def test_rollouts_hold_and_say_why_and_abort_all_the_same(held: Held) -> None:
     """What a person asks for waits; the abort does not, although they wrote other things into the Rollout before it."""
     rig = held.rig
@@ -163,6 +234,10 @@ def test_rollouts_hold_and_say_why_and_abort_all_the_same(held: Held) -> None:
     assert report.plan is not None
     (note,) = [item.message for item in report.plan.warnings if item.code == "rollout-waiting"]
     assert "it stays where it is: changes are frozen until 2026-08-31T04:00:00Z" in note
+    with reader(settings(repo=str(rig.repo), ref="main")) as git_:
+        shown = document_of(git_, Key("default", "details"), now=held.clock.now())[0]["rollout"]
+    assert shown["waiting"].startswith("changes are frozen until 2026-08-31T04:00:00Z")
+    assert shown["next"]["due"].startswith("2026-08-31T04:00:00")
     assert git("-C", str(rig.repo), "rev-parse", "main").strip() == head
 
     rig.commit({"policies/rollout.yaml": promoted.replace("  step: 3\n", "  step: 3\n  abort: true\n")}, "Abort")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.cli.rollout.reading import Seen
 from reconciler.cycle.past import Standpoint
+from reconciler.cycle.standstill import held
 from reconciler.rollouts.chronicle import Event, described, of_run
 from reconciler.rollouts.comparison import State, judge
 from reconciler.rollouts.course import Course, Planned
@@ -87,6 +89,10 @@ def _row(point: Standpoint, seen: Seen, now: datetime) -> dict[str, Any]:
     if point.commit != point.head and aborted is None and not (status.phase.ended or course.spec.abort):
         waiting = "the head of the branch can't be used"
         ahead = Outlook(words="nothing moves until somebody mends the branch; a failed analysis aborts all the same")
+    else:
+        standing = held(point.mesh.settings, now)
+        if standing.rollouts and aborted is None and not (status.phase.ended or course.spec.abort):
+            waiting, ahead = standing.rollouts, _after(ahead, standing.rollouts_until)
     left = (ahead.due - now).total_seconds() if ahead.due is not None else None
     return {
         "name": course.key.name,
@@ -107,6 +113,12 @@ def _row(point: Standpoint, seen: Seen, now: datetime) -> dict[str, Any]:
             "verb": ahead.verb,
         },
     }
+
+
+def _after(ahead: Outlook, end: datetime | None) -> Outlook:
+    """What comes next, and not before what holds it ends."""
+    times = [time for time in (ahead.due, end) if time is not None]
+    return replace(ahead, words=f"{ahead.words}, once changes are made again", due=max(times, default=None))
 
 
 def _waiting(seen: Seen) -> str:
