@@ -138,11 +138,12 @@ def serves_streams(path: Path) -> bool:
 
 def wish(
     *, repository: str, ref: str, dry_run: bool, select: Sequence[str], allow: Iterable[str], plan_digest: str, output: Output,
-    color: bool, exit_code: bool
+    color: bool, exit_code: bool, merge: str = ""
 ) -> dict[str, Any]:  # fmt: skip
     """The fields of a `PassRequest`."""
     return {
         **({"dry_run": True} if dry_run else {}),  # a daemon that can't do it says no
+        **({"merge": merge} if merge else {}),
         "repository": repository,
         "ref": ref,
         "select": list(select),

@@ -27,8 +27,7 @@ class Merged:
         base: What is merged into, by full id.
         head: What is merged, by full id.
         ancestor: Where the two parted; one of several where they were merged back and forth.
-        tree: The files that come of it; its `commit` is `head` where merging changes nothing of that, else "". A file that
-            conflicts has git's marks in it.
+        tree: The files that come of it, of no commit. A file that conflicts has git's marks in it.
         conflicts: Paths that both sides changed in the same places, sorted.
         changed: Paths that merging changes on the base, sorted.
     """
@@ -58,12 +57,11 @@ def merge(objects: Objects, git_dir: Path, base: str, head: str) -> Merged:
     except OSError as error:
         raise GitWriteError(f"there is no room for temporary files: {error.strerror or error}") from error
     blobs = {object_id(kind, content): content for kind, content in made if kind == "blob"}
-    same = tree == objects.root(head)
     return Merged(
         base=base,
         head=head,
         ancestor=ancestors[0],
-        tree=CommitTree(objects, head) if same else ChangedTree(objects, CommitTree(objects, base), changes, blobs),
+        tree=ChangedTree(objects, CommitTree(objects, base), changes, blobs),
         conflicts=conflicts,
         changed=tuple(sorted(changes)),
     )

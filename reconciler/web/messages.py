@@ -19,6 +19,7 @@ class PassRequest(BaseModel):
         select: Only these proxies, as `namespace/name`; all of them if empty.
         allow: Guard codes that are overridden.
         dry_run: Only say what the pass would do, and touch nothing.
+        merge: Of a dry run: the full id of a commit of the repository, for what would be done once it is merged into the branch.
         plan_digest: Carry the plan out only if it has this digest; "" for whatever it is.
         output: The form of the result.
         color: Whether text has ANSI colors: whether the client writes to a terminal.
@@ -33,6 +34,7 @@ class PassRequest(BaseModel):
     select: tuple[StrictStr, ...] = ()
     allow: tuple[StrictStr, ...] = ()
     dry_run: StrictBool = False
+    merge: Annotated[StrictStr, Field(pattern=r"^([0-9a-f]{40})?$")] = ""
     plan_digest: StrictStr = ""
     output: Literal["text", "json", "markdown"] = "json"
     color: StrictBool = False

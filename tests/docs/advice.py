@@ -625,6 +625,7 @@ DAEMON: Group = {
     "daemon-not-found": "Start `reconcile daemon` for this repository and branch, or name its socket with `--daemon`.",
     "daemon-lost": "See the daemon's log and `reconcile status`, then run it again: a pass begins from what there is.",
     "daemon-reply": "Check that `--daemon` names a daemon's socket, and that the daemon runs the same version.",
+    "daemon-merge": "Merge the base into the branch, or rebase it, and ask again.",
     "daemon-ref": "Ask for the branch that the daemon serves, or start a daemon for the other one.",
     "daemon-repository": "Name that repository's daemon with `--daemon`, or leave `--daemon` out.",
     "daemon-options": Entry(

@@ -15,6 +15,7 @@ from reconciler.cli.options import Output, OutputOption
 
 
 def comment(
+    *,
     folder: Annotated[Path, typer.Option("--from", metavar="DIR", help="What `reconcile ci preview --out` wrote.")],
     key: Annotated[
         str, typer.Option("--key", help="One comment for each; for repositories with several previews.")

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from reconciler import __version__
 from reconciler.cli.backstop import asked_of_envoy
+from reconciler.cli.ci.live import with_live
 from reconciler.cli.ci.subject import Subject
 from reconciler.clock import SystemClock
 from reconciler.cycle import Compiler, Placer, preview_merge
+from reconciler.cycle.history import allowed_since
 from reconciler.cycle.report import Stopwatch, silent
 from reconciler.envoy.binary import EnvoyNotFoundError
 from reconciler.envoy.validation import Validator
@@ -31,7 +34,9 @@ class Computed:
     plan: Plan | None = None
 
 
-def compute(subject: Subject, repository: Repository, *, remote: str, envoy: bool | None) -> Computed:
+def compute(
+    subject: Subject, repository: Repository, *, remote: str, envoy: bool | None, daemon: Path | None = None
+) -> Computed:
     """What merging would do.
 
     Args:
@@ -39,6 +44,7 @@ def compute(subject: Subject, repository: Repository, *, remote: str, envoy: boo
         repository: A clone, which may lack most of it.
         remote: Name of the remote that what it lacks is fetched from.
         envoy: Whether the real Envoy is asked; None for where there is one.
+        daemon: Socket of a daemon that is asked about the live fleet too.
     """
     try:
         base, head, doubts = _commits(subject, repository, remote)
@@ -76,6 +82,8 @@ def compute(subject: Subject, repository: Repository, *, remote: str, envoy: boo
         envoy=validator.version if validator is not None and found.plan is not None and not found.errors else "",
         version=__version__,
     )
+    if daemon is not None:
+        review = with_live(review, daemon, allow=allowed_since(repository, base, head))
     return Computed(review=review, plan=found.plan)
 
 

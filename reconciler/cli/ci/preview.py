@@ -11,6 +11,7 @@ from reconciler.cli.options import Output, OutputOption, Repo
 
 
 def preview(
+    *,
     repo: Repo = ".",
     base: Annotated[
         str, typer.Option("--base", metavar="REF", help="Merge into this; by default what the CI system says.")
@@ -30,6 +31,12 @@ def preview(
     envoy: Annotated[
         bool | None,
         typer.Option("--envoy/--no-envoy", help="Ask the real Envoy, or don't; by default where there is one."),
+    ] = None,
+    daemon: Annotated[
+        Path | None,
+        typer.Option(
+            "--daemon", metavar="PATH", help="Ask the daemon that listens on this Unix socket about the live fleet too."
+        ),
     ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 2 if merging changes something.")] = False,
     output: OutputOption = Output.TEXT,
@@ -53,7 +60,7 @@ def preview(
 
     meant = subject(os.environ, event_of(os.environ), base=base, head=head)
     with open_repository(repo, GitSettings(timeout=_PATIENCE)) as repository:
-        computed = compute(meant, repository, remote=remote, envoy=envoy)
+        computed = compute(meant, repository, remote=remote, envoy=envoy, daemon=daemon)
     if out is not None:
         write_folder(out, computed, meant)
     summarize(os.environ, computed.review, meant)

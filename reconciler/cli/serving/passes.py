@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.cli.options import Output, selection
@@ -11,6 +12,7 @@ from reconciler.errors import InputError, UsageError
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.daemon import Daemon
+    from reconciler.model.tree import Tree
     from reconciler.web import PassRequest, PassResult
 
 
@@ -26,6 +28,12 @@ class OtherRepositoryError(InputError):
     default_code = "daemon-repository"
 
 
+class MergeConflictError(InputError):
+    """A daemon is asked what merging a commit would do, and Git can't merge it."""
+
+    default_code = "daemon-merge"
+
+
 class PassesOnDemand:
     """Runs a pass for a command on this machine, and renders its result as that command would have."""
 
@@ -33,6 +41,7 @@ class PassesOnDemand:
         from reconciler.cli.control import identity
 
         self._loop = loop
+        self._session = session
         self._ref = ref
         self._repository = identity(session.repository)
         self._location = session.repository.location
@@ -42,7 +51,8 @@ class PassesOnDemand:
 
         Raises:
             OtherBranchError, OtherRepositoryError: It is not ours to run.
-            UsageError: It selects something other than proxies, or a dry run is given a digest.
+            MergeConflictError: What is to be merged can't be.
+            UsageError: It selects something other than proxies, a dry run is given a digest, or something else is to be merged.
             ReconcilerError: It could not be run, or its client lost patience.
         """
         from reconciler.cli.output import shown_report
@@ -61,15 +71,40 @@ class PassesOnDemand:
             )
         if request.dry_run and request.plan_digest:
             raise UsageError("a dry run applies no plan, so it takes no plan_digest", hint="leave one of the two out")
-        ask = Ask(
-            ref=request.ref,
-            dry_run=request.dry_run,
-            allow=frozenset(request.allow),
-            plan_digest=request.plan_digest,
-            select=selection(list(request.select)),
-        )
-        report = self._loop.ask(ask, timeout=request.timeout, wanted=wanted)
+        if request.merge and not request.dry_run:
+            raise UsageError("only a dry run can be of a merge", hint="merge it, and the next pass applies it")
+        with self._merged(request.merge) as tree:
+            ask = Ask(
+                ref=request.ref,
+                dry_run=request.dry_run,
+                allow=frozenset(request.allow),
+                plan_digest=request.plan_digest,
+                select=selection(list(request.select)),
+                tree=tree,
+            )
+            report = self._loop.ask(ask, timeout=request.timeout, wanted=wanted)
         shown = shown_report(report, Output(request.output), dry_run=request.dry_run, color=request.color)
         return PassResult(
             stdout=shown.out, stderr=shown.err, exit_code=report.exit_code(pending_matters=request.exit_code)
         )
+
+    @contextmanager
+    def _merged(self, head: str) -> Iterator[Tree | None]:
+        """What the branch would have once a commit is merged; None without one.
+
+        The loop's own repository is not for two threads, so this reads by one of its own.
+        """
+        from reconciler.gitrepo import open_repository
+
+        if not head:
+            yield None
+            return
+        self._session.repository.fetch()
+        with open_repository(str(self._session.repository.git_dir), self._session.settings.git) as repository:
+            merged = repository.merged(repository.resolve(self._ref), repository.resolve(head))
+            if merged.conflicts:
+                raise MergeConflictError(
+                    f"{head[:10]} conflicts with {self._ref} in {', '.join(merged.conflicts[:3])}",
+                    hint="resolve it on the branch that is to be merged",
+                )
+            yield merged.tree

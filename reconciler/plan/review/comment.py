@@ -49,6 +49,10 @@ def render_review(review: Review, around: Surroundings) -> str:
     """The comment, at most `LIMIT` code points long."""
     head = [_verdict(review), ""]
     head += _routes(review)
+    head += [
+        f"Asked of the daemon, on the live fleet: {escape_markdown(shorten(visible(review.live), _MESSAGE))}.",
+        "",
+    ] * bool(review.live)
     head += _refusals(review, around)
     head += _conflicts(review)
     head += _remarks(review, around)

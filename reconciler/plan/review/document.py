@@ -79,6 +79,7 @@ def from_document(document: Any) -> Review:
         digest=part.matching("digest", _DIGEST),
         envoy=part.text("envoy"),
         version=part.text("version"),
+        live=part.text("live"),
     )
 
 

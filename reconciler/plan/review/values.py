@@ -147,6 +147,7 @@ class Review:
         digest: Of the plan; "" without one.
         envoy: Version of the Envoy that has accepted the configuration; "" if none was asked.
         version: Of the reconciler that made this.
+        live: What a daemon says that merging would change on the live fleet, in words; "" if none was asked.
     """
 
     verdict: Verdict
@@ -168,3 +169,4 @@ class Review:
     digest: str = ""
     envoy: str = ""
     version: str = ""
+    live: str = ""

@@ -75,6 +75,7 @@ _reviews = st.builds(
     digest=st.just("c" * 64) | st.just(""),
     envoy=_nasty,
     version=_nasty,
+    live=_nasty,
 )
 _around = st.builds(
     Surroundings,
