@@ -14,6 +14,7 @@ GET  /v1/rollouts  and /v1/timeline, /v1/commits, /v1/plan, /v1/traffic: what th
 GET  /v1/events    server-sent events that say what to read again; only where `notices` is handed in
 GET  /             the page; only where `page` is asked for
 POST /v1/passes    run one pass and wait for it; only where `passes` is handed in
+GET  /v1/openapi.json  what is offered, for programs
 POST /v1/webhooks/ by the kind of sender: the policy branch moved; only where `webhooks` is handed in
 """
 
@@ -36,6 +37,7 @@ from reconciler.web.routes import (
     events,
     health,
     metrics,
+    openapi,
     page,
     passes,
     policies,
@@ -63,6 +65,20 @@ def application(
         max_body: Bytes that a request's body may have.
         patience: Seconds that it may take to arrive.
     """
+    app = routed(offer)
+    wide: dict[str, int] = {f"{policies.PATH}/": policies.LARGEST}
+    if offer.webhooks is not None:
+        wide |= {webhooks.PATH + kind: most for kind, most in offer.webhooks.limits.items()}
+    app.add_exception_handler(ReconcilerError, replies.refused)
+    app.add_exception_handler(RequestValidationError, replies.invalid)
+    app.add_exception_handler(HTTPException, replies.no_route)
+    app.add_exception_handler(Exception, replies.broken)
+    named = app if offer.names is None else HostGate(app, offer.names)
+    return Guard(named, max_body=max_body, patience=patience, logger=logger, wide=wide, counted=_counting(offer))
+
+
+def routed(offer: Offer) -> FastAPI:
+    """The routes of what is offered, without what stands before them."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     health.add(app, offer.knowledge)
     status.add(app, offer.knowledge, offer.access)
@@ -73,16 +89,10 @@ def application(
             add(app, part, offer.access)
     if offer.page:
         page.add(app)
-    wide: dict[str, int] = {f"{policies.PATH}/": policies.LARGEST}
     if offer.webhooks is not None:
         webhooks.add(app, offer.webhooks)
-        wide |= {webhooks.PATH + kind: most for kind, most in offer.webhooks.limits.items()}
-    app.add_exception_handler(ReconcilerError, replies.refused)
-    app.add_exception_handler(RequestValidationError, replies.invalid)
-    app.add_exception_handler(HTTPException, replies.no_route)
-    app.add_exception_handler(Exception, replies.broken)
-    named = app if offer.names is None else HostGate(app, offer.names)
-    return Guard(named, max_body=max_body, patience=patience, logger=logger, wide=wide, counted=_counting(offer))
+    openapi.add(app, offer.access)
+    return app
 
 
 def _parts(offer: Offer) -> Iterator[tuple[Callable[..., None], object]]:
