@@ -224,8 +224,8 @@ class DaemonSettings:
     """When the daemon runs passes, and where it listens for commands on this machine.
 
     Attributes:
-        interval: Between two looks at Git; a pass follows if the branch moved.
-        drift_interval: Between two readings of every proxy's content.
+        interval: Seconds between two looks at Git; a pass follows if the branch moved.
+        drift_interval: Seconds between two readings of every proxy's content.
         socket: The Unix socket for commands on this machine; by repository and branch if absent.
     """
 

@@ -124,9 +124,14 @@ def _settings(owner: type, defaults: Any, prefix: str) -> Iterator[Setting]:
             variable=f"RECONCILE_{flag.removeprefix('--').replace('-', '_').upper()}",
             key=".".join(_camel(part) for part in path.split(".")),
             kind=_kind(path, annotation, default),
-            meaning=meanings.get(field.name, ""),
+            meaning=_meaning(meanings.get(field.name, ""), hints[field.name]),
             default=default,
         )
+
+
+def _meaning(said: str, annotation: Any) -> str:
+    """A field's words for people: in the program durations are seconds, but nobody writes them so."""
+    return said.replace("Seconds", "Time", 1) if annotation is float else said
 
 
 def _plain(annotation: Any) -> Any:
