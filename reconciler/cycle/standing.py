@@ -21,6 +21,8 @@ _WORDS = {
     OutcomeKind.SKIPPED: "not sent yet to",
     OutcomeKind.DRIFTED: "drift is left on",
 }
+_HELD = frozenset({"guard-freeze", "guard-suspended", "guard-silent-registry"})
+"""Guards that are about a time or a silent registry, not about the commit: it goes on when that is over."""
 _AT_FAULT = {OutcomeKind.REJECTED: StatusState.FAILURE, OutcomeKind.FAILED: StatusState.ERROR}
 _SHORT = 10
 
@@ -31,7 +33,8 @@ class Standing:
 
     Attributes:
         commit: Its full id.
-        state: SUCCESS: live on every proxy, with the proof that a receipt needs. PENDING: on its way. FAILURE: the commit is at fault:
+        state: SUCCESS: live on every proxy, with the proof that a receipt needs. PENDING: on its way, or held by a
+            freeze, a suspension or a registry that is silent. FAILURE: the commit is at fault:
             invalid, unsigned, refused by a guard, rejected by Envoy. ERROR: something else is.
         words: One line, which the forge may cut.
     """
@@ -60,7 +63,9 @@ def superseded(commit: str, by: Standing) -> Standing:
 def _said(report: Report) -> tuple[StatusState, str]:
     plan = report.plan
     if plan is not None and plan.refused:
-        return StatusState.FAILURE, f"refused: {_first(plan.refused)}"
+        held = all(item.code in _HELD for item in plan.refused)
+        state, verb = (StatusState.PENDING, "held") if held else (StatusState.FAILURE, "refused")
+        return state, f"{verb}: {_first(plan.refused)}"
     if report.errors and report.applied != report.head:
         state = StatusState.PENDING if report.transient else StatusState.FAILURE
         return state, f"not applied: {_first(report.errors)}"

@@ -40,7 +40,7 @@ class _Commit:
         not_before: When it may be said.
         words: How many words of it were sent.
         pause: Seconds until a word that was not taken is tried again.
-        places: Commits that have the status: itself, and the heads of its pull requests; empty until the forge was asked.
+        heads: The heads of the pull requests that brought it, which have its status too.
         known: Whether the forge was asked what it says already.
         over: Whether it was live everywhere; then there is nothing to add.
     """
@@ -51,7 +51,7 @@ class _Commit:
     not_before: float = 0.0
     words: int = 0
     pause: float = 0.0
-    places: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
     known: bool = False
     over: bool = False
 
@@ -189,12 +189,14 @@ class Statuses:
             item.known = True
             if state is StatusState.SUCCESS:
                 return Standing(commit=wanted.commit, state=state, words="")
-        for commit in item.places or (wanted.commit,):
-            self._set(commit, wanted)
-        if len(item.places) <= 1:  # a forge may know only a while later what it merged
-            item.places = (wanted.commit, *self._heads(wanted.commit))
-            for commit in item.places[1:]:
+        self._set(wanted.commit, wanted)
+        if not item.heads:  # a forge may know only a while later what it merged
+            item.heads = self._heads(wanted.commit)
+        for commit in item.heads:
+            try:
                 self._set(commit, wanted)
+            except PermanentError as error:  # a fork's, or gone with its branch: the commit's own is what matters
+                self._log.logger.info("the pull request at %s is not told: %s", commit[:10], visible(error.message))
         return wanted
 
     def _set(self, commit: str, wanted: Standing) -> None:

@@ -114,8 +114,8 @@ class Api:
                 break
             reply = self._get(following)
             page = self._read(reply)
-            if not isinstance(page, list):
-                raise self._backoff.unavailable(f"{self._client.address} answers with no list")
+            if not isinstance(page, list) or not all(isinstance(item, Mapping) for item in page):
+                raise self._backoff.unavailable(f"{self._client.address} answers with no list of what was asked for")
             yield page
             after = _NEXT.search(reply.headers.get("link", ""))
             following = self._own(after[1]) if after else None

@@ -136,7 +136,7 @@ class GitLabConversation:
         found = [item for item in self._api.get_all(target) if item.get("name") == context]
         if not found:
             return "", "", ""
-        newest = max(found, key=lambda item: int(item.get("id") or 0))
+        newest = max(found, key=lambda item: item["id"] if isinstance(item.get("id"), int) else 0)
         state, words, url = (str(newest.get(name) or "") for name in ("status", "description", "target_url"))
         return state, words, url
 

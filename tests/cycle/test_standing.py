@@ -70,6 +70,16 @@ CASES = [
         "refused: up by 90 [guard-weight-increase]",
     ),
     (
+        report(plan=replace(PLAN, refused=(error("guard-freeze", "not on a Friday"),))),
+        "pending",
+        "held: not on a Friday [guard-freeze]",
+    ),
+    (
+        report(plan=replace(PLAN, refused=(error("guard-suspended", "wait"), error("guard-weight-increase", "up")))),
+        "failure",
+        "refused: ",
+    ),
+    (
         report(A, plan=None, applied=GOOD, errors=(error(file="policies/a.yaml", line=3), error("value", "also"))),
         "failure",
         "not applied: ",

@@ -137,6 +137,23 @@ def test_the_pull_requests_head_has_the_status_too(told: Told, how: str) -> None
     assert told.said(head) == told.said(landed)
 
 
+def test_a_head_that_takes_no_status_holds_nothing_up(told: Told, caplog: pytest.LogCaptureFixture) -> None:
+    """A fork's may be out of reach; the commit's own is said, and said once."""
+    forge = told.forge
+    forge.hosted.git("update-ref", "refs/heads/change", forge.hosted.tip("main"))
+    head = forge.hosted.push("change", {"policies/reviews.yaml": b"weight: 7\n"}, "More")
+    forge.hosted.open(head="change", base="main", title="More", body="")
+    landed = forge.hosted.merge(1, "merge")
+    forge.fail(422, {"message": "No commit found"}, method="POST", path=head)
+    with caplog.at_level(logging.INFO):
+        told.passed(landed, A)
+        told.wait(lambda: "is not told: " in caplog.text)
+    newer = forge.hosted.push("main", {"a": b"a"}, "Newer")
+    told.passed(newer, A)
+    told.wait(lambda: len(told.said(newer)) == 1)
+    assert (len(told.said(landed)), told.said(head)) == (1, [])
+
+
 def test_an_older_commit_is_not_left_pending(told: Told) -> None:
     """It is live with the one that came after it."""
     old = told.forge.hosted.tip("main")
