@@ -103,15 +103,18 @@ def serve(settings: Settings) -> None:
 def _logger(settings: Settings) -> logging.Logger:
     """The log of the process, on stderr. Libraries are heard from warnings on, and no more than we are."""
     import sys
+    import threading
 
-    from reconciler.daemon import JsonFormatter, TextFormatter
+    from reconciler.daemon import JsonFormatter, TextFormatter, ends_of_threads
 
     level = logging.getLevelNamesMapping()[settings.log.level.upper()]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log.format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING))
+    logging.captureWarnings(capture=True)
     logger = logging.getLogger("reconciler")
     logger.setLevel(level)
+    threading.excepthook = ends_of_threads(logger)
     return logger
 
 

@@ -7,7 +7,7 @@ TransientError
 
 from reconciler.daemon.asking import AskTimeoutError, DaemonStoppingError
 from reconciler.daemon.courier import Courier, Deliveries, Pace
-from reconciler.daemon.logformat import FACTS, JsonFormatter, TextFormatter
+from reconciler.daemon.logformat import FACTS, JsonFormatter, TextFormatter, ends_of_threads
 from reconciler.daemon.loop import Daemon, Passes
 from reconciler.daemon.observers import Observer
 from reconciler.daemon.signals import stop_on_signals
@@ -34,5 +34,6 @@ __all__ = [
     "TextFormatter",
     "Trigger",
     "Verified",
+    "ends_of_threads",
     "stop_on_signals",
 ]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -74,3 +75,19 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def ends_of_threads(logger: logging.Logger) -> Callable[[threading.ExceptHookArgs], None]:
+    """What `threading.excepthook` may be: a thread that ends by an exception is a line of the log, and no bare traceback among objects."""
+
+    def say(ended: threading.ExceptHookArgs) -> None:
+        name = ended.thread.name if ended.thread is not None else "of no name"
+        logger.error(
+            "error[bug]: the thread %s ended by %s",
+            name,
+            ended.exc_type.__name__,
+            exc_info=ended.exc_value,
+            extra={"facts": {"code": "bug"}},
+        )
+
+    return say

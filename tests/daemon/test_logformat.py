@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from reconciler.cycle import Report
 from reconciler.daemon.log import PassLog
-from reconciler.daemon.logformat import FACTS, JsonFormatter, TextFormatter
+from reconciler.daemon.logformat import FACTS, JsonFormatter, TextFormatter, ends_of_threads
 from reconciler.errors import Diagnostic, TransientError
 from reconciler.model.receipt import Receipt
 
@@ -113,6 +114,18 @@ def test_a_traceback_forges_none_either(written: Written) -> None:
         written.logger.exception("the fault was here")
     assert [line for line in written.lines[1:] if not line.startswith("    ")] == []
     assert all(line.isprintable() for line in written.lines)
+
+
+def test_a_thread_that_ends_by_a_fault_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads objects does not find a bare traceback between two of them."""
+    found = Written(JsonFormatter())
+    monkeypatch.setattr(threading, "excepthook", ends_of_threads(found.logger))
+    thread = threading.Thread(target=int, args=(EVIL,), name="t")
+    thread.start()
+    thread.join()
+    (line,) = found.objects
+    assert (line["code"], line["message"]) == ("bug", "error[bug]: the thread t ended by ValueError")
+    assert "Traceback" in line["exception"]
 
 
 @given(words=st.text())
