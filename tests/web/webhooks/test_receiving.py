@@ -26,7 +26,7 @@ from tests.web.webhooks.world import (
     request,
     signed,
 )
-from tests.web.world import connect, raw, said
+from tests.web.world import connect, raw, said, until
 
 FOREIGN = b"another secret"
 KEY = bytes(range(32))
@@ -74,8 +74,12 @@ def test_gitlabs_signing_token_is_the_base64_of_its_key(post: Post) -> None:
     post.files["gitlab"].write_bytes(ENCODED)
     good = signed(push(), post.now(), key=KEY)
     assert post.send("gitlab", good | {"webhook-signature": f"v1,abc {good['webhook-signature']}"}, push())[0] == 202
-    post.files["gitlab"].write_bytes(b"whsec_%%%")
-    assert post.send("gitlab", signed(push(), post.now(), key=b"", number="2"), push()) == (401, "webhook-proof")
+    for broken in (b"whsec_%%%", b"whsec_"):
+        post.files["gitlab"].write_bytes(broken)
+        forged = signed(push(), post.now(), key=b"", number="2")
+        for signature in (forged["webhook-signature"], "v1,a  v1,b", "v1,"):  # two blanks have nothing between them
+            sent = forged | {"webhook-signature": signature}
+            assert post.send("gitlab", sent, push()) == (401, "webhook-proof")
     assert post.woken == 1
 
 
@@ -258,6 +262,8 @@ def test_strangers_cannot_fill_the_memory_with_large_bodies(post: Post) -> None:
                 continue  # it was answered, and is closed
         for thread in threads:
             thread.join(20)
+        large = push(padding="x" * (1 << 20))
+        until(lambda: post.send("github", github(large), large) == (202, "woken"))  # whoever goes makes room
     finally:
         for plug in plugs:
             plug.close()
