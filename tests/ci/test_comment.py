@@ -14,6 +14,7 @@ from reconciler.cli import run
 from reconciler.cli.ci.posting import Names, Told, post
 from reconciler.cli.ci.received import occasion, received
 from reconciler.cli.ci.subject import NoSubjectError, Subject
+from reconciler.errors import ReconcilerError
 from reconciler.forge import Conversation, conversation
 from reconciler.plan.review import DocumentError
 from reconciler.settings import ForgeSettings, shipped
@@ -237,6 +238,19 @@ def test_the_command_tells_a_forge_with_the_token_of_the_environment(
     monkeypatch.delenv("GITHUB_TOKEN")
     assert run(["ci", "comment", "--from", str(ran.folder)]) == 1
     assert "GITHUB_TOKEN" in capsys.readouterr().err
+
+
+def test_what_can_not_be_said_keeps_nothing_else_from_being_said(
+    forge: ForgeServer, talk: Conversation, preview: Preview, tmp_path: Path
+) -> None:
+    """A forge that takes no comment has the status and the check; the job fails with its words. The next run says the rest."""
+    head = forge.hosted.tip("topic")
+    ran = previewed(preview, forge, tmp_path)
+    forge.fail(422, {"message": "Comments are locked"}, method="POST", path="/comments")
+    with pytest.raises(ReconcilerError, match="Comments are locked"):
+        told(talk, tmp_path, ran, head)
+    assert forge.said.state(head, "reconcile/preview")[0] == "success"
+    assert len(forge.said.checks) == 1
 
 
 def test_gitlab_is_told_in_the_same_pipeline(preview: Preview, tmp_path: Path) -> None:

@@ -6,18 +6,21 @@ what is said of a newer head: the forge is asked which pull requests are at this
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from reconciler.cli.ci.computing import failed
 from reconciler.cli.ci.environment import surroundings
 from reconciler.cli.ci.received import received, without_preview
 from reconciler.cli.ci.subject import Subject
+from reconciler.errors import Diagnostic, ReconcilerError
 from reconciler.forge import (
     Annotation,
     AnnotationLevel,
     CheckConclusion,
+    CheckResult,
     Conversation,
     PullRequest,
     StatusState,
@@ -25,6 +28,7 @@ from reconciler.forge import (
 from reconciler.gitrepo import PROPOSALS
 from reconciler.plan.review import DocumentError, Neighbour, Remark, Review, Verdict, render_review
 
+_T = TypeVar("_T")
 _ASKED = 50
 """Other pull requests that are asked for their files; each is a call."""
 
@@ -78,10 +82,10 @@ class Told:
 
 
 def post(talk: Conversation, meant: Subject, folder: Path, names: Names) -> Told:
-    """Say it. Safe to repeat: what is there already is not written again.
+    """Say it. Safe to repeat: what is there already is not written again. What can't be said keeps nothing else from being said.
 
     Raises:
-        ReconcilerError: The forge can't be told.
+        ReconcilerError: The forge could not be told everything.
     """
     doubts: tuple[str, ...] = ()
     try:
@@ -89,29 +93,45 @@ def post(talk: Conversation, meant: Subject, folder: Path, names: Names) -> Told
     except DocumentError as error:
         review = failed(without_preview(error, meant), meant)
         doubts = tuple(item.message for item in error.diagnostics)
-    pulls = _pulls(talk, meant, review)
-    written = tuple((pull.number, _comment(talk, meant, review, pull, names)) for pull in pulls)
     state, words = _STATES[review.verdict], _words(review)
-    status = talk.set_status(meant.head, context=names.context, state=state, description=words, url=meant.job)
-    found = at_lines(review)
-    check = talk.check(
-        meant.head,
-        name=names.context,
-        conclusion=CheckConclusion.SUCCESS if state is StatusState.SUCCESS else CheckConclusion.FAILURE,
-        title=words,
-        summary=render_review(review, surroundings(meant)),
-        annotations=found,
-        url=meant.job,
+    status, first = _tried(
+        lambda: talk.set_status(meant.head, context=names.context, state=state, description=words, url=meant.job)
     )
+    comments, second = _tried(
+        lambda: tuple((pull.number, _comment(talk, meant, review, pull, names)) for pull in _pulls(talk, meant, review))
+    )
+    check, third = _tried(lambda: _check(talk, meant, review, names, words))
+    if status is None or comments is None or check is None:
+        raise ReconcilerError(diagnostics=dict.fromkeys((*first, *second, *third)))
     return Told(
         verdict=str(review.verdict),
         head=meant.head,
-        comments=written,
+        comments=comments,
         status=str(status),
         check=str(check.form),
         annotations=check.annotations,
         doubts=doubts,
     )
+
+
+def _check(talk: Conversation, meant: Subject, review: Review, names: Names, words: str) -> CheckResult:
+    good = _STATES[review.verdict] is StatusState.SUCCESS
+    return talk.check(
+        meant.head,
+        name=names.context,
+        conclusion=CheckConclusion.SUCCESS if good else CheckConclusion.FAILURE,
+        title=words,
+        summary=render_review(review, surroundings(meant)),
+        annotations=at_lines(review),
+        url=meant.job,
+    )
+
+
+def _tried(call: Callable[[], _T]) -> tuple[_T | None, tuple[Diagnostic, ...]]:
+    try:
+        return call(), ()
+    except ReconcilerError as error:
+        return None, error.diagnostics
 
 
 def at_lines(review: Review) -> tuple[Annotation, ...]:
@@ -144,7 +164,9 @@ def _pulls(talk: Conversation, meant: Subject, review: Review) -> tuple[PullRequ
 
 
 def _comment(talk: Conversation, meant: Subject, review: Review, pull: PullRequest, names: Names) -> str:
-    around = replace(surroundings(meant), neighbours=tuple(_neighbours(talk, review, pull)))
+    # A token that may not read other pull requests is no reason to say nothing of this one.
+    others, _ = _tried(lambda: tuple(_neighbours(talk, review, pull)))
+    around = replace(surroundings(meant), neighbours=others)
     body = render_review(review, around)
     return str(
         talk.comment(pull.number, key=names.key, body=body, create=review.verdict is not Verdict.NOTHING).written
@@ -156,9 +178,7 @@ def _neighbours(talk: Conversation, review: Review, pull: PullRequest) -> Iterat
     if not review.files:
         return
     ours = set(review.files)
-    others: Sequence[PullRequest] = [
-        item for item in talk.open_pulls() if item.number != pull.number and item.base == pull.base
-    ]
+    others = [item for item in talk.open_pulls() if item.number != pull.number and item.base == pull.base]
     for item in others[:_ASKED]:
         shared = sorted(ours.intersection(talk.changed_files(item.number)))
         if shared:
