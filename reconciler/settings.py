@@ -163,7 +163,7 @@ class HttpSettings:
     Attributes:
         address: `host:port`; port 0 picks one and says it. "" to serve nothing but the Unix socket.
         certificate: PEM file of the server's certificate, with its chain; without one it speaks plaintext.
-        key: PEM file of its private key.
+        key: PEM file of its private key; "" if it is in the same file.
         plaintext: Take tokens without TLS from other hosts too.
         tokens: File that says who may do what; without it anybody may read, and nobody may change anything.
         anonymous: Whether anybody may read although there is such a file.

@@ -120,8 +120,8 @@ def check(made: Settings) -> None:
     http = made.http
     if not http.address and http != HttpSettings():
         raise UsageError("--http-cert and the other options of HTTP need --http", hint="add --http HOST:PORT")
-    if bool(http.certificate) != bool(http.key):
-        raise UsageError("--http-cert and --http-key belong together", hint="name both files")
+    if http.key and not http.certificate:
+        raise UsageError("--http-key without --http-cert", hint="name the certificate that the key belongs to")
     if http.anonymous and not http.tokens:
         raise UsageError("--http-anonymous without --http-tokens", hint="without tokens anybody may read as it is")
     forge = made.forge

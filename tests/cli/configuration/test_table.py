@@ -110,7 +110,7 @@ def test_what_no_setting_takes_is_refused_by_the_name_it_was_given(path: str, te
         ({"ads.address": "127.0.0.1:1", "ads.identities": "{namespace}"}, "--ads-identity"),
         ({"admin.key": "k"}, "--admin-key without"),
         ({"http.tokens": "t"}, "need --http"),
-        ({"http.address": "127.0.0.1:0", "http.certificate": "c"}, "belong together"),
+        ({"http.address": "127.0.0.1:0", "http.key": "k"}, "--http-key without"),
         ({"http.address": "127.0.0.1:0", "http.anonymous": "true"}, "without --http-tokens"),
         ({"forge.kind": "github"}, "--forge needs"),
         ({"forge.repository": "a/b"}, "need --forge"),
