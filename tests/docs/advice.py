@@ -53,6 +53,8 @@ FIELDS: Group = {
     "value": "Write a value of the form that the message asks for.",
     "duration": "Write it like `500ms`, `10s` or `1h30m`, with a unit.",
     "control-character": "Remove it; it often comes from a copied line break.",
+    "schedule": "Write minute, hour, day of the month, month and day of the week, as in `0 18 * * FRI`.",
+    "time-zone": "Write a time zone by its name, as in `Europe/Berlin`, or `UTC`.",
     "host": "Write a host in lower case; where short names are refused, write the full one.",
     "address": "Write an IP address, or `host:port`, `http://host:port` or `unix:///path` where the field takes these.",
     "regex": "Rewrite it without lookaround and backreferences, and with fewer repetitions.",
@@ -340,6 +342,13 @@ GUARDS: Group = {
     "guard-empty-view": "Look for policies or a Sidecar that went by mistake; acknowledge it if it is meant.",
     "guard-no-healthy-endpoint": "Bring the subset's endpoints up first.",
     "guard-silent-registry": "Bring the registry up, or take it out of `Mesh.discovery`; [what it protects](discovery.md#safety).",
+    "guard-freeze": "Wait: the pass at its end applies it. Or acknowledge it; [what passes anyway](safety.md#freezes).",
+    "guard-suspended": "Wait, or `reconcile resume`. Or acknowledge it; [what passes anyway](safety.md#suspending).",
+    "freeze-ahead": Entry("Apply what is urgent before, or wait.", "A freeze begins within a day.", "warning"),
+    "freeze-now": Entry(
+        "Merge it or not: it is applied when that ends.", "A freeze or a suspension holds changes now.", "warning"
+    ),
+    "suspend-expired": Entry("Remove it: `reconcile resume`.", "`Mesh.suspend` has ended.", "warning"),
     "allow-unknown": Entry(
         "Check the spelling in `--allow` and in the commit's trailer.", "No guard has this code.", "warning"
     ),
@@ -487,6 +496,33 @@ GIT: Group = {
     "git-dirty-work-tree": "Commit or stash, or check out another branch than the record branch.",
     "git-branch-name": "Write a branch name that Git takes.",
     "git-identity": Entry("Set `--author 'NAME <MAIL>'`.", "The commit's author is none that Git takes.", "permanent"),
+    "suspension": "Look with `git show main:policies/mesh.yaml` what the mesh says; a file that can't be changed is changed by hand.",
+    "trust-signers": "Put the file or keyring there that `--allowed-signers` and `--signers-keyring` name; nothing is applied until then.",
+    "commit-unsigned": Entry(
+        "Have somebody sign it who may: `git commit --amend -S`, or a signed commit or merge on top.",
+        "Commits have to be signed, and this one is not.",
+        "input",
+    ),
+    "commit-signer": Entry(
+        "Sign with a key that counts, or bring [the signers](safety.md#signed-commits) up to date.",
+        "A commit is signed with a key of nobody who may, or one that has expired, was revoked, or counts later.",
+        "input",
+    ),
+    "commit-signature": Entry(
+        "Find out who made it; then have it signed anew.",
+        "A commit's signature is not of this commit, not for Git, of an unknown kind, or its date proves nothing.",
+        "input",
+    ),
+    "commit-unverified": Entry(
+        "Install `ssh-keygen` (openssh-client) and `gpg` (gnupg) where the reconciler runs.",
+        "A commit's signature can't be verified here.",
+        "input",
+    ),
+    "trust-own-key": Entry(
+        "Give it a key by `--signing-key`, and add that to the signers.",
+        "Commits have to be signed, and what the reconciler would commit would not count; so it commits no step and no revert.",
+        "warning",
+    ),
     "git-signing": "Check `--signing-key` and `--signing-format`; a key with a passphrase needs an agent.",
     "git-write": "Check the permissions and the free space of the repository or the cache.",
     "git-corrupt": "Run `git fsck`; delete the mirror below the cache if it is one, it is made anew.",
