@@ -118,6 +118,7 @@ class Reconciler:
             yield
 
     def _run(self, ask: Ask, watch: Stopwatch) -> Report:
+        began = self._clock.now()
         with watch.stage(Stage.CHECKOUT):
             if not ask.fetched:
                 self._repository.fetch()
@@ -154,7 +155,7 @@ class Reconciler:
                 report = replace(repaired, head=desired.commit, plan=report.plan, pending=True)
         notes = (*decided.notes, *self._walker.finish(ask, desired, record))
         decided = replace(decided, notes=notes)
-        thaw = thaws_in(desired.mesh.settings, self._clock.now())
+        thaw = thaws_in(desired.mesh.settings, began, self._clock.now())
         return _with(report, decided, broken, again=_sooner(self._walker.again(moved=report.receipt is not None), thaw))
 
     def _without_head(self, ask: Ask, head: str, error: ReconcilerError, watch: Stopwatch) -> Report:

@@ -57,9 +57,12 @@ def held(settings: MeshSpec, now: datetime) -> Held:
     )
 
 
-def thaws_in(settings: MeshSpec, now: datetime) -> float | None:
-    """Seconds until something that is held now is held no more; None if nothing is, or nobody knows."""
-    end = held(settings, now).until
+def thaws_in(settings: MeshSpec, began: datetime, now: datetime) -> float | None:
+    """Seconds until something that was held when a pass began is held no more; None if nothing was, or nobody knows.
+
+    It may have ended since, after the pass had found that it holds: then nobody else would look again.
+    """
+    end = held(settings, began).until
     return max(0.0, (end - now).total_seconds()) if end is not None else None
 
 
