@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -257,3 +258,35 @@ def test_going_back_to_what_receipts_show_is_refused_to_nobody(
         Record(repository, "reconciler/record", attempts=3).write(draft, at=datetime.now(UTC))
     clone = tmp_path / "clone-refs-pull-7-merge"
     assert preview(clone, environ=environ).code == 0
+
+
+def test_names_of_a_pull_request_are_text_in_the_comment_and_in_the_log(
+    upstream: Upstream, preview: Preview, tmp_path: Path
+) -> None:
+    """A route, a folder and a message of Git's own that would be markup, a mention, a link or a command to the runner."""
+    evil = "::error::@ada <img src=x> [x](https://evil.example) `|` <!-- envoy-reconciler:preview -->"
+    upstream.topic("topic")
+    file = upstream.path / "policies" / "a ]( <b> @ada" / "more.yaml"
+    file.parent.mkdir()
+    file.write_text(f"kind: {evil!r}\napiVersion: networking.istio.io/v1\n")
+    head = upstream.edit(("name: primary ", f"name: {json.dumps(evil)} "), *TO_5)
+    upstream.opened(7, head)
+    ran = preview(upstream.clone("refs/pull/7/merge"), environ=github(tmp_path, "pull_request", pull_event(7, head)))
+    broken = ran.comment
+    git(upstream.path, "checkout", "-q", "topic")
+    file.unlink()
+    valid = upstream.commit("Without the broken file")
+    fine = preview(upstream.path, "--base", "main", "--head", valid)
+    assert fine.document["routes"][0]["route"] == evil
+    for text in (broken, fine.comment):
+        assert "<img" not in text
+        assert "<!--" not in text
+        outside = re.sub(r"(?ms)^(`{3,})text$.*?^\1$|<code>.*?</code>|\(https://github[^)]*\)", "", text)
+        assert "https://evil" not in outside
+        assert "@ada" not in outside
+    stop = next(line for line in ran.out.splitlines() if line.startswith("::stop-commands::"))
+    inside = ran.out.partition(stop)[2].partition(f"\n::{stop.removeprefix('::stop-commands::')}::\n")
+    assert "::error" in inside[0]
+    said = [line for line in inside[2].splitlines() if line]
+    assert all(line.startswith(("::error file=", "::warning file=")) for line in said)
+    assert said
