@@ -65,9 +65,7 @@ async def no_route(request: Request, error: Exception) -> Response:
     if status == _METHOD:
         return error_reply(MethodError(f"{request.method} is not offered here"))
     if status == _NOT_FOUND:
-        return error_reply(
-            UnknownPathError("nothing is served here", hint="there are /healthz, /readyz, /v1/status and /v1/services")
-        )
+        return error_reply(UnknownPathError("nothing is served here", hint="GET /v1/openapi.json says what is"))
     return error_reply(RequestError("the request can't be read"))
 
 

@@ -17,7 +17,7 @@ from reconciler.model.spec import Spec
 from reconciler.policy.kinds import INSTEAD, KINDS
 from reconciler.settings import shipped
 from tests.behaviour.contents import contents
-from tests.docs import istio_becomes
+from tests.docs import api, istio_becomes
 from tests.docs.advice import GROUPS
 from tests.docs.becomes import BECOMES, REQUIRED
 from tests.docs.codes import Entry, known
@@ -28,7 +28,7 @@ from tests.docs.verdicts import STRICTER, WARNED
 TOP = Path(__file__).resolve().parents[2]
 GENERATED = tuple(
     TOP / "docs" / f"{name}.md"
-    for name in ("errors", "policies", "istio-api", "behaviour", "discovery", "settings", "operating")
+    for name in ("errors", "policies", "istio-api", "behaviour", "discovery", "settings", "operating", "api")
 )
 
 _BY_DEFAULT = re.compile(r"(?:^|[;:,.] )((?:[^;:,.()]|[,.](?! ))+) by default|(`[^` ]+`) \((?:[^()]*, )?the default\)")
@@ -206,6 +206,7 @@ _PARTS: Mapping[str, Callable[[str], str]] = {
     "instead": lambda _: _table(
         ("kind", "instead"), [(f"`{kind}`", _sentence(text)) for kind, text in sorted(INSTEAD.items())]
     ),
+    "api": lambda _: f"{api.reference()}\n",
     "behaviour": lambda _: f"\n{contents().strip()}\n\n",
 }
 """What writes each kind of part, by its name."""

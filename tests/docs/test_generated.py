@@ -28,7 +28,7 @@ def test_a_page_says_what_the_source_says(page: Path) -> None:
 
 def test_every_part_is_on_a_page() -> None:
     """No kind of document and no group of codes is left out of the documentation."""
-    errors, policies, istio, behaviour, discovery, settings, operating = (
+    errors, policies, istio, behaviour, discovery, settings, operating, api = (
         page.read_text(encoding="utf-8") for page in GENERATED
     )
     assert [group for group in GROUPS if f"<!-- generated: errors {group} -->" not in errors] == []
@@ -39,6 +39,7 @@ def test_every_part_is_on_a_page() -> None:
     assert "<!-- generated: behaviour -->" in behaviour
     assert [kind for kind in REGISTRIES if f"<!-- generated: registry {kind} -->" not in discovery] == []
     assert "<!-- generated: log -->" in operating
+    assert "<!-- generated: api -->" in api
     sections = {item.key.partition(".")[0] if "." in item.key else "top" for item in table().values()}
     assert [name for name in sorted(sections) if f"<!-- generated: settings {name} -->" not in settings] == []
 
