@@ -84,7 +84,7 @@ def test_two_heads_that_merge_cleanly_into_a_wrong_split_are_told(upstream: Upst
     git(upstream.path, "merge", "-q", "--no-edit", "other")  # as Git sees it, nothing is wrong
 
 
-@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("depth", [pytest.param(0, marks=pytest.mark.long), 1])
 def test_a_pull_request_from_a_fork_is_previewed_without_a_secret(
     upstream: Upstream, preview: Preview, tmp_path: Path, depth: int
 ) -> None:
@@ -239,7 +239,7 @@ def test_without_a_pull_request_it_says_what_to_name(upstream: Upstream, preview
     assert preview(upstream.path, environ=github(tmp_path, "schedule", {})).code == 1
 
 
-@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("depth", [pytest.param(0, marks=pytest.mark.long), 1])
 def test_going_back_to_what_receipts_show_is_refused_to_nobody(
     upstream: Upstream, preview: Preview, tmp_path: Path, depth: int
 ) -> None:

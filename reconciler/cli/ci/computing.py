@@ -5,7 +5,6 @@ Whatever fails becomes a preview that says so: an old one must never be taken fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from reconciler.cli.backstop import asked_of_envoy
 from reconciler.cli.ci.live import with_live
 from reconciler.cli.ci.subject import Subject
 from reconciler.clock import SystemClock
-from reconciler.cycle import Compiler, Placer, preview_merge
+from reconciler.cycle import Compiler, MergePreview, Placer, preview_merge
 from reconciler.cycle.history import allowed_since
 from reconciler.cycle.report import Stopwatch, silent
 from reconciler.envoy.binary import EnvoyNotFoundError
@@ -68,23 +67,29 @@ def compute(
         review = Review(verdict=Verdict.CONFLICT, base_ref=subject.base_ref, base=base, head=head,
                         conflicts=found.conflicts, files=found.changed, version=__version__)  # fmt: skip
         return Computed(review=review)
-    place: Callable[[Diagnostic], Diagnostic] = Placer(found.merged.tree, repository.tree(head))
-    review = review_of(
+    review = _reviewed(found, subject, repository, doubts=doubts, envoy=validator.version if validator else "")
+    if daemon is not None:
+        review = with_live(review, daemon, allow=allowed_since(repository, base, head))
+    return Computed(review=review, plan=found.plan)
+
+
+def _reviewed(
+    found: MergePreview, subject: Subject, repository: Repository, *, doubts: tuple[Diagnostic, ...], envoy: str
+) -> Review:
+    merged = found.merged
+    return review_of(
         found.plan,
         errors=found.errors,
         doubts=doubts,
         known=found.known,
-        place=place,
+        place=Placer(merged.tree, repository.tree(merged.head)),
         base_ref=subject.base_ref,
-        base=base,
-        head=head,
+        base=merged.base,
+        head=merged.head,
         files=found.changed,
-        envoy=validator.version if validator is not None and found.plan is not None and not found.errors else "",
+        envoy=envoy if found.plan is not None and not found.errors else "",
         version=__version__,
     )
-    if daemon is not None:
-        review = with_live(review, daemon, allow=allowed_since(repository, base, head))
-    return Computed(review=review, plan=found.plan)
 
 
 def failed(errors: tuple[Diagnostic, ...], subject: Subject, *, base: str = "", head: str = "") -> Review:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli.options import Output, OutputOption, Repo
+
+if TYPE_CHECKING:
+    from reconciler.plan.review import Review
 
 
 def preview(
@@ -53,9 +56,7 @@ def preview(
     from reconciler.cli.ci.showing import on_github, show_computed
     from reconciler.cli.ci.subject import subject
     from reconciler.cli.ci.writing import summarize, write_folder
-    from reconciler.cycle.report import ExitCode
     from reconciler.gitrepo import open_repository
-    from reconciler.plan.review import Verdict
     from reconciler.settings import GitSettings
 
     meant = subject(os.environ, event_of(os.environ), base=base, head=head)
@@ -65,13 +66,20 @@ def preview(
         write_folder(out, computed, meant)
     summarize(os.environ, computed.review, meant)
     show_computed(computed, meant, output, github=on_github(os.environ))
-    match computed.review.verdict:
+    return _exit_code(computed.review, pending_matters=exit_code)
+
+
+def _exit_code(review: Review, *, pending_matters: bool) -> int:
+    from reconciler.cycle.report import ExitCode
+    from reconciler.plan.review import Verdict
+
+    match review.verdict:
         case Verdict.REFUSED:
             return ExitCode.REFUSED
         case Verdict.NOTHING:
             return ExitCode.DONE
         case Verdict.CHANGES:
-            return ExitCode.PENDING if exit_code else ExitCode.DONE
+            return ExitCode.PENDING if pending_matters else ExitCode.DONE
     return ExitCode.ERROR
 
 
