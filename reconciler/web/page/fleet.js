@@ -30,7 +30,6 @@ export function view({ documents, place }) {
     h("h1", null, "Fleet"),
     summary(status, proxies),
     messages(status.pass?.errors, "What the last pass ran into"),
-    registries(status.registries),
     h("div", { class: "bar" },
       h("label", { for: "filter" }, "Filter"),
       h("input", { id: "filter", type: "search", autocomplete: "off", spellcheck: "false", placeholder: "name or state", data: { input: "filter" } }),
@@ -40,6 +39,7 @@ export function view({ documents, place }) {
       columns: [{ title: "Proxy" }, { title: "State" }, { title: "Revision" }, { title: "Proven" }, { title: "Connection" }, { title: "Drift", class: "num" }, { title: "Last error", class: "wide" }],
       rows: shown.map((proxy) => row(proxy, status)),
     }) : h("p", { class: "empty" }, "No proxy belongs to this fleet yet: write a Proxy document, or start one with the bootstrap that ", h("code", null, "reconcile bootstrap"), " prints."),
+    registries(status.registries),
   ];
 }
 

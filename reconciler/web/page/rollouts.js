@@ -164,7 +164,7 @@ function curve(rollout, width) {
   const shown = h("div", { class: "curve box" }, s("svg", { width: wide, height, viewBox: `0 0 ${wide} ${height}`, role: "img", "aria-labelledby": "curve-words" },
     weightPanel(drawn, x, wide),
     panels.map(([kind, words, pair], index) => metricPanel(kind, words, pair, x, wide, TOP + WEIGHT + GAP + index * (PANEL + GAP))),
-    drawn.moments.map((moment) => mark(moment, x(moment.at), height - BOTTOM)),
+    drawn.moments.map((moment) => mark(moment, x(moment.at), height - BOTTOM, wide)),
     axis(start, end, x, height - BOTTOM)));
   const last = drawn.weight.at(-1)[1];
   return [shown,
@@ -204,11 +204,12 @@ function metricPanel(kind, words, pair, x, wide, top) {
     s("path", { d: line(pair.stable), class: "stable-line" }), s("path", { d: line(pair.canary), class: "canary-line" }));
 }
 
-function mark(moment, x, bottom) {
-  const wide = 8 + 6.2 * moment.label.length;
+function mark(moment, x, bottom, most) {
+  const wide = 12 + 6.6 * moment.label.length;
+  const middle = Math.min(Math.max(x, wide / 2 + 2), most - wide / 2 - 2);
   return s("g", { class: `moment ${moment.mark}` }, s("title", null, moment.words),
     s("line", { x1: x, x2: x, y1: TOP - 4, y2: bottom }),
-    s("rect", { x: x - wide / 2, y: 4, width: wide, height: 16, rx: 8 }), s("text", { x, y: 16, "text-anchor": "middle" }, moment.label));
+    s("rect", { x: middle - wide / 2, y: 4, width: wide, height: 16, rx: 8 }), s("text", { x: middle, y: 16, "text-anchor": "middle" }, moment.label));
 }
 
 function axis(start, end, x, y) {

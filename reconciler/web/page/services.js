@@ -62,12 +62,14 @@ function layout(traffic, edges) {
     const node = nodes.get(`service ${service.host}`);
     if (node) Object.assign(node, { healthy: service.healthy, instances: service.instances });
   }
-  // The longest way from a caller that nobody calls; a circle ends the counting, so that no mesh can keep us busy.
-  for (let round = 0; round < Math.min(nodes.size, 12); round += 1) {
+  const circles = closing(nodes, edges);
+  const side = circles.size ? 36 : 0; // room for the bend of a way back
+  const forward = edges.filter((edge) => !circles.has(edge));
+  for (let round = 0; round < Math.min(nodes.size, 12); round += 1) { // the longest way from a caller that nobody calls
     let moved = false;
-    for (const edge of edges) {
+    for (const edge of forward) {
       const [from, to] = [nodes.get(edge.source), nodes.get(edge.target)];
-      if (from !== to && to.level < from.level + 1 && from.level < 11) [to.level, moved] = [from.level + 1, true];
+      if (to.level < from.level + 1 && from.level < 11) [to.level, moved] = [from.level + 1, true];
     }
     if (!moved) break;
   }
@@ -80,11 +82,37 @@ function layout(traffic, edges) {
   columns.forEach((column, index) => {
     let y = MARGIN + (total - column.reduce((sum, node) => sum + heightOf(node) + GAP_Y, -GAP_Y)) / 2;
     for (const node of column) {
-      Object.assign(node, { x: MARGIN + index * (WIDTH + GAP_X), y, height: heightOf(node) });
+      Object.assign(node, { x: MARGIN + side + index * (WIDTH + GAP_X), y, height: heightOf(node) });
       y += node.height + GAP_Y;
     }
   });
-  return { nodes, width: 2 * MARGIN + columns.length * WIDTH + (columns.length - 1) * GAP_X, height: total + 2 * MARGIN };
+  return { nodes, width: 2 * (MARGIN + side) + columns.length * WIDTH + (columns.length - 1) * GAP_X, height: total + 2 * MARGIN + (circles.size ? GAP_Y : 0) };
+}
+
+/** The edges that close a circle, as they are met from callers that nobody calls; without them the rest has an order. */
+function closing(nodes, edges) {
+  const out = new Map([...nodes.keys()].map((id) => [id, edges.filter((edge) => edge.source === id)]));
+  const called = new Set(edges.filter((edge) => edge.source !== edge.target).map((edge) => edge.target));
+  const found = new Set();
+  const done = new Set();
+  for (const root of [...nodes.keys()].sort((a, b) => called.has(a) - called.has(b) || a.localeCompare(b))) {
+    const way = [[root, 0]];
+    const open = new Set(done.has(root) ? [] : [root]);
+    while (open.size && way.length) {
+      const step = way.at(-1);
+      const edge = out.get(step[0])[step[1]++];
+      if (!edge) {
+        way.pop();
+        open.delete(step[0]);
+        done.add(step[0]);
+      } else if (open.has(edge.target)) found.add(edge);
+      else if (!done.has(edge.target)) {
+        open.add(edge.target);
+        way.push([edge.target, 0]);
+      }
+    }
+  }
+  return found;
 }
 
 /** What all callers together send to each subset of a service, where it has any. */
@@ -113,17 +141,18 @@ function graph(traffic, edges) {
 function curve(edge, from, to, busiest) {
   const [x1, y1, x2, y2] = [from.x + WIDTH, from.y + HEAD / 2, to.x, to.y + HEAD / 2];
   const bend = Math.max(40, Math.abs(x2 - x1) / 2);
-  const path = from === to || x2 < x1
-    ? `M${x1} ${y1}C${x1 + 60} ${y1 - 60} ${x2 - 60} ${y2 - 60} ${x2} ${y2}`
+  const low = Math.max(from.y + from.height, to.y + to.height) + GAP_Y; // a way back goes round below
+  const path = x2 < x1
+    ? `M${x1} ${y1}C${x1 + 46} ${y1} ${x1 + 46} ${low} ${x1 - 20} ${low}L${x2 + 20} ${low}C${x2 - 46} ${low} ${x2 - 46} ${y2} ${x2} ${y2}`
     : `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
   const busy = (edge.requests ?? 0) > 0;
-  const thick = busy ? 1.5 + 3 * (Math.log1p(edge.requests) / Math.log1p(busiest)) : 1;
+  const thick = busy ? 1.2 + 2 * (Math.log1p(edge.requests) / Math.log1p(busiest)) : 1;
   const label = `${perSecond(edge.requests)}/s`;
   const [cx, cy] = [x2 - Math.min(34 + label.length * 2, GAP_X / 2), y2 + (y1 - y2) * 0.06];
   return s("g", { class: `edge${busy ? " busy" : ""}${edge.errors > 0 ? " failing" : ""}`, "data-key": `${edge.source} ${edge.target}` },
     s("path", { d: path, "stroke-width": thick.toFixed(2), fill: "none" }),
     s("path", { d: `M${x2 - 7} ${y2 - 4.5}L${x2} ${y2}L${x2 - 7} ${y2 + 4.5}`, fill: "none", "stroke-width": 1.5 }),
-    edge.requests === null ? null : s("text", { x: cx, y: cy - 7, "text-anchor": "middle", class: "rate" }, label));
+    edge.requests === null || x2 < x1 ? null : s("text", { x: cx, y: cy - 7, "text-anchor": "middle", class: "rate" }, label));
 }
 
 const cut = (text, most) => ([...text].length > most ? `${[...text].slice(0, most - 1).join("")}…` : text);
@@ -142,7 +171,7 @@ function subsetRow(row, x, y) {
   const share = row.share ?? row.meant ?? 0;
   return s("g", { class: row.tone },
     s("text", { x: x + 12, y: y + 11, class: "subset-name" }, cut(row.subset, 12)),
-    s("text", { x: x + WIDTH - 12, y: y + 11, "text-anchor": "end", class: "subset-rate" }, `${row.meant === null ? "" : `${percent(row.meant)} meant  `}${row.requests === null ? "" : `${perSecond(row.requests)}/s`}`),
+    s("text", { x: x + WIDTH - 12, y: y + 11, "text-anchor": "end", class: "subset-rate" }, `${row.meant === null ? "" : `${percent(row.meant)} meant, `}${row.requests === null ? "" : `${perSecond(row.requests)}/s`}`),
     s("rect", { x: x + 12, y: y + 15, width: inner, height: 4, rx: 2, class: "track" }),
     share > 0 ? s("rect", { x: x + 12, y: y + 15, width: Math.max(2, (inner * share) / 100).toFixed(1), height: 4, rx: 2, class: "fill" }) : null,
     row.meant !== null && row.meant > 0 ? s("rect", { x: (x + 12 + (inner * row.meant) / 100 - 1).toFixed(1), y: y + 13, width: 2, height: 8, class: "mark" }) : null);

@@ -90,7 +90,7 @@ const SIGNS = { ok: "✓", warn: "!", bad: "✕", idle: "·", run: "▸" };
 /** Messages in the one form that all of them have. */
 export function messages(list, title) {
   if (!list?.length) return null;
-  return h("section", { class: "box alert", "aria-label": title },
+  return h("section", { class: `box alert${list.some((item) => item.severity !== "warning") ? "" : " mild"}`, "aria-label": title },
     h("h2", null, title),
     h("ul", { class: "plain" }, list.slice(0, 50).map((item) => h("li", { class: "message" },
       chip(item.severity === "warning" ? "warn" : "bad", item.code), " ",
