@@ -115,6 +115,15 @@ class Desk:
         """
         require_own(wish)
         message_of(wish, Action.UPDATE)  # what can't be said is an error before anything is done
+        done, judgement = self._tried(wish)
+        if not wish.propose or not done.commit or judgement is None:
+            return done
+        opened = self._pulls.open(  # takes as long as the forge does, and holds up nobody
+            judgement.mesh.record.forge, head=done.branch, base=self._branch, message=done.message, plan=judgement.plan
+        )
+        return replace(done, pull=opened.url, notes=(*done.notes, *opened.notes))
+
+    def _tried(self, wish: Wish) -> tuple[Done, Judgement | None]:
         with self._my_turn(), self._writer(wish.by) as repository:
             for attempt in range(1, self._attempts + 1):
                 try:
@@ -134,7 +143,7 @@ class Desk:
         finally:
             self._turn.release()
 
-    def _once(self, wish: Wish, repository: Repository) -> Done:
+    def _once(self, wish: Wish, repository: Repository) -> tuple[Done, Judgement | None]:
         repository.fetch()
         head = repository.branch(self._branch)
         if head is None:
@@ -149,7 +158,7 @@ class Desk:
             head,
         )
         if made.action is Action.NONE:
-            return Done(action=made.action, commit="", branch=self._branch, file=made.file, tag=made.tag)
+            return Done(action=made.action, branch=self._branch, file=made.file, tag=made.tag), None
         files = {made.file: made.after}
         judgement = self._judge.judge(head, files, allow=wish.allow)
         refused = judgement.plan.refused if judgement.plan is not None else ()
@@ -157,12 +166,12 @@ class Desk:
             raise RefusedChangeError(diagnostics=refused)
         message = message_of(wish, made.action)
         if wish.dry_run:
-            return _done(made, judgement, message=message)
+            return _done(made, judgement, message=message), judgement
         if wish.propose:
-            return self._proposed(made, judgement, repository, head=head, message=message)
+            return self._proposed(made, judgement, repository, head=head, message=message), judgement
         commit = self._committed(repository, head, made, message)
         self._written()
-        return _done(made, judgement, message=message, commit=commit, branch=self._branch)
+        return _done(made, judgement, message=message, commit=commit, branch=self._branch), judgement
 
     def _committed(self, repository: Repository, head: str, made: Changed, message: str) -> str:
         try:
@@ -188,11 +197,8 @@ class Desk:
         except PushRefusedError as error:
             raise RefusedChangeError(diagnostics=error.diagnostics) from error
         refused = [item.demoted() for item in judgement.plan.refused] if judgement.plan is not None else []
-        opened = self._pulls.open(
-            judgement.mesh.record.forge, head=branch, base=self._branch, message=message, plan=judgement.plan
-        )
         done = _done(made, judgement, message=message, commit=commit, branch=branch)
-        return replace(done, pull=opened.url, notes=(*done.notes, *refused, *opened.notes))
+        return replace(done, notes=(*done.notes, *refused))
 
 
 def _done(made: Changed, judgement: Judgement, *, message: str, commit: str = "", branch: str = "") -> Done:

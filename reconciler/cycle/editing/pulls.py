@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from reconciler.clock import Clock
+from reconciler.cycle.walking.landing import opened
 from reconciler.errors import Diagnostic, ReconcilerError
-from reconciler.forge import Beside, GitHub
 from reconciler.model.plan import Plan
 from reconciler.model.proxy import Forge as ForgeSettings
 from reconciler.plan import escape_markdown, render_markdown
 
-_PATIENCE = 10.0
 _LONGEST = 60_000
 _LONGEST_TITLE = 250
 _CUT = "\n\n(The plan is cut here.)\n"
@@ -36,26 +34,25 @@ class Pulls:
 
     Args:
         clock: For the forge's pace.
-        patience: Seconds that a forge is waited for.
     """
 
-    def __init__(self, clock: Clock, *, patience: float = _PATIENCE) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._patience = patience
 
     def open(self, settings: ForgeSettings | None, *, head: str, base: str, message: str, plan: Plan | None) -> Opened:
         """Open one for a branch that has been pushed; never raises for what the forge says, as the branch is there."""
-        if settings is None or settings.github is None:
+        if settings is None:
             return Opened()
-        said = settings.github
         title, _, rest = message.partition("\n")
         body = escape_markdown(rest.strip())
         if plan is not None:
             body = _cut(f"{body}\n\n{render_markdown(plan)}")
         try:
-            with GitHub(said.repository, token_file=Path(said.token_file), api=said.api, clock=self._clock) as forge:
-                asked = Beside(forge, clock=self._clock, patience=self._patience)
-                pull = asked.create(head=head, base=base, title=title[:_LONGEST_TITLE], body=body)
+            forge = opened(settings, clock=self._clock)
+            if forge is None:
+                return Opened()
+            with forge:
+                pull = forge.create(head=head, base=base, title=title[:_LONGEST_TITLE], body=body)
         except ReconcilerError as error:
             return Opened(notes=tuple(item.demoted() for item in error.diagnostics))
         return Opened(url=pull.url)

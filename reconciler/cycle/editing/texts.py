@@ -61,5 +61,7 @@ def _require_plain(value: Any, depth: int) -> None:
             _require_plain(inner, depth + 1)
     elif isinstance(value, str):
         value.encode()  # half a surrogate pair is no character
-    elif (isinstance(value, float) and not math.isfinite(value)) or (isinstance(value, int) and abs(value) > _LARGEST_NUMBER):
+    elif (isinstance(value, float) and not math.isfinite(value)) or (
+        isinstance(value, int) and abs(value) > _LARGEST_NUMBER
+    ):
         raise ValueError("a number is too large")
