@@ -82,7 +82,7 @@ def test_a_daemon_says_how_it_is(rig: Rig) -> None:
             assert (proxy["proxy"], proxy["outcome"], proxy["connection"]) == ("default/edge", "applied", None)
             assert proxy["verified_at"] is not None
         with HttpClient(found[1], AdminSettings()) as http:
-            assert http.post_json("/v1/passes", {"ref": "main"}).status == 404
+            assert http.post_json("/v1/passes", {"ref": "main"}).status == 403
 
         second = rig.command("daemon", "--daemon", str(rig.folder / "other.sock"))
         assert (second.code, "error[git-locked]" in second.err) == (1, True)
