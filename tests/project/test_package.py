@@ -31,6 +31,14 @@ def test_the_wheel_carries_the_templates_the_example_and_the_types(wheel: Path) 
     assert not [name for name in names if name.startswith("tests/")]
 
 
+def test_the_wheel_carries_the_page(wheel: Path) -> None:
+    """Every file of it: they are no Python, and easily forgotten."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    files = {f"reconciler/web/page/{item.name}" for item in (TOP / "reconciler/web/page").iterdir()}
+    assert "reconciler/web/page/index.html" in files
+    assert files <= names
+
+
 def test_an_installed_package_finds_what_it_carries(wheel: Path, tmp_path: Path) -> None:
     """The example that the wheel carries is valid with the templates that the wheel carries."""
     zipfile.ZipFile(wheel).extractall(tmp_path)

@@ -28,6 +28,7 @@ const reading = new Map();
 const place = { view: "fleet", argument: "", filter: "", pages: [], commits: {}, problem: null };
 let goneSince = null;
 let said = "";
+let patience = 0;
 
 // Where we are
 
@@ -108,7 +109,10 @@ const notices = new Notices({
   heard(kind) {
     const prefixes = CHANGES[kind];
     for (const path of Object.keys(documents)) if (!prefixes || prefixes.some((prefix) => path.startsWith(prefix))) stale.add(path);
-    if (kind === "hello") back();
+    if (kind === "hello") {
+      patience = 0;
+      back();
+    }
     refresh();
   },
   lost: () => reconnect(),
@@ -119,8 +123,12 @@ async function reconnect() {
   try {
     await whoAmI();
     back();
-    notices.open();
     await refresh(undefined, { again: true });
+    setTimeout(() => {
+      notices.open();
+      paint();
+    }, patience); // a daemon that answers and refuses the stream has too many watchers: it is asked less and less often
+    patience = Math.min(PATIENCE, Math.max(1000, 2 * patience));
   } catch {
     gone();
   }
@@ -182,7 +190,7 @@ function who() {
 }
 
 function link() {
-  const [state, words] = goneSince !== null ? ["gone", "not connected"] : notices.source ? ["live", "live"] : ["waiting", may("read") ? "connecting" : "signed out"];
+  const [state, words] = goneSince !== null ? ["gone", "not connected"] : notices.source ? ["live", "live"] : ["waiting", !may("read") ? "signed out" : patience > RETRY ? "read now and then" : "connecting"];
   $("link").dataset.state = state;
   if ($("link").textContent !== words) $("link").textContent = words;
 }

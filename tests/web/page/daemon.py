@@ -93,9 +93,9 @@ class Daemon(World):
 
 
 @contextmanager
-def serving(daemon: Daemon, *, at: str = "127.0.0.1:0", anonymous: bool = True) -> Iterator[Daemon]:
+def serving(daemon: Daemon, *, at: str = "127.0.0.1:0", anonymous: bool = True, watchers: int = 64) -> Iterator[Daemon]:
     """Serve it; with a tokens file if it has one."""
-    daemon.notices = Notices(KINDS)
+    daemon.notices = Notices(KINDS, most=watchers)
     file = TokenFile(daemon.tokens) if daemon.tokens is not None else None
     door = Door(SystemClock(), tokens=file, anonymous=anonymous)
     offer = Offer(

@@ -184,6 +184,19 @@ def test_what_changes_is_shown_without_a_reload_and_without_disturbing(browser: 
         expect(seen.page.locator("#live")).to_contain_text("reviews: Progressing, step 3 of 4, 60%")
 
 
+def test_one_page_too_many_reads_now_and_then(browser: Browser) -> None:
+    """A daemon that tells nobody more is not asked again and again; everything is shown all the same."""
+    daemon = Daemon()
+    with serving(daemon, watchers=0), tab(browser, daemon.address) as seen:
+        seen.expected = ("Failed to load resource",)
+        asked: list[str] = []
+        seen.page.on("request", lambda request: asked.append(request.url) if "events" in request.url else None)
+        seen.go("fleet")
+        expect(seen.page.locator("#proxies tbody tr")).to_have_count(6)
+        expect(seen.page.locator("#link")).to_have_text("read now and then")
+        assert 1 <= len(asked) <= 4
+
+
 def test_a_daemon_that_goes_is_missed_and_found_again(browser: Browser) -> None:
     """What was known stays and says how old it is; the next daemon on the same address is found by the page itself."""
     daemon = Daemon()
