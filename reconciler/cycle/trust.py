@@ -24,46 +24,72 @@ _BRIEFLY = 30.0
 _FINAL = frozenset({("ssh", Verdict.GOOD), ("", Verdict.UNSIGNED)})
 _SUBJECT = 60
 _SIGN = "have somebody sign it who may: git commit --amend -S, or a signed merge or commit on top of it"
-_UNSIGNED, _SIGNER, _SIGNATURE, _UNVERIFIED = (
-    "commit-unsigned",
-    "commit-signer",
-    "commit-signature",
-    "commit-unverified",
-)
+
+
+class UntrustedError(PolicyError):
+    """A commit's signature is not of this commit, not for Git, of an unknown kind, or its date proves nothing."""
+
+    default_code = "commit-signature"
+
+
+class UnsignedCommitError(UntrustedError):
+    """Commits have to be signed, and this one is not."""
+
+    default_code = "commit-unsigned"
+
+
+class UnknownSignerError(UntrustedError):
+    """A commit is signed with a key of nobody who may, or one that has expired, was revoked, or counts later."""
+
+    default_code = "commit-signer"
+
+
+class UnverifiedCommitError(UntrustedError):
+    """A commit's signature can't be verified here."""
+
+    default_code = "commit-unverified"
+
+
 _WORDS = {
-    Verdict.UNSIGNED: (_UNSIGNED, "is not signed", _SIGN),
+    Verdict.UNSIGNED: (UnsignedCommitError, "is not signed", _SIGN),
     Verdict.UNKNOWN_KEY: (
-        _SIGNER,
+        UnknownSignerError,
         "is signed with a key of nobody who may",
         f"add the key if it should count, or {_SIGN}",
     ),
     Verdict.EXPIRED: (
-        _SIGNER,
+        UnknownSignerError,
         "is signed with a key, or by a signature, that had expired",
         f"sign with the new key: {_SIGN}; or let its owner extend it, and bring the signers up to date",
     ),
-    Verdict.NOT_YET: (_SIGNER, "is signed with a key that counts only from later on", _SIGN),
-    Verdict.REVOKED: (_SIGNER, "is signed with a key that was revoked", f"find out who did that; then {_SIGN}"),
-    Verdict.NAMESPACE: (_SIGNATURE, "is signed for something else than Git, or with a key for something else", _SIGN),
+    Verdict.NOT_YET: (UnknownSignerError, "is signed with a key that counts only from later on", _SIGN),
+    Verdict.REVOKED: (
+        UnknownSignerError,
+        "is signed with a key that was revoked",
+        f"find out who did that; then {_SIGN}",
+    ),
+    Verdict.NAMESPACE: (
+        UntrustedError,
+        "is signed for something else than Git, or with a key for something else",
+        _SIGN,
+    ),
     Verdict.BACKDATED: (
-        _SIGNATURE,
+        UntrustedError,
         "is dated before its parents, and by dates it is told whether a key still counted",
         "set the clock of the machine that commits, and commit again",
     ),
-    Verdict.BAD: (_SIGNATURE, "has a signature that is not of this commit", f"find out who made it; then {_SIGN}"),
-    Verdict.UNSUPPORTED: (_SIGNATURE, "has a signature of a kind that is not verified", "sign by ssh or with OpenPGP"),
+    Verdict.BAD: (UntrustedError, "has a signature that is not of this commit", f"find out who made it; then {_SIGN}"),
+    Verdict.UNSUPPORTED: (
+        UntrustedError,
+        "has a signature of a kind that is not verified",
+        "sign by ssh or with OpenPGP",
+    ),
     Verdict.UNVERIFIED: (
-        _UNVERIFIED,
+        UnverifiedCommitError,
         "can't be verified",
         "install ssh-keygen (openssh-client) and gpg (gnupg) where the reconciler runs",
     ),
 }
-
-
-class UntrustedError(PolicyError):
-    """A commit that nobody who may has signed, where commits have to be signed. It is not applied."""
-
-    default_code = _SIGNATURE
 
 
 class Trust:
@@ -154,11 +180,11 @@ class Trust:
         return found
 
     def _told(self, commit: str, found: Signature) -> Diagnostic:
-        code, words, hint = _WORDS[found.verdict]
+        kind, words, hint = _WORDS[found.verdict]
         info = self._repository.commit_info(commit)
         subject = shorten(visible(info.subject), _SUBJECT)
         return Diagnostic(
-            code=code,
+            code=kind.default_code,
             message=f'{commit[:12]} "{subject}" by {visible(info.author)} {words}{_by(found)}, so it is not applied',
             hint=hint,
         )

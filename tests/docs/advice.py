@@ -498,26 +498,10 @@ GIT: Group = {
     "git-identity": Entry("Set `--author 'NAME <MAIL>'`.", "The commit's author is none that Git takes.", "permanent"),
     "suspension": "Look with `git show main:policies/mesh.yaml` what the mesh says; a file that can't be changed is changed by hand.",
     "trust-signers": "Put the file or keyring there that `--allowed-signers` and `--signers-keyring` name; nothing is applied until then.",
-    "commit-unsigned": Entry(
-        "Have somebody sign it who may: `git commit --amend -S`, or a signed commit or merge on top.",
-        "Commits have to be signed, and this one is not.",
-        "input",
-    ),
-    "commit-signer": Entry(
-        "Sign with a key that counts, or bring [the signers](safety.md#signed-commits) up to date.",
-        "A commit is signed with a key of nobody who may, or one that has expired, was revoked, or counts later.",
-        "input",
-    ),
-    "commit-signature": Entry(
-        "Find out who made it; then have it signed anew.",
-        "A commit's signature is not of this commit, not for Git, of an unknown kind, or its date proves nothing.",
-        "input",
-    ),
-    "commit-unverified": Entry(
-        "Install `ssh-keygen` (openssh-client) and `gpg` (gnupg) where the reconciler runs.",
-        "A commit's signature can't be verified here.",
-        "input",
-    ),
+    "commit-unsigned": "Have somebody sign it who may: `git commit --amend -S`, or a signed commit or merge on top.",
+    "commit-signer": "Sign with a key that counts, or bring [the signers](safety.md#signed-commits) up to date.",
+    "commit-signature": "Find out who made it; then have it signed anew.",
+    "commit-unverified": "Install `ssh-keygen` (openssh-client) and `gpg` (gnupg) where the reconciler runs.",
     "trust-own-key": Entry(
         "Give it a key by `--signing-key`, and add that to the signers.",
         "Commits have to be signed, and what the reconciler would commit would not count; so it commits no step and no revert.",
