@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model.key import Key
+from reconciler.model.resource import ResourceType
+from reconciler.model.services import Service
 
 if TYPE_CHECKING:
     from reconciler.cli.serving.sampler import Sampled, Sampler
-    from reconciler.cycle import Inventory
+    from reconciler.cycle import Desired, Inventory
 
 _SERVICES, _EDGES, _ROUTES = 500, 1000, 8
 
@@ -32,12 +34,14 @@ class Drawn:
     """What one commit says, worked out once.
 
     Attributes:
-        inventory: Of which it was made.
+        desired: The commit.
+        services: Those that there are.
         callers: By proxy.
         routes: By caller and host: each route's name, and percent by subset.
     """
 
-    inventory: Inventory
+    desired: Desired
+    services: tuple[Service, ...]
     callers: Mapping[Key, Caller]
     routes: Mapping[tuple[Caller, str], tuple[tuple[str, Mapping[str, float]], ...]]
 
@@ -81,14 +85,14 @@ class Traffic:
         if found is None:
             raise NotReadyError("no pass has read the services yet", hint="ask again in a moment")
         drawn = self._drawn
-        if drawn is None or drawn.inventory is not found:
+        if drawn is None or drawn.desired is not found.desired or drawn.services != found.services:
             self._drawn = drawn = draw(found)
         return document(drawn, self._sampler.look(), now=self._now())
 
 
 def draw(inventory: Inventory) -> Drawn:
     """What does not change from second to second."""
-    from reconciler.plan import splits
+    from reconciler.plan.splits import route_splits
 
     desired = inventory.desired
     owners = {
@@ -103,12 +107,18 @@ def draw(inventory: Inventory) -> Drawn:
         host = owners.get(workloads.get(key, key))
         callers[key] = Caller("service", host) if host is not None and key in workloads else Caller("proxy", str(key))
     routes: dict[tuple[Caller, str], dict[str, Mapping[str, float]]] = {}
+    read: set[tuple[Caller, str]] = set()  # a caller's proxies mostly have the same routes, and decoding them takes long
     for key, view in sorted(desired.views.items()):
-        for split in splits(view):
-            for host, shares in _by_host(split.shares).items():
-                routes.setdefault((callers[key], host), {}).setdefault(split.route, shares)
+        for item in view.of_type(ResourceType.ROUTE):
+            if (callers[key], item.version) in read:
+                continue
+            read.add((callers[key], item.version))
+            for split in route_splits(item):
+                for host, shares in _by_host(split.shares).items():
+                    routes.setdefault((callers[key], host), {}).setdefault(split.route, shares)
     return Drawn(
-        inventory=inventory,
+        desired=desired,
+        services=inventory.services,
         callers=callers,
         routes={place: tuple(list(named.items())[:_ROUTES]) for place, named in routes.items()},
     )
@@ -118,13 +128,13 @@ def document(drawn: Drawn, sampled: Sampled, *, now: str) -> dict[str, Any]:
     """The document, of a commit and a measurement."""
     from reconciler.cli.services.inventory import counted
 
-    services = drawn.inventory.services
+    services = drawn.services
     edges = _edges(drawn, sampled)
     shown = sorted(edges, key=lambda edge: (-sum(item.total for item in edges[edge].values()), edge))[:_EDGES]
     return {
         "schema_version": 1,
         "at": now,
-        "commit": drawn.inventory.desired.commit,
+        "commit": drawn.desired.commit,
         "measured": any(rate.requests is not None for rates in sampled.rates.values() for rate in rates.values()),
         "services": [
             {
@@ -150,7 +160,7 @@ def _edges(drawn: Drawn, sampled: Sampled) -> dict[tuple[Caller, str], dict[str,
     """What was counted, by caller, host and subset."""
     from reconciler.cli.services.inventory import cluster_of
 
-    hosts = {item.host for item in drawn.inventory.services}
+    hosts = {item.host for item in drawn.services}
     edges: dict[tuple[Caller, str], dict[str, _Sum]] = {
         (caller, host): {} for caller, host in drawn.routes if caller.kind == "proxy" and host in hosts
     }
