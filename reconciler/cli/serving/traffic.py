@@ -107,11 +107,11 @@ def draw(inventory: Inventory) -> Drawn:
         host = owners.get(workloads.get(key, key))
         callers[key] = Caller("service", host) if host is not None and key in workloads else Caller("proxy", str(key))
     routes: dict[tuple[Caller, str], dict[str, Mapping[str, float]]] = {}
-    read: set[tuple[Caller, str]] = set()  # a caller's proxies mostly have the same routes, and decoding them takes long
+    read: set[tuple[Caller, str]] = set()
     for key, view in sorted(desired.views.items()):
         for item in view.of_type(ResourceType.ROUTE):
             if (callers[key], item.version) in read:
-                continue
+                continue  # a caller's proxies mostly have the same routes, and decoding them takes long
             read.add((callers[key], item.version))
             for split in route_splits(item):
                 for host, shares in _by_host(split.shares).items():
