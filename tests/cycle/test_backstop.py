@@ -64,9 +64,16 @@ def _said(*texts: str, limit: int = 400, **overrides: str) -> tuple[Finding, ...
 
 
 def _added(house: str, text: str) -> str:
-    """A template with more at its end; a scalar that is in both is the added one's."""
-    keys = {line.partition(":")[0] for line in text.splitlines() if line[0].isalpha()}
-    return "".join(line for line in house.splitlines(keepends=True) if line.partition(":")[0] not in keys) + text
+    """A template with more at its end; of a field that is in both the added one stays."""
+    keys = {line.partition(":")[0] for line in text.splitlines()}
+    kept, inside = [], -1
+    for line in house.splitlines(keepends=True):
+        depth = len(line) - len(line.lstrip(" "))
+        if inside >= 0 and depth > inside:
+            continue  # a part of the field that goes
+        inside = depth if line.partition(":")[0] in keys else -1
+        kept.extend([] if inside >= 0 else [line])
+    return "".join(kept) + text
 
 
 def _file(name: str) -> str:
