@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from reconciler.cycle.editing import Action, tag_of, yaml_of
 from reconciler.cycle.editing.errors import (
+    DeskBusyError,
     EditingQueryError,
     InvalidResultError,
     PolicyPlaceError,
@@ -354,3 +357,23 @@ def test_every_error_of_the_desk_says_what_to_do(made: Office) -> None:
         with pytest.raises(ReconcilerError) as raised:
             made.desk.write(wish)
         assert raised.value.diagnostics[0].hint
+
+
+def test_writers_take_turns_and_none_waits_for_ever(tmp_path: Path) -> None:
+    """Who waits too long is told to come back, and nothing was written for them."""
+    entered, going_on = threading.Event(), threading.Event()
+
+    def meanwhile(_: Office) -> None:
+        entered.set()
+        assert going_on.wait(60)
+
+    with office(tmp_path / "r.git", between=meanwhile) as made, ThreadPoolExecutor(1) as pool:
+        made.desk._patience = 0.05
+        first = pool.submit(made.desk.write, made.wish(split(20)))
+        assert entered.wait(60)
+        try:
+            with pytest.raises(DeskBusyError):
+                made.desk.write(made.wish(split(15)))
+        finally:
+            going_on.set()
+        assert first.result(60).commit == made.tip().id
