@@ -43,8 +43,9 @@ class Signers:
 
     @property
     def times(self) -> bool:
-        """Whether an ssh key counts only up to some time."""
-        return self.ssh is not None and b"valid-before" in self.ssh.lower()
+        """Whether an ssh key may count only up to some time; certificates of an authority end by themselves."""
+        said = (self.ssh or b"").lower()
+        return b"valid-before" in said or b"cert-authority" in said
 
 
 def read_signers(settings: TrustSettings) -> Signers:

@@ -122,6 +122,20 @@ def test_a_date_from_before_the_parents_proves_nothing(world: World) -> None:
     assert world.judged(world.by_ssh("ada", parent=parent, at="@1767321045 +0000")).verdict is Verdict.GOOD
 
 
+def test_a_certificate_that_has_ended_can_not_date_a_commit_back(world: World, tmp_path: Path) -> None:
+    """Certificates are good for hours, and whoever keeps one's key has it for ever: an authority's keys have an end as others do."""
+    authority, key = ssh_key(tmp_path / "ca"), ssh_key(tmp_path / "key")
+    command = ["ssh-keygen", "-q", "-s", str(authority.path), "-I", "ada", "-n", "ada@example.com"]
+    subprocess.run([*command, "-V", "20190101Z:20200101Z", f"{key.path}.pub"], check=True)
+    allowed = tmp_path / "allowed"
+    allowed.write_text(authority.line("*@example.com", "cert-authority"), encoding="ascii")
+    trust = TrustSettings(allowed_signers=str(allowed))
+    certified = ["-c", "gpg.format=ssh", "-c", f"user.signingkey={key.path}-cert.pub"]
+    then, parent = "@1546387200 +0000", world.by_ssh("ada")
+    assert world.judged(signed(world.path, certified, at=then), trust).verdict is Verdict.GOOD
+    assert world.judged(signed(world.path, certified, at=then, parent=parent), trust).verdict is Verdict.BACKDATED
+
+
 def test_a_revoked_and_an_expired_openpgp_key_do_not_count(world: World) -> None:
     """Also where the signature was made while they were good."""
     revoked = world.judged((world.folder / "revoked").read_text(encoding="ascii"))
