@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.settings import TrustSettings
 from reconciler.web import Role
 from tests.api.premises import REVIEWS, Premises, premises
 from tests.cycle.editing.office import FILES, RULE, split
@@ -231,3 +232,13 @@ def test_policies_are_listed_by_pages(still: Premises) -> None:
     ]
     for query in ("limit=0", "limit=x", "kind=" + "x" * 300, "Kind=Proxy"):
         assert still.ask("GET", f"/v1/policies?{query}", token=token).status == 400
+
+
+def test_a_daemon_that_cannot_sign_does_not_write_where_it_has_to(tmp_path: Path) -> None:
+    """An unsigned head would not be applied, and what people sign on top of it would be held up by it."""
+    with premises(tmp_path, trust=TrustSettings(allowed_signers=str(tmp_path / "signers"))) as made:
+        token, before = made.token(READ, WRITE, OPERATE), made.tip().id
+        reply = made.put(REVIEWS, split(20), token, if_match=made.etag(token))
+        assert (reply.status, reply.code) == (409, "policy-refused")
+        assert made.ask("POST", "/v1/rollouts/default/reviews/promote", token=token).status == 409
+        assert made.tip().id == before

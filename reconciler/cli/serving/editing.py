@@ -87,10 +87,20 @@ def editing_parts(
 
 @contextmanager
 def _writer(session: Session, by: Requester) -> Iterator[Repository]:
-    """The repository, with commits by whoever asks, made and signed by the daemon."""
+    """The repository, with commits by whoever asks, made and signed by the daemon.
+
+    Raises:
+        RefusedChangeError: Commits have to be signed and it can't: such a head would not be applied, and hold up everything.
+    """
+    from reconciler.cycle.editing.errors import RefusedChangeError
     from reconciler.gitrepo import open_repository
 
     git = session.settings.git
+    if session.settings.trust.required and git.signing is None:
+        raise RefusedChangeError(
+            "commits have to be signed here, and this daemon has no key to sign with",
+            hint="give it a signing key that is allowed, or change policies in Git",
+        )
     if by.identity is not None:
         git = replace(git, author=by.identity, committer=git.committer or git.author)
     with open_repository(session.settings.repo, git) as repository:
