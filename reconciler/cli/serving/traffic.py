@@ -6,12 +6,12 @@ where a gateway's routes lead: every sidecar may call nearly everything, and wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model.key import Key
-from reconciler.model.resource import ResourceType
+from reconciler.model.resource import Resource, ResourceType
 from reconciler.model.services import Service
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from reconciler.cycle import Desired, Inventory
 
 _SERVICES, _EDGES, _ROUTES = 500, 1000, 8
+_Lead = tuple[str, str, Mapping[str, float]]
+"""A route's name, a host that it leads to, and percent by subset; "" is all of the host. Shares of 0 are there too."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -92,8 +94,6 @@ class Traffic:
 
 def draw(inventory: Inventory) -> Drawn:
     """What does not change from second to second."""
-    from reconciler.plan.splits import route_splits
-
     desired = inventory.desired
     owners = {
         Key(service.namespace, endpoint.workload): service.host
@@ -107,15 +107,15 @@ def draw(inventory: Inventory) -> Drawn:
         host = owners.get(workloads.get(key, key))
         callers[key] = Caller("service", host) if host is not None and key in workloads else Caller("proxy", str(key))
     routes: dict[tuple[Caller, str], dict[str, Mapping[str, float]]] = {}
-    read: set[tuple[Caller, str]] = set()
+    known: dict[str, tuple[_Lead, ...]] = {}  # most proxies have the same routes, and decoding them takes long
     for key, view in sorted(desired.views.items()):
         for item in view.of_type(ResourceType.ROUTE):
-            if (callers[key], item.version) in read:
-                continue  # a caller's proxies mostly have the same routes, and decoding them takes long
-            read.add((callers[key], item.version))
-            for split in route_splits(item):
-                for host, shares in _by_host(split.shares).items():
-                    routes.setdefault((callers[key], host), {}).setdefault(split.route, shares)
+            leads = known.get(item.version)
+            if leads is None:
+                leads = known[item.version] = tuple(_leads(item))
+            for route, host, shares in leads:
+                if callers[key].kind == "proxy" or any(shares):
+                    routes.setdefault((callers[key], host), {}).setdefault(route, shares)
     return Drawn(
         desired=desired,
         services=inventory.services,
@@ -212,16 +212,39 @@ def _subset(subset: str, item: _Sum, requests: float) -> dict[str, Any]:
     }
 
 
-def _by_host(shares: Iterable[tuple[str, float]]) -> dict[str, dict[str, float]]:
+def _leads(item: Resource) -> Iterator[_Lead]:
+    """Where each route leads; nothing of what can't be decoded."""
+    from google.protobuf.message import DecodeError
+
+    from reconciler.model import protos
+
+    try:
+        config: Any = protos.decode(item)
+    except DecodeError:
+        return
+    for virtual_host in config.virtual_hosts:
+        for route in virtual_host.routes:
+            kind = route.route.WhichOneof("cluster_specifier") if route.HasField("route") else None
+            weights: list[tuple[str, int]] = []
+            if kind == "cluster":
+                weights = [(route.route.cluster, 1)]
+            elif kind == "weighted_clusters":
+                weights = [(each.name, each.weight.value) for each in route.route.weighted_clusters.clusters]
+            for host, shares in _by_host(weights).items():
+                yield route.name or virtual_host.name, host, shares
+
+
+def _by_host(weights: Sequence[tuple[str, int]]) -> dict[str, dict[str, float]]:
     """Percent by subset, for each host that a route leads to."""
     from reconciler.cli.services.inventory import cluster_of
 
+    total = sum(weight for _, weight in weights)
     found: dict[str, dict[str, float]] = {}
-    for name, percent in shares:
+    for name, weight in weights if total else ():
         cluster = cluster_of(name)
         if cluster is not None:
             subsets = found.setdefault(cluster[0], {})
-            subsets[cluster[2]] = round(subsets.get(cluster[2], 0.0) + percent, 4)
+            subsets[cluster[2]] = round(subsets.get(cluster[2], 0.0) + 100 * weight / total, 4)
     return found
 
 
