@@ -17,13 +17,14 @@ from tests.cycle.test_notices import NOTICE
 from tests.docs.blocks import blocks
 from tests.docs.generate import TOP
 from tests.docs.newcomer import Newcomer
+from tests.docs.shown import Reader
 from tests.policy.memory import MemoryTree
 
 PAGE = TOP / "docs" / "rollouts.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 SHOP, EDGE, *EXAMPLES = blocks(PAGE, "yaml")
-FOREIGN = ("argoproj.io", "flagger.app")
-PEERS = {"Coming from Argo Rollouts": 1, "Coming from Flagger": 2}
+PEERS = {"from-argo-rollouts": 1, "from-flagger": 2}
+"""Pages for those who come from another tool, and how many conversions each of them shows."""
 
 
 @pytest.fixture
@@ -35,9 +36,13 @@ def section(heading: str) -> str:
     return TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
-def documents(heading: str) -> list[str]:
-    """The examples of a section."""
-    return [text for text in EXAMPLES if text in section(heading)]
+def peer(page: str) -> Path:
+    return TOP / "docs" / "howto" / f"{page}.md"
+
+
+def documents(page: str) -> list[str]:
+    """The examples of a page on another tool: its own form first."""
+    return blocks(peer(page), "yaml")
 
 
 def status(newcomer: Newcomer) -> dict[str, object]:
@@ -91,22 +96,22 @@ def _told(lines: list[str]) -> list[str]:
     return sorted(re.sub(r"((?:pause|resume) v2|: (?:pause|resume)) ?.*", r"\1", line) for line in words)
 
 
-@pytest.mark.parametrize("text", [text for text in EXAMPLES if not any(name in text for name in FOREIGN)])
+@pytest.mark.parametrize("text", [*EXAMPLES, *(text for page in PEERS for text in documents(page)[1:])])
 def test_every_example_is_valid_with_the_quick_starts_services(text: str) -> None:
     """What people copy loads, without a warning."""
     found = load(MemoryTree({"policies/a.yaml": SHOP, "policies/b.yaml": EDGE, "policies/c.yaml": text}))
     assert [str(item) for item in found.diagnostics] == []
 
 
-@pytest.mark.parametrize("heading", PEERS)
+@pytest.mark.parametrize("page", PEERS)
 def test_a_manifest_of_another_tool_is_skipped_and_its_conversion_is_valid(
-    heading: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    page: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing of the form before is carried out in silence; the form after expands to what the page says."""
-    before, *after = documents(heading)
+    before, *after = documents(page)
     skipped = load(MemoryTree({"policies/a.yaml": SHOP, "policies/b.yaml": EDGE, "policies/c.yaml": before}))
     assert {item.code for item in skipped.diagnostics} == {"skipped-kind"}
-    assert len(after) == PEERS[heading]
+    assert len(after) == PEERS[page]
     (tmp_path / "policies").mkdir()
     for name, text in {"a": SHOP, "b": EDGE, "c": after[0]}.items():
         (tmp_path / "policies" / f"{name}.yaml").write_text(text)
@@ -114,6 +119,21 @@ def test_a_manifest_of_another_tool_is_skipped_and_its_conversion_is_valid(
     printed = capsys.readouterr().out
     assert printed.count("setWeight: 100") == 1
     assert [printed] == after[1:] or len(after) == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("page", PEERS)
+def test_the_way_from_another_tool_shows_what_is_seen(page: str, folder: Path) -> None:
+    """Every command of the page in a repository with the quick start's service: converted, previewed, merged, and gone back."""
+    spare = ("policies/canary.yaml", "policies/rollout.yaml", "expanded.yaml")
+    text = peer(page).read_text(encoding="utf-8")
+    with Reader(folder, ports=(), place="/tmp/shop") as reader:  # noqa: S108 -- as the page says
+        for name, example in {"shop": SHOP, "edge": EDGE}.items():
+            (folder / "policies" / f"{name}.yaml").write_text(reader.actual(example))
+        reader.do("git add policies && git commit -q -m 'A shop'")
+        done = list(reader.read(text, iter(spare)))
+    assert done[-1] == "reconcile rollout list"
+    assert len([line for line in text.splitlines() if line.startswith("$ ")]) == len(done)
 
 
 def test_the_body_of_a_notification_is_the_documented_one() -> None:
@@ -133,7 +153,7 @@ def _body(notice: Notice) -> dict[str, object]:
 @pytest.mark.parametrize("field", ["strategy", "rollbackWindow", "progressDeadlineAbort", "service"])
 def test_what_the_tables_call_refused_is(field: str) -> None:
     """A field that is not carried out is named, with what to do."""
-    text = documents("Coming from Flagger")[1] + f"  {field}: {{}}\n"
+    text = documents("from-flagger")[1] + f"  {field}: {{}}\n"
     found = load(MemoryTree({"policies/a.yaml": SHOP, "policies/b.yaml": EDGE, "policies/c.yaml": text}))
     assert [item.code for item in found.diagnostics] == ["unsupported-field"]
-    assert f"`{field}`" in TEXT
+    assert f"`{field}`" in "".join(peer(page).read_text(encoding="utf-8") for page in PEERS)
