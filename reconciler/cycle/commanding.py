@@ -77,6 +77,7 @@ def ask(
     attempts: int,
     dry_run: bool,
     trailers: Sequence[str] = (),
+    vouched: Callable[[str], None] = lambda _: None,
 ) -> Asked:
     """Carry a command out.
 
@@ -89,6 +90,7 @@ def ask(
         attempts: How often somebody else may be faster.
         dry_run: Write nothing.
         trailers: Lines for the end of the message, as `Key: value`.
+        vouched: Refuses a head by an `UntrustedError` that nobody who may has signed, where it is our signature that would vouch for it.
 
     Raises:
         InputError: There is no such rollout, or the command does not fit where it stands.
@@ -108,6 +110,7 @@ def ask(
         asked = Asked(commit="", message=words, diff=diff_of(before, made.files))
         if dry_run:
             return asked
+        vouched(head)
         try:
             commit = repository.commit(branch, expect=head, files=made.files, message=words, at=clock.now())
         except RaceLostError:

@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.cli.serving.editing import editing_parts
 from reconciler.cli.session import Session
 from reconciler.gitrepo import CommitInfo, Repository
-from reconciler.settings import GitSettings, Settings, TrustSettings
+from reconciler.settings import GitSettings, Settings, Signing, TrustSettings
 from reconciler.web import Door, Offer, Rate, Role, TokenFile, WebServer, add_token, application, listen_tcp, mint
 from tests.cycle.editing.office import DAEMON, FILES
 from tests.web.doors import HandClock, House, Reply
@@ -77,12 +77,18 @@ class Premises:
 
 @contextmanager
 def premises(
-    folder: Path, *, files: dict[str, str] | None = None, trust: TrustSettings | None = None
+    folder: Path,
+    *,
+    files: dict[str, str] | None = None,
+    trust: TrustSettings | None = None,
+    signing: Signing | None = None,
 ) -> Iterator[Premises]:
     bare = folder / "policies.git"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
     settings = Settings(
-        repo=str(bare), git=GitSettings(author=DAEMON, cache=folder / "cache"), trust=trust or TrustSettings()
+        repo=str(bare),
+        git=GitSettings(author=DAEMON, cache=folder / "cache", signing=signing),
+        trust=trust or TrustSettings(),
     )
     world, written = World(), list[None]()
     with Session(settings, quiet=True) as session:

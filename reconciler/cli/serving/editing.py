@@ -66,6 +66,7 @@ def editing_parts(
     """
     from reconciler.cycle import Compiler
     from reconciler.cycle.editing import Desk, Judge, Pulls
+    from reconciler.cycle.trust import Trust
     from reconciler.gitrepo import open_repository
 
     git, plane = session.settings.git, session.plane
@@ -81,6 +82,7 @@ def editing_parts(
             pulls=Pulls(session.clock),
             attempts=git.push_attempts,
             written=written,
+            vouched=Trust(repository, session.settings.trust, session.clock).require,
         )
         yield Editing(desk, RolloutCommands(session, ref, writer, written), ReceiptPages(repository, record))
 
@@ -90,20 +92,20 @@ def _writer(session: Session, by: Requester) -> Iterator[Repository]:
     """The repository, with commits by whoever asks, made and signed by the daemon.
 
     Raises:
-        RefusedChangeError: Commits have to be signed and it can't: such a head would not be applied, and hold up everything.
+        RefusedChangeError: Commits have to be signed and its own would not count: such a head would not be applied, and hold up everything.
     """
     from reconciler.cycle.editing.errors import RefusedChangeError
+    from reconciler.cycle.trust import Trust
     from reconciler.gitrepo import open_repository
 
     git = session.settings.git
-    if session.settings.trust.required and git.signing is None:
-        raise RefusedChangeError(
-            "commits have to be signed here, and this daemon has no key to sign with",
-            hint="give it a signing key that is allowed, or change policies in Git",
-        )
     if by.identity is not None:
         git = replace(git, author=by.identity, committer=git.committer or git.author)
     with open_repository(session.settings.repo, git) as repository:
+        if (held := Trust(repository, session.settings.trust, session.clock).own_key()) is not None:
+            raise RefusedChangeError(
+                f"commits of this daemon would not count: {held.message}", hint=held.hint or "change policies in Git"
+            )
         yield repository
 
 
@@ -131,6 +133,7 @@ class RolloutCommands:
         from reconciler.cycle.commanding import ask
         from reconciler.cycle.editing.errors import RefusedChangeError
         from reconciler.cycle.editing.messages import REQUESTED_BY
+        from reconciler.cycle.trust import Trust, UntrustedError
         from reconciler.gitrepo import DirtyWorkTreeError
         from reconciler.rollouts import commands
 
@@ -152,8 +155,9 @@ class RolloutCommands:
                     attempts=self._session.settings.git.push_attempts,
                     dry_run=dry_run,
                     trailers=[f"{REQUESTED_BY}: {by.token}"],
+                    vouched=Trust(repository, self._session.settings.trust, self._session.clock).require,
                 )
-            except DirtyWorkTreeError as error:
+            except (DirtyWorkTreeError, UntrustedError) as error:
                 raise RefusedChangeError(diagnostics=error.diagnostics) from error
         if asked.errors:
             raise RefusedChangeError(diagnostics=asked.errors)

@@ -24,6 +24,7 @@ from reconciler.cycle.editing.judging import Judge, Judgement
 from reconciler.cycle.editing.messages import message_of
 from reconciler.cycle.editing.pulls import Pulls
 from reconciler.cycle.editing.wishes import Action, Done, Requester, Shown, Wish
+from reconciler.cycle.trust import UntrustedError
 from reconciler.errors import BugError, UsageError
 from reconciler.gitrepo import EDITS, DirtyWorkTreeError, PushRefusedError, RaceLostError, Repository
 from reconciler.model.key import Key
@@ -51,6 +52,7 @@ class Desk:
         attempts: How often somebody else may be faster.
         written: Called after a commit to the policy branch.
         patience: Seconds that a write waits for its turn.
+        vouched: Refuses a head by an `UntrustedError` that nobody who may has signed: our signature on top would vouch for it.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Desk:
         attempts: int,
         written: Callable[[], None] = lambda: None,
         patience: float = _PATIENCE,
+        vouched: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._repository = repository
         self._writer = writer
@@ -76,6 +79,7 @@ class Desk:
         self._attempts = attempts
         self._written = written
         self._patience = patience
+        self._vouched = vouched
         self._catalogue = Catalogue()
         self._turn = threading.Lock()
 
@@ -167,11 +171,18 @@ class Desk:
         message = message_of(wish, made.action)
         if wish.dry_run:
             return _done(made, judgement, message=message), judgement
+        self._require_vouched(head)
         if wish.propose:
             return self._proposed(made, judgement, repository, head=head, message=message), judgement
         commit = self._committed(repository, head, made, message)
         self._written()
         return _done(made, judgement, message=message, commit=commit, branch=self._branch), judgement
+
+    def _require_vouched(self, head: str) -> None:
+        try:
+            self._vouched(head)
+        except UntrustedError as error:
+            raise RefusedChangeError(diagnostics=error.diagnostics) from error
 
     def _committed(self, repository: Repository, head: str, made: Changed, message: str) -> str:
         try:
