@@ -135,13 +135,16 @@ class Objects:
 
     def sizes(self, ids: Sequence[str]) -> dict[str, int]:
         """Bytes of each object."""
-        _bound(self._sizes, _SIZES_KEPT)
-        unknown = [item for item in dict.fromkeys(ids) if item not in self._sizes]
+        # Threads share what is remembered, and another may forget all of it at any moment: what is returned is our own.
+        found = {item: size for item in ids if (size := self._sizes.get(item)) is not None}
+        unknown = [item for item in dict.fromkeys(ids) if item not in found]
         for item, header in zip(unknown, self._headers(unknown), strict=True):
             if header is None:
                 raise CorruptRepositoryError(f"object {item} is missing from {self._git_dir}", hint=_FSCK)
-            self._sizes[item] = header.size
-        return {item: self._sizes[item] for item in ids}
+            found[item] = header.size
+        _bound(self._sizes, _SIZES_KEPT)
+        self._sizes.update(found)
+        return found
 
     def _notice_packed_refs(self) -> None:
         """Start anew when packed-refs was rewritten.

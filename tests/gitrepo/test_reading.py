@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from reconciler.gitrepo import (
     RefNotFoundError,
     UnsupportedRepositoryError,
 )
+from reconciler.gitrepo.objects import Header, Objects
 from reconciler.model.tree import FileKind
 from tests.gitrepo.conftest import Git, Open
 
@@ -258,6 +260,29 @@ def test_many_questions_fit_into_the_smallest_pipe(checkout: Path, git: Git, ope
     for pipe in (process.proc.stdin, process.proc.stdout):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
     assert len(tree.files("policies")) == 501
+
+
+def test_sizes_that_another_thread_forgets_are_said_all_the_same(
+    checkout: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads share one repository. While one asks git, another may find that too much is remembered, and forget it."""
+    (checkout / "policies" / "b.yaml").write_bytes(b"b: 22\n")
+    git(checkout, "add", "--all")
+    git(checkout, "commit", "-qm", "two")
+    blobs = [git(checkout, "rev-parse", f"HEAD:policies/{name}.yaml").strip() for name in "ab"]
+    objects = Objects(checkout / ".git")
+    objects.sizes(blobs[:1])
+    asked = objects._ask
+
+    def ask(names: Iterable[str]) -> list[Header | None]:
+        objects._sizes.clear()
+        return asked(names)
+
+    monkeypatch.setattr(objects, "_ask", ask)
+    try:
+        assert objects.sizes(blobs) == {blobs[0]: 5, blobs[1]: 6}
+    finally:
+        objects.close()
 
 
 def test_equal_content_has_an_equal_blob_id(checkout: Path, git: Git, opened: Open) -> None:
