@@ -47,7 +47,7 @@ def said(reply: Reply) -> str:
     """
     try:
         document = json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, Mapping):
         return "nothing that can be read"

@@ -252,15 +252,14 @@ class Api:
                 f"{self._speaks.rights} of it; forges say `not found` where a permission is missing, too"
             )
             return backoff.refused(asked[1], lambda: ForgePermissionError(message, hint=hint))
-        hint = (
-            "this server does not speak the version of the API that is asked for" if status in {400, 410, 415} else ""
-        )
+        outdated = status in self._speaks.outdated
+        hint = "this server does not speak the version of the API that is asked for" if outdated else ""
         return backoff.refused(asked[1], lambda: ForgeRefusedError(message, hint=hint))
 
     def _read(self, reply: Reply) -> Any:
         try:
             return json.loads(reply.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # RecursionError: nested without end
             raise self._backoff.unavailable(f"{self._client.address} answers with something that is no JSON") from error
 
 

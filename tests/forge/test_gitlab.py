@@ -208,6 +208,14 @@ def test_no_such_merge_request_is_told(talk: Conversation) -> None:
         talk.comment(99, key=KEY, body="5%")
 
 
+def test_a_request_that_gitlab_finds_wrong_is_no_matter_of_versions(server: GitLabServer, talk: Conversation) -> None:
+    """GitLab's 400 is about what was sent, unlike GitHub's, which may be about the version that is asked for."""
+    server.fail(400, {"message": "is invalid"})
+    with pytest.raises(ForgeRefusedError) as caught:
+        talk.open_pulls()
+    assert "version" not in caught.value.diagnostics[0].hint
+
+
 def test_a_status_is_set_once(server: GitLabServer, talk: Conversation) -> None:
     """What stands there is not posted again; failure and error are one state there."""
     commit = server.hosted.tip("main")
@@ -283,10 +291,15 @@ def test_garbage_is_no_merge_request(document: Any) -> None:
         gitlab_pull(document)
 
 
-def test_garbage_is_for_later(server: GitLabServer, gitlab: GitLab, talk: Conversation, clock: Hand) -> None:
-    """An answer of something else, from a proxy in between."""
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, [{"state": "opened"}]), (200, b"[" * 100_000), (502, b"[" * 100_000)]
+)
+def test_garbage_is_for_later(
+    server: GitLabServer, gitlab: GitLab, talk: Conversation, clock: Hand, status: int, body: Any
+) -> None:
+    """An answer of something else, from a proxy in between; or one that is nested without end."""
     for call in (lambda: gitlab.get(1), talk.open_pulls):
-        server.fail(200, [{"state": "opened"}])
+        server.fail(status, body)
         with pytest.raises(ForgeUnavailableError):
             call()
     clock.passed += 10
