@@ -29,6 +29,7 @@ const place = { view: "fleet", argument: "", filter: "", pages: [], commits: {},
 let goneSince = null;
 let said = "";
 let patience = 0;
+let arrived = 0;
 
 // Where we are
 
@@ -59,7 +60,8 @@ async function refresh(paths = wanted(), { again = false } = {}) {
 }
 
 function fetchOne(path) {
-  if (reading.has(path)) return reading.get(path);
+  const current = reading.get(path);
+  if (current) return stale.has(path) ? current.then(() => (stale.has(path) && !reading.has(path) ? fetchOne(path) : undefined)) : current;
   stale.delete(path);
   const task = read(path).then((document) => {
     documents[path] = document;
@@ -107,7 +109,7 @@ function back() {
 const notices = new Notices({
   kinds: Object.keys(CHANGES),
   heard(kind) {
-    const prefixes = CHANGES[kind];
+    const prefixes = kind === "hello" && performance.now() - arrived < RETRY ? [] : CHANGES[kind]; // what is being read is new enough
     for (const path of Object.keys(documents)) if (!prefixes || prefixes.some((prefix) => path.startsWith(prefix))) stale.add(path);
     if (kind === "hello") {
       patience = 0;
@@ -360,8 +362,9 @@ window.addEventListener("resize", () => {
 async function arrive() {
   for (const path of Object.keys(documents)) delete documents[path];
   paint();
+  arrived = performance.now();
+  notices.open(); // before anything is read, so that nothing changes unheard in between
   await refresh();
-  notices.open();
   paint();
 }
 
