@@ -64,11 +64,14 @@ class Delivery:
     def document(self) -> Mapping[str, Any]:
         """The JSON object that the body is, or that a form has in its field `payload`. Only of a delivery that is proven.
 
+        An object counts whatever type it was sent as: curl calls everything a form that is not said to be something else.
+
         Raises:
             WebhookBodyError: There is none.
         """
         text: bytes | str = self.body
-        if self.header("content-type").partition(";")[0].strip().lower() == _FORM:
+        form = self.header("content-type").partition(";")[0].strip().lower() == _FORM
+        if form and not self.body.lstrip().startswith(b"{"):
             text = _payload(self.body)
         try:
             found = json.loads(text)

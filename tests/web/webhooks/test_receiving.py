@@ -50,19 +50,21 @@ def test_githubs_own_example_of_a_signature_holds(tmp_path: Path) -> None:
 
 
 def test_a_push_to_the_policy_branch_wakes_whoever_sends_it(post: Post) -> None:
-    """Each kind of sender, with the proof that it really sends; forms as GitHub may be set to send them, and a script without a body."""
+    """Each kind with its real proof; forms as GitHub may send them, a script without a body, and JSON that curl calls a form unasked."""
+    curl = {"content-type": "application/x-www-form-urlencoded"}
     form = urlencode({"payload": push(after="3" * 40).decode()}).encode()
     hub = {"x-hub-signature-256": f"sha256={digest(push())}", "x-gitea-event": "push"}
     forgejo = {"x-forgejo-event": "push", "x-forgejo-signature": digest(push(after="4" * 40))}
     sent = [
         post.send("github", github(push()), push()),
-        post.send("github", github(form) | {"content-type": "application/x-www-form-urlencoded"}, form),
+        post.send("github", github(form) | curl, form),
         post.send("gitlab", gitlab(), push()),
         post.send("gitea", gitea(push(after="5" * 40)), push(after="5" * 40)),
         post.send("gitea", hub, push()),
         post.send("gitea", forgejo, push(after="4" * 40)),
         post.send("plain", plain(b"", post.now()), b""),
         post.send("plain", plain(push(), post.now()), push()),
+        post.send("plain", plain(push(after="6" * 40), post.now()) | curl, push(after="6" * 40)),
     ]
     assert sent == [(202, "woken")] * len(sent)
     assert post.woken == len(sent)
@@ -181,7 +183,8 @@ def test_what_is_not_about_the_policy_branch_is_answered_and_wakes_nobody(
         (b"\xff", "application/json"),
         (b"payload=%7B%7D&payload=%7B%7D", "application/x-www-form-urlencoded"),
         (b"&" * 50, "application/x-www-form-urlencoded"),
-        (push(), "application/x-www-form-urlencoded"),
+        (b"push=" + push(), "application/x-www-form-urlencoded"),
+        (push()[:-1], "application/x-www-form-urlencoded"),
     ],
 )
 def test_a_body_that_cannot_be_read_is_a_clear_refusal(post: Post, body: bytes, content: str) -> None:
