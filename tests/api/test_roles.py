@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from tests.cycle.editing.office import split
 READ, WRITE, PROPOSE, OPERATE = Role.READ, Role.WRITE, Role.PROPOSE, Role.OPERATE
 BODIES: dict[tuple[str, str], Any] = {
     ("put", "/v1/policies/{kind}/{namespace}/{name}"): split(20).encode(),
-    ("post", "/v1/passes"): {"ref": "main"},
+    ("post", "/v1/passes"): {"ref": "main", "dry_run": True},
 }
 """Bodies with which an operation would be carried out."""
 
@@ -64,7 +66,7 @@ def test_the_matrix_is_about_something(made: Premises) -> None:
     """Each role is wanted somewhere, and what changes something never takes only `read`."""
     assert {role for operation in _offered(made) for role in operation.roles} == set(Role)
     assert [item for item in _offered(made) if item.method != "get" and READ in item.roles] == []
-    assert described()["paths"]["/v1/passes"]["post"]["description"] == "Takes the role `operate`."
+    assert described()["paths"]["/v1/passes"]["post"]["description"].endswith("Takes the role `operate` or `propose`.")
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,38 @@ def test_what_takes_several_roles(made: Premises, roles: tuple[Role, ...], query
         "/v1/policies/VirtualService/default/reviews", split(15), made.token(*roles), query=query, if_match="*"
     )
     assert reply.status == status
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("wish", [{}, {"dry_run": False}, {"dry_run": True}, {"dry_run": True, "merge": "ab" * 20}])
+def test_only_dry_runs_are_for_those_who_propose(made: Premises, role: Role, wish: dict[str, Any]) -> None:
+    """A preview changes nothing and costs a pass: not for readers, and whoever may only propose gets nothing else."""
+    allowed = role is OPERATE or (role is PROPOSE and wish.get("dry_run", False))
+    before = len(made.world.requests)
+    reply = made.ask("POST", "/v1/passes", token=made.token(role), body={"ref": "main"} | wish)
+    assert (reply.status, len(made.world.requests) - before) == ((200, 1) if allowed else (403, 0))
+
+
+def test_previews_leave_the_loop_to_those_who_operate(made: Premises) -> None:
+    """Passes wait for one another: who may not run them holds two places, and whoever operates still gets one."""
+    proposer, operator = made.token(PROPOSE), made.token(OPERATE)
+    made.world.gate, made.world.entered = threading.Event(), threading.Semaphore(0)
+
+    def ask(token: str) -> int:
+        return made.ask("POST", "/v1/passes", token=token, body={"ref": "main", "dry_run": True}).status
+
+    with ThreadPoolExecutor(3) as pool:
+        try:
+            asked = [pool.submit(ask, proposer) for _ in range(2)]
+            assert all(made.world.entered.acquire(timeout=30) for _ in asked)
+            assert ask(proposer) == 503
+            asked.append(pool.submit(ask, operator))
+            assert made.world.entered.acquire(timeout=30)
+        finally:
+            made.world.gate.set()
+            made.world.gate = None
+        assert [item.result() for item in asked] == [200, 200, 200]
+    assert ask(proposer) == 200
 
 
 def test_a_session_may_do_what_its_token_may(made: Premises) -> None:

@@ -99,7 +99,7 @@ def test_a_pass_is_run_as_it_was_asked_for(short_path: Path) -> None:
     world = World()
     wish: dict[str, Any] = {
         "repository": "/srv/policies.git", "ref": "main", "select": ["default/a"], "allow": ["guard-x"],
-        "dry_run": True, "plan_digest": "abc", "output": "text", "color": True, "exit_code": True, "timeout": 30,
+        "dry_run": True, "merge": "ab" * 20, "plan_digest": "abc", "output": "text", "color": True, "exit_code": True, "timeout": 30,
     }  # fmt: skip
     with on_unix(world, short_path / "d.sock") as address:
         status, _, body = post(address, json.dumps(wish).encode())

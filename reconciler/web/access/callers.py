@@ -14,8 +14,8 @@ from reconciler.web.errors import ForbiddenError
 class Role(StrEnum):
     """What a caller may do; each role is given by itself, and none contains another.
 
-    READ: status, services, rollouts, plans, receipts, policies. PROPOSE: pull requests that change policies. WRITE: commits that change
-    policies. OPERATE: passes, and what people ask of rollouts.
+    READ: status, services, rollouts, plans, receipts, policies. PROPOSE: pull requests that change policies, and dry runs. WRITE:
+    commits that change policies. OPERATE: passes, and what people ask of rollouts.
     """
 
     READ = "read"

@@ -152,7 +152,11 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/v1/passes",
         group="Passes",
         summary="Run one pass and wait for it",
-        roles=(Role.OPERATE,),
+        text=(
+            "A dry run changes nothing, but it is a pass, which others wait for: so it takes more than the role `read`. Who has the role "
+            "`propose` and not `operate` may ask for dry runs alone, as previews of pull requests do; two of them at a time."
+        ),
+        roles=(Role.OPERATE, Role.PROPOSE),
         body={JSON_TYPE: ref("PassRequest")},
         replies={200: ref("PassResult")},
     ),
