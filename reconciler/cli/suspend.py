@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reconciler.cli.commits import DryRun, committer, show
 from reconciler.cli.options import (
     Author,
     Cache,
@@ -19,21 +19,16 @@ from reconciler.cli.options import (
     SigningFormat,
     SigningKey,
     duration,
-    identity,
-    settings,
 )
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.cycle.commanding import Asked
+    from reconciler.cycle.committing import Asked
     from reconciler.gitrepo import Repository
 
     Change = Callable[[Repository, str, int], Asked]
-
-_SCHEMA = 1
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the change and write nothing.")]
 
 
 def suspend(
@@ -130,37 +125,11 @@ def _asked(
     signing_format: str,
     cache: Path | None,
 ) -> int:
-    from dataclasses import replace
-
-    from reconciler.cli.output import print_json, put, say
-    from reconciler.gitrepo import open_repository, person
-    from reconciler.plan import visible
-
     if output is Output.MARKDOWN:
         raise UsageError(f"{verb} prints text or JSON", hint="use --output text or json")
-    git = settings(
-        repo=repo, ref=ref, author=author, signing_key=signing_key, signing_format=signing_format, cache=cache
-    ).git
-    if not dry_run:
-        git = replace(git, author=identity(author) if author else person(repo))
-    with open_repository(repo, git) as repository:
+    with committer(
+        repo=repo, ref=ref, dry_run=dry_run, author=author, signing_key=signing_key, signing_format=signing_format,
+        cache=cache,
+    ) as (repository, git):  # fmt: skip
         asked = change(repository, "" if dry_run and not author else git.author.name, git.push_attempts)
-    if output is Output.JSON:
-        print_json(
-            {
-                "schema_version": _SCHEMA,
-                "command": verb,
-                "branch": ref,
-                "commit": asked.commit or None,
-                "message": asked.message,
-                "diff": asked.diff,
-                "errors": [item.as_json() for item in asked.errors],
-            }
-        )
-    elif asked.commit:
-        put(visible(f"{verb} is {asked.commit[:10]} on {ref}; the next pass acts on it"))
-    else:
-        terminal = sys.stdout.isatty()  # elsewhere it is for `git apply`, byte for byte
-        put("\n".join(map(visible, asked.diff.split("\n"))) if terminal else asked.diff, end="")
-        say(asked.errors)
-    return 1 if asked.errors else 0
+    return show(asked, verb, ref, output=output)

@@ -1,16 +1,13 @@
-"""`reconcile suspend` and `resume`: one commit of whoever asks on the policy branch, decided again after a race. Applies nothing."""
+"""`reconcile suspend` and `resume`: one commit of whoever asks on the policy branch. Applies nothing."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from reconciler.clock import Clock
-from reconciler.cycle.commanding import Asked
-from reconciler.cycle.editing.diffs import diff_of
-from reconciler.errors import BugError, PolicyError, UsageError
-from reconciler.gitrepo import PushRefusedError, RaceLostError, Repository
+from reconciler.cycle.committing import Asked, Decided, commit_decided
+from reconciler.errors import PolicyError
+from reconciler.gitrepo import Repository
 from reconciler.model.freeze import Suspension
 from reconciler.model.tree import Tree
 from reconciler.plan import shorten, visible
@@ -18,11 +15,7 @@ from reconciler.policy import DocumentCache, load
 from reconciler.policy.suspension import resumed, suspended
 
 _TRAILER = "Mesh-Command"
-_LONGEST_PAUSE = 0.5
 _SUBJECT = 100
-_BY_PROPOSAL = (
-    "the branch takes no commits from you: make the change above by a pull request; the next pass acts on its merge"
-)
 
 Change = Callable[[Tree], Mapping[str, bytes | None]]
 
@@ -66,32 +59,13 @@ def resume(repository: Repository, ref: str, *, clock: Clock, attempts: int, dry
 def _committed(
     repository: Repository, ref: str, change: Change, message: str, *, clock: Clock, attempts: int, dry_run: bool
 ) -> Asked:
-    branch, cache = ref.removeprefix("refs/heads/"), DocumentCache()
-    for attempt in range(1, attempts + 1):
-        repository.fetch()
-        head = repository.branch(branch)
-        if head is None:
-            repository.resolve(ref)  # says so if there is no such thing at all
-            raise UsageError(f"{ref} is not a branch, so nothing can be committed to it", hint="name one with --ref")
+    cache = DocumentCache()
+
+    def decide(head: str) -> Decided:
         tree = repository.tree(head)
         loaded = load(tree, cache=cache)
         if loaded.mesh is None:
             raise PolicyError(diagnostics=loaded.errors)
-        files = change(tree)
-        before = {path: repository.read(head, path) or b"" for path in files}
-        asked = Asked(
-            commit="", message=message, diff=diff_of(before, {path: text or b"" for path, text in files.items()})
-        )
-        if dry_run:
-            return asked
-        try:
-            commit = repository.commit(branch, expect=head, files=files, message=message, at=clock.now())
-        except RaceLostError:
-            if attempt == attempts:
-                raise
-            clock.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * attempt)))  # noqa: S311 -- writers in step would lose in step
-            continue
-        except PushRefusedError as error:
-            return replace(asked, errors=tuple(replace(item, hint=_BY_PROPOSAL) for item in error.diagnostics))
-        return replace(asked, commit=commit)
-    raise BugError("nothing was tried")
+        return Decided(files=change(tree), message=message)
+
+    return commit_decided(repository, ref, decide, clock=clock, attempts=attempts, dry_run=dry_run)

@@ -82,3 +82,17 @@ def test_what_makes_no_sense_is_refused(
     said = capsys.readouterr()
     assert words in said.err + said.out
     assert log(repo, "%s") == "Start"
+
+
+def test_a_dry_run_without_a_mesh_is_a_patch_that_makes_its_file(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And that of `resume` takes it away again: `git apply` takes both, as it takes every other."""
+    git("-C", str(repo), "rm", "-q", "policies/mesh.yaml")
+    git("-C", str(repo), "commit", "-q", "-m", "No mesh")
+    for verb in (["suspend", "--reason", "x"], ["resume"]):
+        assert run([*verb, "--dry-run", "--repo", str(repo)]) == 0
+        (repo / "patch").write_text(capsys.readouterr().out, encoding="utf-8")
+        git("-C", str(repo), "apply", "--index", str(repo / "patch"))
+        git("-C", str(repo), "commit", "-q", "-m", "By hand")
+    assert git("-C", str(repo), "diff", "HEAD~2", "--stat") == ""

@@ -5,7 +5,6 @@ The same can be written into the file by hand, or by a pull request; a daemon th
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reconciler.cli.commits import DryRun, committer, show
 from reconciler.cli.options import (
     Author,
     Cache,
@@ -22,16 +22,11 @@ from reconciler.cli.options import (
     Repo,
     SigningFormat,
     SigningKey,
-    identity,
-    settings,
 )
 from reconciler.cli.rollout.options import NAMESPACE, Name, Namespace, key_of, require_text_or_json
 
 if TYPE_CHECKING:
-    from reconciler.cycle.commanding import Asked, Command
-    from reconciler.model.key import Key
-
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the change and write nothing.")]
+    from reconciler.cycle.commanding import Command
 
 
 def promote(
@@ -136,37 +131,15 @@ def _ask(
     signing_format: str,
     cache: Path | None,
 ) -> int:
-    from dataclasses import replace
-
-    from reconciler.cli.output import print_json
     from reconciler.clock import SystemClock
     from reconciler.cycle.commanding import ask
-    from reconciler.gitrepo import open_repository, person
 
     require_text_or_json(output)
     key = key_of(name, namespace)
-    chosen = settings(
-        repo=repo, ref=ref, author=author, signing_key=signing_key, signing_format=signing_format, cache=cache
-    )
-    git = chosen.git
-    if not dry_run:
-        git = replace(git, author=identity(author) if author else person(repo))
-    with open_repository(repo, git) as repository:
+    with committer(
+        repo=repo, ref=ref, dry_run=dry_run, author=author, signing_key=signing_key, signing_format=signing_format,
+        cache=cache,
+    ) as (repository, git):  # fmt: skip
         asked = ask(repository, ref, key, command, clock=SystemClock(), attempts=git.push_attempts, dry_run=dry_run)
-    if output is Output.JSON:
-        print_json(asked.document(key, verb, ref))
-    else:
-        _print(asked, key, verb, ref)
-    return 1 if asked.errors else 0
-
-
-def _print(asked: Asked, key: Key, verb: str, ref: str) -> None:
-    from reconciler.cli.output import put, say
-    from reconciler.plan import visible
-
-    if asked.commit:
-        put(visible(f"{key.short()}: {verb} is {asked.commit[:10]} on {ref}; the next pass acts on it"))
-        return
-    terminal = sys.stdout.isatty()  # elsewhere it is for `git apply`, byte for byte
-    put("\n".join(map(visible, asked.diff.split("\n"))) if terminal else asked.diff, end="")
-    say(asked.errors)
+    about = {"rollout": key.name, "namespace": key.namespace}
+    return show(asked, verb, ref, output=output, subject=f"{key.short()}: ", **about)

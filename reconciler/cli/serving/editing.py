@@ -163,7 +163,7 @@ class RolloutCommands:
             raise RefusedChangeError(diagnostics=asked.errors)
         if asked.commit:
             self._written()
-        return asked.document(key, command, self._ref)
+        return asked.document(command, self._ref, rollout=key.name, namespace=key.namespace)
 
 
 class ReceiptPages:

@@ -7,7 +7,6 @@ commit counts by compare-and-swap, so several processes may write at the same ti
 
 from __future__ import annotations
 
-import random
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -16,23 +15,22 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.clock import Clock
+from reconciler.cycle.committing import branch_of, fetched_head, until_won
+from reconciler.cycle.diffs import diff_of
 from reconciler.cycle.editing.catalogue import Catalogue, Entry, shown, unknown
 from reconciler.cycle.editing.changing import Changed, changed, require_own
-from reconciler.cycle.editing.diffs import diff_of
 from reconciler.cycle.editing.errors import DeskBusyError, RefusedChangeError
 from reconciler.cycle.editing.judging import Judge, Judgement
 from reconciler.cycle.editing.messages import message_of
 from reconciler.cycle.editing.pulls import Pulls
 from reconciler.cycle.editing.wishes import Action, Done, Requester, Shown, Wish
 from reconciler.cycle.trust import UntrustedError
-from reconciler.errors import BugError, UsageError
-from reconciler.gitrepo import EDITS, DirtyWorkTreeError, PushRefusedError, RaceLostError, Repository
+from reconciler.gitrepo import EDITS, DirtyWorkTreeError, PushRefusedError, Repository
 from reconciler.model.key import Key
 from reconciler.model.plan import Plan
 from reconciler.plan import as_json
 from reconciler.policy.files import POLICIES
 
-_LONGEST_PAUSE = 0.5
 _PATIENCE = 30.0
 _PROPOSE = "send it with `propose=true`, for somebody to merge"
 
@@ -72,7 +70,7 @@ class Desk:
         self._repository = repository
         self._writer = writer
         self._ref = ref
-        self._branch = ref.removeprefix("refs/heads/")
+        self._branch = branch_of(ref)
         self._judge = judge
         self._clock = clock
         self._pulls = pulls
@@ -129,14 +127,7 @@ class Desk:
 
     def _tried(self, wish: Wish) -> tuple[Done, Judgement | None]:
         with self._my_turn(), self._writer(wish.by) as repository:
-            for attempt in range(1, self._attempts + 1):
-                try:
-                    return self._once(wish, repository)
-                except RaceLostError:
-                    if attempt == self._attempts:
-                        raise
-                    self._clock.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * attempt)))  # noqa: S311 -- writers in step would lose in step
-        raise BugError("nothing was tried")
+            return until_won(lambda: self._once(wish, repository), clock=self._clock, attempts=self._attempts)
 
     @contextmanager
     def _my_turn(self) -> Iterator[None]:
@@ -148,11 +139,7 @@ class Desk:
             self._turn.release()
 
     def _once(self, wish: Wish, repository: Repository) -> tuple[Done, Judgement | None]:
-        repository.fetch()
-        head = repository.branch(self._branch)
-        if head is None:
-            repository.resolve(self._ref)  # says so if there is no such thing at all
-            raise UsageError(f"{self._ref} is not a branch, so nothing can be committed to it")
+        head = fetched_head(repository, self._ref)
         tree = repository.tree(head)
         made = changed(
             wish,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 
 
@@ -26,4 +27,5 @@ def _of_one(path: str, old: bytes | None, new: bytes | None) -> str:
 
 
 def _lines(text: bytes | None) -> list[str]:
-    return (text or b"").decode("utf-8", "backslashreplace").splitlines(keepends=True)
+    """As Git counts lines: what else Unicode and YAML call an end of one (U+2028, a form feed) stays inside."""
+    return re.findall(r"[^\n]*\n|[^\n]+", (text or b"").decode("utf-8", "backslashreplace"))
