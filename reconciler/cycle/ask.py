@@ -19,6 +19,8 @@ class Ask:
         plan_digest: Carry the plan out only if it has this digest.
         select: Only these proxies; all of them if empty.
         tree: Uncommitted files to preview instead of the branch's commit.
+        unmerged: The tree is what the branch may become, and nobody who may has merged it: its addresses are not asked, and no file that it
+            names is read.
         last_good: In a dry run: compare the fleet with the last good commit if the head is unusable.
         fetched: The repository has just been fetched; don't fetch again.
         defers: A daemon is there that can be asked instead: end before any proxy is, if the pass is only a daemon's to do.
@@ -34,6 +36,7 @@ class Ask:
     plan_digest: str = ""
     select: tuple[Key, ...] = ()
     tree: Tree | None = None
+    unmerged: bool = False
 
     @property
     def whole(self) -> bool:

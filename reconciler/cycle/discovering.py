@@ -114,8 +114,13 @@ class Discovery:
             self._asked = wanted
             with watch.stage(Stage.DISCOVER, ", ".join(item.name for item in wanted)):
                 self._registries.settled(self._patience)
-        self._catalogue = self._registries.catalogue
-        compiler.discover(self._catalogue)
+        self.recall(compiler)
+
+    def recall(self, compiler: Compiler) -> None:
+        """Have trees compiled with what is listed now by the registries that are asked already, whichever the trees name."""
+        if self._registries is not None:
+            self._catalogue = self._registries.catalogue
+            compiler.discover(self._catalogue)
 
     def in_force(self) -> None:
         """The head is not refused: registries that only an older commit names are not asked any more, and forgotten."""

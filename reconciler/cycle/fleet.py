@@ -8,6 +8,7 @@ from typing import Self
 
 from reconciler.clock import Clock
 from reconciler.envoy import Admin, AdminError, Counters, Normaliser, matches
+from reconciler.errors import Diagnostic
 from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.observation import Observation, Proof, Versions
@@ -37,16 +38,19 @@ class Fleet:
         self._proven: dict[Key, tuple[View, Versions]] = {}
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="observe")
 
-    def observe(self, proxies: Iterable[Policy[Proxy]], *, exact: bool) -> dict[Key, Observation]:
+    def observe(self, proxies: Iterable[Policy[Proxy]], *, exact: bool, known: bool = False) -> dict[Key, Observation]:
         """Ask every proxy what it runs, by key. A proxy that can't be read says so in its observation.
 
         Args:
             proxies: Whom to ask; connections to others are closed.
             exact: Read the content. Otherwise a proxy whose cheap reading still shows what was proven before is taken at
                 its word, and only the others' content is read.
+            known: Ask only those that were asked before at the same address, and leave all connections as they are: what is not merged yet
+                must not say whom we call.
         """
         members = list(proxies)
-        self._connect(members)
+        if not known:
+            self._connect(members)
         return {seen.proxy: seen for seen in self._pool.map(lambda proxy: self._observe(proxy, exact=exact), members)}
 
     def counters(
@@ -117,7 +121,9 @@ class Fleet:
     def _observe(self, proxy: Policy[Proxy], *, exact: bool) -> Observation:
         if not proxy.spec.admin:
             return observe_by_word(proxy.key, self._plane, at=self._clock.now)
-        admin, proven = self._admins[proxy.key], self._proven.get(proxy.key)
+        admin, proven = self._admins.get(proxy.key), self._proven.get(proxy.key)
+        if admin is None or admin.address != proxy.spec.admin:
+            return Observation(proxy=proxy.key, at=self._clock.now(), error=_unmerged(proxy))
         if proven is not None and not exact:
             try:
                 versions = admin.versions()
@@ -127,3 +133,11 @@ class Fleet:
             if matches(versions, view, since=since):
                 return Observation(proxy=proxy.key, at=self._clock.now(), resources=view.resources, versions=versions)
         return admin.observe(proxy, at=self._clock.now)
+
+
+def _unmerged(proxy: Policy[Proxy]) -> Diagnostic:
+    return AdminError(
+        f"{proxy.spec.admin} is no address of {proxy.key} on the branch yet, so nobody asks there",
+        code="admin-unmerged",
+        hint="merged, it is asked by the next pass",
+    ).diagnostics[0]

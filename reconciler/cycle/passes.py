@@ -131,7 +131,10 @@ class Reconciler:
         try:
             if tree.commit:  # uncommitted files are previewed by who has them
                 self.trust.require(tree.commit)
-            self._discovery.begin(self._compiler, tree, watch)
+            if ask.unmerged:
+                self._discovery.recall(self._compiler)
+            else:
+                self._discovery.begin(self._compiler, tree, watch)
             desired = self._compiler.desired(tree, watch)
             branch = desired.mesh.settings.record.branch
             require_apart(branch, ask.ref)
@@ -209,7 +212,7 @@ class Reconciler:
         if not ask.dry_run and self._discovery.follows(desired):
             self._discovery.adopt(desired)
         with watch.stage(Stage.OBSERVE, f"{len(proxies)} proxies"):
-            observations = self._fleet.observe(proxies, exact=ask.exact)
+            observations = self._fleet.observe(proxies, exact=ask.exact, known=ask.unmerged)
         plan = self._planner.plan(ask, desired, proxies, observations, record=record, last=last, watch=watch)
         report = Report(
             head=desired.commit,

@@ -1,7 +1,7 @@
 """How talking to an Envoy can fail. Every text names the admin endpoint's address.
 
 AdminError (TransientError)                 codes: admin-unreachable, admin-timeout, admin-garbage, admin-forbidden, admin-tls,
-                                                   admin-not-asked
+                                                   admin-not-asked, admin-unmerged
 RuntimeNotModifiableError (PermanentError)  codes: runtime-no-admin-layer, runtime-forbidden
 RuntimeValueError (InputError)              code: runtime-value
 """

@@ -436,6 +436,11 @@ ADMIN: Group = {
         "The time for asking a fleet for the health of hosts was over before this proxy's turn.",
         "retried",
     ),
+    "admin-unmerged": Entry(
+        "Nothing: once it is merged, the next pass asks it.",
+        "A daemon is asked what merging would change, and the address of a proxy is not on the branch yet; nobody is called for its sake.",
+        "retried",
+    ),
     "admin-tls": Entry(
         "Check `--admin-cert`, `--admin-key` and `--admin-ca`, and the `certificates` of the Proxy; the hint says which of them.",
         "TLS with an `https` admin address failed: one side does not trust the other's certificate, or a file can't be used.",

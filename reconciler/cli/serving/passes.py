@@ -81,6 +81,7 @@ class PassesOnDemand:
                 plan_digest=request.plan_digest,
                 select=selection(list(request.select)),
                 tree=tree,
+                unmerged=tree is not None,
             )
             report = self._loop.ask(ask, timeout=request.timeout, wanted=wanted)
         shown = shown_report(report, Output(request.output), dry_run=request.dry_run, color=request.color)
