@@ -202,7 +202,8 @@ def _words(review: Review) -> str:
         case Verdict.NOTHING:
             return "nothing changes"
         case Verdict.CHANGES:
-            what = review.headline or f"{review.create} to create, {review.update} to update, {review.delete} to delete"
+            numbers = f"{review.create} to create, {review.update} to update, {review.delete} to delete"
+            what = review.headline or review.traffic or numbers
             return f"{what} on {review.touched} of {review.proxies} proxies"
         case Verdict.REFUSED:
             return f"refused by {', '.join(sorted({item.diagnostic.code for item in review.refused}))}"

@@ -86,9 +86,11 @@ def _verdict(review: Review) -> str:
 
 
 def _what(review: Review) -> str:
+    where = f"on {review.touched} of {count(review.proxies, 'proxy')}"
+    if review.headline:
+        return f"{escape_markdown(review.headline.replace(' -> ', ' → '))} {where}"
     numbers = f"{review.create} to create, {review.update} to update, {review.delete} to delete"
-    what = escape_markdown(review.headline.replace(" -> ", " → ")) if review.headline else f"configuration ({numbers})"
-    return f"{what} on {review.touched} of {count(review.proxies, 'proxy')}"
+    return f"configuration {where}: {review.traffic or 'no traffic moves'} ({numbers})"
 
 
 def _routes(review: Review) -> list[str]:

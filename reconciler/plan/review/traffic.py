@@ -15,7 +15,9 @@ _Seen = tuple[str, str, str, str, tuple[Share, ...]]
 
 
 def route_changes(plan: Plan) -> tuple[RouteChange, ...]:
-    """Every route whose traffic goes elsewhere, that is new or that goes, with its proxies; the largest moves first.
+    """Every route whose traffic goes elsewhere, that is new or that goes, with its proxies.
+
+    Those that go are first, since their requests end; then the largest moves. A table that is cut loses what matters least.
 
     Routes of a proxy that has nothing yet are left out: it is the proxy that is new.
     """
@@ -32,7 +34,7 @@ def route_changes(plan: Plan) -> tuple[RouteChange, ...]:
 
 
 def _rank(item: RouteChange) -> tuple[int, float, int]:
-    return (("moved", "new", "gone").index(item.kind), -item.moved, -len(item.proxies))
+    return (("gone", "moved", "new").index(item.kind), -item.moved, -len(item.proxies))
 
 
 def _of(proxy: ProxyPlan, known: dict[tuple[str, str], tuple[_Seen, ...]]) -> Iterator[_Seen]:

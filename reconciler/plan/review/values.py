@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.errors import Diagnostic, Severity
+from reconciler.plan.words import count
 
 
 class Verdict(StrEnum):
@@ -138,7 +140,7 @@ class Review:
         delete: To delete.
         touched: Proxies that change.
         proxies: Proxies that there are.
-        routes: What happens to traffic, the largest moves first.
+        routes: What happens to traffic: routes that go first, then the largest moves.
         refused: What guards object to, and nobody has acknowledged.
         remarks: Errors, then warnings that are new, then others.
         conflicts: Policy files that Git can't merge.
@@ -170,3 +172,14 @@ class Review:
     envoy: str = ""
     version: str = ""
     live: str = ""
+
+    @property
+    def traffic(self) -> str:
+        """What happens to routes, as `1 route is gone, traffic moves on 2 routes`; "" if nothing does."""
+        kinds = Counter(item.kind for item in self.routes)
+        words = {"gone": "{} {} gone", "moved": "traffic moves on {}", "new": "{} {} new"}
+        return ", ".join(
+            form.format(count(kinds[kind], "route"), "is" if kinds[kind] == 1 else "are")
+            for kind, form in words.items()
+            if kinds[kind]
+        )

@@ -120,6 +120,27 @@ def test_a_document_carries_a_preview_from_job_to_job(review: Review) -> None:
     assert from_document(json.loads(json.dumps(as_document(review)))) == review
 
 
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        (("gone",), "configuration on 2 of 7 proxies: 1 route is gone (2 to create, 1 to update, 3 to delete).**"),
+        (("moved",) * 3, "configuration on 2 of 7 proxies: traffic moves on 3 routes (2"),
+        (("new", "moved", "gone", "new", "gone"), ": 2 routes are gone, traffic moves on 1 route, 2 routes are new (2"),
+        ((), "configuration on 2 of 7 proxies: no traffic moves (2 to create"),
+    ],
+)
+def test_the_first_sentence_says_what_becomes_of_routes(kinds: tuple[str, ...], words: str) -> None:
+    """Resources that are created and deleted say nothing to a reviewer of the one thing that ends requests: a route that goes."""
+    routes = tuple(
+        RouteChange(kind=kind, host="h", service="s", route="r", shares=(), proxies=("p",)) for kind in kinds
+    )
+    review = Review(
+        verdict=Verdict.CHANGES, base_ref="main", base=HEAD, head=HEAD, routes=routes,
+        create=2, update=1, delete=3, touched=2, proxies=7,
+    )  # fmt: skip
+    assert words in render_review(review, Surroundings()).splitlines()[0]
+
+
 def big(amount: int) -> Review:
     """A preview of everything, too often."""
     remark = Remark(diagnostic=Diagnostic(code="weights-sum", message="m" * 2_000, file="policies/a.yaml", line=3))
