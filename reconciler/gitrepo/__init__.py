@@ -26,9 +26,10 @@ from reconciler.gitrepo.errors import (
 )
 from reconciler.gitrepo.history import CommitInfo
 from reconciler.gitrepo.merging import Merged
+from reconciler.gitrepo.naming import EDITS, PROPOSALS
 from reconciler.gitrepo.patch import FilePatch, Patch
 from reconciler.gitrepo.person import NobodyError, person
-from reconciler.gitrepo.repository import EDITS, PROPOSALS, Repository, open_repository
+from reconciler.gitrepo.repository import Repository, open_repository
 from reconciler.gitrepo.reversal import Reversal
 from reconciler.gitrepo.signatures import Signature, Verdict
 from reconciler.gitrepo.signers import Signers, SignersError, read_signers

@@ -6,7 +6,6 @@ Nothing here decides what a commit says or whether a lost race is tried again.
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -17,24 +16,20 @@ from stat import S_ISREG
 from typing import Self
 
 from reconciler.gitrepo.branch_of_path import PathBranches
-from reconciler.gitrepo.command import Result, run
+from reconciler.gitrepo.command import run
 from reconciler.gitrepo.completing import Remote
-from reconciler.gitrepo.errors import (
-    BranchNameError,
-    CorruptRepositoryError,
-    EmptyRepositoryError,
-    NotARepositoryError,
-    RefNotFoundError,
-    UnsupportedRepositoryError,
-)
+from reconciler.gitrepo.errors import CorruptRepositoryError
 from reconciler.gitrepo.history import CommitInfo, commit_info
 from reconciler.gitrepo.location import is_url, redacted
 from reconciler.gitrepo.locks import file_lock
 from reconciler.gitrepo.merging import Merged, merge
 from reconciler.gitrepo.mirror import MirrorBranches, ensure_mirror
+from reconciler.gitrepo.naming import require_branch, require_proposal
 from reconciler.gitrepo.objects import Objects
 from reconciler.gitrepo.ownkey import own_signature
 from reconciler.gitrepo.patch import Patch, patch_of
+from reconciler.gitrepo.place import discover, main_work_tree
+from reconciler.gitrepo.resolving import resolve
 from reconciler.gitrepo.reversal import Reversal, reverse
 from reconciler.gitrepo.signatures import Signature, Verdict, backdated, verify
 from reconciler.gitrepo.signers import Signers
@@ -42,12 +37,6 @@ from reconciler.gitrepo.tree import CommitTree
 from reconciler.gitrepo.writing import by_us, grafted
 from reconciler.settings import GitSettings
 
-_BAD_BRANCH = re.compile(r"^$|^[-/]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/$|\.$|^@$|^HEAD$|(^|/)\.|\.lock(/|$)")
-_ONE_WORD = re.compile(r"[^\s\x00-\x20\x7f{]+")
-PROPOSALS = "reconciler/rollout/"
-"""What the names of branches begin with that `Repository.propose` may move by force: those of rollouts' steps."""
-EDITS = "reconciler/propose/"
-"""Likewise: those of changes that somebody asked for over HTTP."""
 _LOCK_NAME = re.compile(r"[a-z0-9-]+")
 
 
@@ -71,7 +60,7 @@ class Repository:
         self._branches: MirrorBranches | PathBranches = (
             MirrorBranches(self._objects, settings, git_dir, location)
             if self.is_url
-            else PathBranches(self._objects, settings, git_dir, _main_work_tree(git_dir))
+            else PathBranches(self._objects, settings, git_dir, main_work_tree(git_dir))
         )
 
     def close(self) -> None:
@@ -102,7 +91,7 @@ class Repository:
             BranchNameError: No branch can have this name.
             GitUnavailableError: The repository is not there any more.
         """
-        _check_branch(name)
+        require_branch(name)
         return self._objects.commit(f"refs/heads/{name}")
 
     def resolve(self, ref: str) -> str:
@@ -115,13 +104,7 @@ class Repository:
             RefNotFoundError: There is no such commit; names the branches there are.
             EmptyRepositoryError: There is no commit at all.
         """
-        found = self._objects.commit(f"refs/heads/{ref}") if _ONE_WORD.fullmatch(ref) else None
-        if found is None and ref and not ref.startswith("-") and ref.isprintable():
-            named = run([f"--git-dir={self.git_dir}", "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"])
-            found = named.text if named.ok else None
-        if found is None:
-            raise self._not_found(ref)
-        return found
+        return resolve(self._objects, self.git_dir, ref, location=self.location)
 
     def tree(self, commit: str) -> CommitTree:
         """The files of a commit."""
@@ -229,7 +212,7 @@ class Repository:
             DirtyWorkTreeError: The branch is checked out, and its work tree is not clean.
             BranchNameError, GitWriteError, SigningError, GitUnavailableError, AuthenticationError: As they say.
         """
-        _check_branch(branch)
+        require_branch(branch)
         return self._branches.commit(branch, expect=expect, files=files, message=message, at=at)
 
     def reversal(self, commit: str, *, onto: str) -> Reversal:
@@ -274,7 +257,7 @@ class Repository:
             ValueError: It has conflicts.
             RaceLostError, PushRefusedError, DirtyWorkTreeError, ...: As for `commit`.
         """
-        _check_branch(branch)
+        require_branch(branch)
         if reversal.merged is None:
             raise ValueError(f"{reversal.commit} can't be undone on {reversal.onto} without conflicts")
         made = reversal.merged
@@ -309,7 +292,7 @@ class Repository:
             DirtyWorkTreeError: The branch is checked out somewhere.
             PushRefusedError, GitWriteError, SigningError, GitUnavailableError, ...: As for `commit`.
         """
-        _check_proposal(branch)
+        require_proposal(branch)
         tree = partial(grafted, self._objects, parent, dict(files))
         return self._branches.replace(branch, expect=expect, parent=parent, tree=tree, message=message, at=at)
 
@@ -320,7 +303,7 @@ class Repository:
             ValueError: The branch is none for proposals.
             RaceLostError, DirtyWorkTreeError, PushRefusedError, ...: As for `propose`.
         """
-        _check_proposal(branch)
+        require_proposal(branch)
         self._branches.drop(branch, expect=expect)
 
     def tree_with(self, commit: str, files: Mapping[str, bytes]) -> str:
@@ -365,7 +348,7 @@ class Repository:
             DirtyWorkTreeError: It is checked out, and its work tree is not clean.
             BranchNameError: No branch can have this name.
         """
-        _check_branch(branch)
+        require_branch(branch)
         if isinstance(self._branches, PathBranches):
             self._branches.require_movable(branch)
 
@@ -386,20 +369,6 @@ class Repository:
         path = self.git_dir / "reconciler" / f"{name}.lock"
         return file_lock(path, wait=wait, what=f"{self.location} ({name})")
 
-    def _not_found(self, ref: str) -> RefNotFoundError:
-        listed = run([f"--git-dir={self.git_dir}", "for-each-ref", "--format=%(refname)"]).text.split("\n")
-        refs = [name for name in listed if name]
-        if not refs:
-            hint = "commit policies to it first"
-            return EmptyRepositoryError(f"{self.location} has no commits, so there is no {ref}", hint=hint)
-        heads = [name.removeprefix("refs/heads/") for name in refs if name.startswith("refs/heads/")]
-        remote = [
-            name.removeprefix("refs/remotes/") for name in refs if name.endswith(f"/{ref}") and "/remotes/" in name
-        ]
-        shown = ", ".join(heads[:10]) + (f" and {len(heads) - 10} more" if len(heads) > 10 else "")  # noqa: PLR2004 -- a line
-        hint = f"there is {', '.join(remote)}" if remote else f"branches: {shown}" if heads else "there are no branches"
-        return RefNotFoundError(f"there is no {ref!r} in {self.location}", hint=hint)
-
 
 def open_repository(location: str, settings: GitSettings) -> Repository:
     """Open a repository by path, found upwards from there as git does, or by URL, mirrored under `settings.cache`.
@@ -411,65 +380,5 @@ def open_repository(location: str, settings: GitSettings) -> Repository:
     """
     if is_url(location):
         return Repository(location, settings, git_dir=ensure_mirror(location, settings))
-    git_dir, work_tree = _discover(location)
+    git_dir, work_tree = discover(location)
     return Repository(location, settings, git_dir=git_dir, work_tree=work_tree)
-
-
-def _discover(location: str) -> tuple[Path, Path | None]:
-    """The common git directory, and the top of the work tree that the path is in."""
-    try:
-        path = Path(location).expanduser().absolute()
-    except (OSError, RuntimeError) as error:  # the current folder has been deleted; `~nobody` has no home
-        raise NotARepositoryError(f"{location} is not there: {error}", hint="give an absolute path") from error
-    hint = "give the path or the URL of a Git repository"
-    try:
-        if not stat.S_ISDIR(path.stat().st_mode):
-            raise NotARepositoryError(f"{location} is not a folder", hint=hint)
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotARepositoryError(f"{location} is not there", hint=hint) from None
-    except OSError as error:
-        raise NotARepositoryError(f"{location} can't be looked at: {error.strerror or error}", hint=hint) from error
-    # Asked from inside the folder, git refuses a repository that another user has planted there; see safe.directory.
-    found = run(["rev-parse", "--path-format=absolute", "--git-common-dir"], cwd=path)
-    if found.ok:
-        git_dir = _path(found)
-        _require_supported(location, git_dir)
-        top = run(["rev-parse", "--path-format=absolute", "--show-toplevel"], cwd=path)
-        return git_dir, _path(top) if top.ok else _main_work_tree(git_dir)
-    if "not a git repository" in found.err:
-        raise NotARepositoryError(f"{location} is not in a Git repository", hint="git init makes one")
-    raise UnsupportedRepositoryError(f"git does not open {location}: {found.words}")
-
-
-def _path(result: Result) -> Path:
-    return Path(result.out.decode("utf-8", "surrogateescape").rstrip("\n"))
-
-
-def _require_supported(location: str, git_dir: Path) -> None:
-    formats = run([f"--git-dir={git_dir}", "config", "--get-regexp", r"^extensions\.(objectformat|refstorage)$"])
-    for line in formats.text.splitlines():
-        name, _, value = line.partition(" ")
-        if value not in {"sha1", "files"}:
-            what = "object format" if name.endswith("objectformat") else "ref storage"
-            raise UnsupportedRepositoryError(f"{location} has the {what} {value}, which is not supported")
-
-
-def _main_work_tree(git_dir: Path) -> Path | None:
-    """The main work tree: `core.worktree` (a submodule's), or what `.git` lies in."""
-    where = f"--git-dir={git_dir}"
-    if run([where, "rev-parse", "--is-bare-repository"]).text == "true":
-        return None
-    configured = run([where, "config", "--get", "core.worktree"])
-    return (git_dir / configured.text).resolve() if configured.ok else git_dir.parent
-
-
-def _check_branch(name: str) -> None:
-    """The rules of git-check-ref-format for the name of a branch."""
-    if _BAD_BRANCH.search(name):
-        raise BranchNameError(f"{name!r} can't be the name of a branch", hint="see git help check-ref-format")
-
-
-def _check_proposal(name: str) -> None:
-    _check_branch(name)
-    if not name.startswith((PROPOSALS, EDITS)):
-        raise ValueError(f"{name} is no branch for proposals: these begin with {PROPOSALS} or {EDITS}")
