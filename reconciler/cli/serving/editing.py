@@ -38,17 +38,6 @@ class Editing:
     receipts: ReceiptPages
 
 
-def record_of(session: Session) -> Callable[[], str]:
-    """Names the record branch as the newest pass has seen it."""
-    from reconciler.model.proxy import RecordSettings
-
-    def record() -> str:
-        found = session.discovery.inventory
-        return (found.desired.mesh.settings.record if found is not None else RecordSettings()).branch
-
-    return record
-
-
 @contextmanager
 def editing_parts(
     session: Session, ref: str, *, record: Callable[[], str], written: Callable[[], None]

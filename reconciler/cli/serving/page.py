@@ -54,7 +54,7 @@ class DaemonViews:
 
 @contextmanager
 def page_parts(
-    loop: Daemon, session: Session, ref: str, *, admins: Callable[[], Mapping[Key, str]]
+    loop: Daemon, session: Session, ref: str, *, admins: Callable[[], Mapping[Key, str]], record: Callable[[], str]
 ) -> Iterator[tuple[DaemonViews, Notices]]:
     """The views, and the notices of what changes. Whoever serves the notices closes them before the server stops.
 
@@ -63,6 +63,7 @@ def page_parts(
         session: Whose repository is opened once more, to be read beside passes.
         ref: The policy branch.
         admins: Admin endpoints by proxy, at this instant.
+        record: Names the record branch, at this instant.
 
     Raises:
         ReconcilerError: The repository can't be opened.
@@ -73,12 +74,7 @@ def page_parts(
     from reconciler.cli.serving.sampler import Sampler
     from reconciler.cli.serving.traffic import Traffic
     from reconciler.gitrepo import open_repository
-    from reconciler.model.proxy import RecordSettings
     from reconciler.web import Notices
-
-    def record() -> str:
-        found = session.discovery.inventory
-        return (found.desired.mesh.settings.record if found is not None else RecordSettings()).branch
 
     with ExitStack() as stack:
         repository = stack.enter_context(open_repository(session.settings.repo, session.settings.git))
