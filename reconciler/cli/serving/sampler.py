@@ -103,7 +103,7 @@ class Sampler:
         return self._thread is not None
 
     def close(self) -> None:
-        """Measure no more."""
+        """Measure no more. Waits for the callers that are being read, and not for those whose turn would be next."""
         with self._changed:
             self._closed = True
             thread = self._thread
@@ -112,7 +112,7 @@ class Sampler:
             thread.join()
 
     def _run(self) -> None:
-        callers = _Callers(self._settings)
+        callers = _Callers(self._settings, over=lambda: self._closed)
         try:
             with ThreadPoolExecutor(_WORKERS, thread_name_prefix="traffic") as pool:
                 while self._wanted():
@@ -135,10 +135,11 @@ class Sampler:
 
 
 class _Callers:
-    """The connections to callers, and their newest readings."""
+    """The connections to callers, and their newest readings. Reads nobody any more once it is `over`."""
 
-    def __init__(self, settings: AdminSettings) -> None:
+    def __init__(self, settings: AdminSettings, *, over: Callable[[], bool]) -> None:
         self._settings = settings
+        self._over = over
         self._open: dict[Key, RequestCounts] = {}
         self._seen: dict[Key, deque[tuple[float, Mapping[str, Sent]]]] = {}
 
@@ -178,6 +179,8 @@ class _Callers:
     def _read(self, key: Key) -> tuple[Key, Mapping[str, Sent] | str]:
         from reconciler.envoy import AdminError
 
+        if self._over():
+            return key, "nobody looks any more"
         try:
             return key, self._open[key].read()
         except AdminError as error:

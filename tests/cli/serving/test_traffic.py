@@ -200,6 +200,29 @@ def test_it_measures_only_while_somebody_looks() -> None:
         until(lambda: len(asked) > count)
 
 
+def test_closing_waits_for_nobody_whose_turn_would_be_next() -> None:
+    """A hundred callers that hang must not hold the daemon's end up, each for as long as its limits last."""
+    asked: list[int] = []
+    answers = threading.Event()
+
+    def behave(connection: Any, _over: threading.Event) -> None:
+        while read_request(connection):
+            asked.append(1)
+            answers.wait(10)
+            connection.sendall(stats(v1=1))
+
+    with serving(behave) as server:
+        with sampling({Key("default", f"p{number}"): server.address for number in range(40)}) as sampler:
+            sampler.look()
+            until(lambda: len(asked) == 4)
+            ending = threading.Thread(target=sampler.close)
+            ending.start()
+            until(lambda: sampler._closed)
+            answers.set()
+            ending.join(10)
+        assert len(asked) == 4
+
+
 def test_who_can_not_be_asked_is_named() -> None:
     """Beside the others, whose rates are there."""
     with nobody() as gone, serving(always(stats(v1=1))) as server, sampling({A: server.address, EDGE: gone}) as sampler:
