@@ -58,6 +58,16 @@ class SteadyClock:
         return self._wall + timedelta(seconds=self._clock.monotonic() - self._since)
 
 
+def rfc3339(at: datetime, *, timespec: str = "seconds") -> str:
+    """Write a time as `2026-01-31T09:00:00Z`: in UTC, as Git's commits, tokens, the log and the API show it.
+
+    Args:
+        at: Any time that knows its zone.
+        timespec: Down to what: as for `datetime.isoformat`.
+    """
+    return at.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
 def parse_duration(text: str) -> timedelta:
     """Read a duration as Go's `time.ParseDuration` writes it: `500ms`, `10s`, `1h30m`, `0s`.
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.clock import rfc3339
 from reconciler.plan import visible
 
 FACTS: Mapping[str, str] = {
@@ -41,7 +42,7 @@ _HINT = "\n    "
 
 def instant(at: datetime) -> str:
     """RFC 3339, UTC, with milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(at, timespec="milliseconds")
 
 
 class TextFormatter(logging.Formatter):

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from reconciler.clock import rfc3339
 from reconciler.errors import InputError
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class ReceiptPages:
 def _receipt(item: Receipt) -> dict[str, Any]:
     return {
         "commit": item.commit,
-        "at": item.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "at": rfc3339(item.at),
         "subject": item.subject,
         "policy_commit": item.policy_commit,
         "plan_digest": item.plan_digest,

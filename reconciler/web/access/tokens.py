@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.clock import rfc3339
 from reconciler.errors import Diagnostic, InputError
 from reconciler.web.access.callers import Role
 
@@ -76,7 +77,7 @@ class Token:
             "roles": sorted(str(role) for role in self.roles),
         }
         times = {"created": self.created, "expires": self.expires}
-        document |= {name: _written(when) for name, when in times.items() if when is not None}
+        document |= {name: rfc3339(when) for name, when in times.items() if when is not None}
         return json.dumps(document, ensure_ascii=False)
 
 
@@ -183,7 +184,3 @@ def _time(value: Any) -> datetime | None:
     if found is None or found.tzinfo is None:
         raise ValueError("a time is written as 2026-01-31T09:00:00Z")
     return found.astimezone(UTC)
-
-
-def _written(when: datetime) -> str:
-    return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

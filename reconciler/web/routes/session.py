@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from reconciler.clock import rfc3339
 from reconciler.web.access.callers import Caller
 from reconciler.web.access.door import Door, cookie_name
 from reconciler.web.access.sessions import LASTS, Session
@@ -67,7 +68,5 @@ def _said(caller: Caller, session: Session | None) -> dict[str, object]:
         "roles": sorted(str(role) for role in caller.roles),
         "token": caller.token,
         "csrf": session.csrf if session is not None else "",
-        "expires": session.expires.isoformat(timespec="seconds").replace("+00:00", "Z")
-        if session is not None
-        else None,
+        "expires": rfc3339(session.expires) if session is not None else None,
     }
