@@ -75,6 +75,16 @@ def settings(*, repo: str, ref: str, environ: Mapping[str, str] = os.environ, **
     return assembled(in_force(flags={"repo": repo, "ref": ref} | flags, environ=known))
 
 
+def require_text_or_json(output: Output, verb: str) -> None:
+    """For verbs that have no Markdown.
+
+    Raises:
+        UsageError: It was asked for.
+    """
+    if output is Output.MARKDOWN:
+        raise UsageError(f"reconcile {verb} prints text or JSON", hint="use --output text or --output json")
+
+
 def identity(text: str) -> Identity:
     """Read `Name <mail>`, as Git writes it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +19,9 @@ from reconciler.cli.options import (
     SigningFormat,
     SigningKey,
     duration,
+    require_text_or_json,
 )
+from reconciler.clock import rfc3339
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ def _end(for_: str, until: str, now: datetime) -> str:
         raise UsageError(f"--until {until} has no time zone", hint=f"write {until}Z if UTC is meant")
     if end <= now:
         raise UsageError(f"--until {until} is over", hint="write a time to come")
-    return end.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return rfc3339(end)
 
 
 def _asked(
@@ -125,8 +127,7 @@ def _asked(
     signing_format: str,
     cache: Path | None,
 ) -> int:
-    if output is Output.MARKDOWN:
-        raise UsageError(f"{verb} prints text or JSON", hint="use --output text or json")
+    require_text_or_json(output, verb)
     with committer(
         repo=repo, ref=ref, dry_run=dry_run, author=author, signing_key=signing_key, signing_format=signing_format,
         cache=cache,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reconciler.cli.options import Output, OutputOption, duration, identity
+from reconciler.cli.options import Output, OutputOption, duration, identity, require_text_or_json
+from reconciler.clock import rfc3339
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def create(
     from reconciler.plan import visible
     from reconciler.web import add_token, mint
 
-    _require_text_or_json(output)
+    require_text_or_json(output, "token")
     who = identity(person)
     now = SystemClock().now().replace(microsecond=0)
     ends = now + timedelta(seconds=duration(expires, "--expires")) if expires else None
@@ -78,7 +79,7 @@ def listing(*, tokens: File, output: OutputOption = Output.TEXT) -> int:
     from reconciler.plan import visible
     from reconciler.web import read_tokens
 
-    _require_text_or_json(output)
+    require_text_or_json(output, "token")
     found = sorted(read_tokens(tokens), key=lambda token: (token.name, token.id))
     if output is Output.JSON:
         print_json({"schema_version": _SCHEMA, "tokens": [_document(token) for token in found]})
@@ -102,7 +103,7 @@ def revoke(
     from reconciler.plan import visible
     from reconciler.web import revoke_token
 
-    _require_text_or_json(output)
+    require_text_or_json(output, "token")
     gone = revoke_token(tokens, token)
     if output is Output.JSON:
         print_json({"schema_version": _SCHEMA} | _document(gone))
@@ -133,9 +134,4 @@ def _document(token: Token) -> dict[str, Any]:
 
 
 def _time(when: datetime | None) -> str | None:
-    return when.isoformat(timespec="seconds").replace("+00:00", "Z") if when is not None else None
-
-
-def _require_text_or_json(output: Output) -> None:
-    if output is Output.MARKDOWN:
-        raise UsageError("reconcile token prints text or json", hint="use --output text or --output json")
+    return rfc3339(when) if when is not None else None

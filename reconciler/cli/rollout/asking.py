@@ -22,8 +22,9 @@ from reconciler.cli.options import (
     Repo,
     SigningFormat,
     SigningKey,
+    require_text_or_json,
 )
-from reconciler.cli.rollout.options import NAMESPACE, Name, Namespace, key_of, require_text_or_json
+from reconciler.cli.rollout.options import NAMESPACE, Name, Namespace, key_of
 
 if TYPE_CHECKING:
     from reconciler.cycle.commanding import Command
@@ -134,7 +135,7 @@ def _ask(
     from reconciler.clock import SystemClock
     from reconciler.cycle.commanding import ask
 
-    require_text_or_json(output)
+    require_text_or_json(output, "rollout")
     key = key_of(name, namespace)
     with committer(
         repo=repo, ref=ref, dry_run=dry_run, author=author, signing_key=signing_key, signing_format=signing_format,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reconciler.cli.options import Cache, Output, OutputOption, Ref, Repo, settings
-from reconciler.cli.rollout.options import NAMESPACE, Name, Namespace, key_of, require_text_or_json
+from reconciler.cli.options import Cache, Output, OutputOption, Ref, Repo, require_text_or_json, settings
+from reconciler.cli.rollout.options import NAMESPACE, Name, Namespace, key_of
 
 
 def history(
@@ -22,7 +22,7 @@ def history(
     from reconciler.cli.rollout.words import history_text
     from reconciler.rollouts.chronicle import events
 
-    require_text_or_json(output)
+    require_text_or_json(output, "rollout")
     key = key_of(name, namespace)
     with reader(settings(repo=repo, ref=ref, cache=cache)) as git:
         point = git.look()

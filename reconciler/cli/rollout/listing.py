@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli.options import Cache, Output, OutputOption, Ref, Repo, settings
-from reconciler.cli.rollout.options import require_text_or_json
+from reconciler.cli.options import Cache, Output, OutputOption, Ref, Repo, require_text_or_json, settings
 
 
 def listing(
@@ -25,7 +24,7 @@ def listing(
     from reconciler.cli.rollout.words import list_text
     from reconciler.clock import SystemClock
 
-    require_text_or_json(output)
+    require_text_or_json(output, "rollout")
     with reader(settings(repo=repo, ref=ref, cache=cache)) as git:
         point = git.look()
     chosen = [policy for policy in point.mesh.rollouts if namespace in {"", policy.key.namespace}]

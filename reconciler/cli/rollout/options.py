@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli.options import Output
 from reconciler.errors import UsageError
 from reconciler.model.key import DEFAULT_NAMESPACE, Key
 
@@ -27,13 +26,3 @@ def key_of(name: str, namespace: str) -> Key:
     if namespace not in {NAMESPACE, key.namespace}:
         raise UsageError(f"{name} is not in the namespace {namespace}", hint="leave --namespace out")
     return key
-
-
-def require_text_or_json(output: Output) -> None:
-    """These verbs have no Markdown.
-
-    Raises:
-        UsageError: It was asked for.
-    """
-    if output is Output.MARKDOWN:
-        raise UsageError("reconcile rollout prints text or json", hint="use --output text or --output json")

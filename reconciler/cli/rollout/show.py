@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli.options import Cache, Output, OutputOption, Ref, Repo, settings
-from reconciler.cli.rollout.options import NAMESPACE, Name, Namespace, key_of, require_text_or_json
+from reconciler.cli.options import Cache, Output, OutputOption, Ref, Repo, require_text_or_json, settings
+from reconciler.cli.rollout.options import NAMESPACE, Name, Namespace, key_of
 from reconciler.errors import PermanentError, UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def show(
     from reconciler.cli.rollout.words import show_text
     from reconciler.clock import SystemClock
 
-    require_text_or_json(output)
+    require_text_or_json(output, "rollout")
     if watch and (plot is not None or output is Output.JSON):
         raise UsageError("--watch shows text again and again", hint="leave --plot and --output json out, or --watch")
     key, clock = key_of(name, namespace), SystemClock()
