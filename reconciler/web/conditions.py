@@ -41,9 +41,15 @@ def wanted_tags(request: Request) -> frozenset[str] | None:
 
 
 def unchanged(request: Request, tag: str) -> bool:
-    """Whether who reads has it already."""
+    """Whether who reads has it already. What is no tag counts as not said: who reads gets an answer in any case.
+
+    A weak tag is as good as a strong one here (RFC 9110, section 13.1.2): a proxy that compresses answers makes it of ours.
+    """
     none = _header(request, "if-none-match")
-    return none is not None and bool({ANY, tag} & (tags(none) | {text.strip() for text in none.split(",")}))
+    if none is None:
+        return False
+    found = (_TAG.fullmatch(item.strip()) for item in none.split(",")[:_MOST])
+    return none.strip() == ANY or tag in {item[2] for item in found if item is not None}
 
 
 def tags(text: str) -> frozenset[str]:

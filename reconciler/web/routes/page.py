@@ -11,6 +11,7 @@ from importlib.resources import files
 
 from fastapi import FastAPI, Request, Response
 
+from reconciler.web.conditions import quoted, unchanged
 from reconciler.web.replies import READING
 
 _TYPES: Mapping[str, str] = {
@@ -56,11 +57,11 @@ def _ending(name: str) -> str:
 
 
 def _serve(app: FastAPI, path: str, content: bytes, kind: str) -> None:
-    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = _HEADERS | {"ETag": tag}
+    tag = hashlib.sha256(content).hexdigest()[:32]
+    headers = _HEADERS | {"ETag": quoted(tag)}
 
     @app.api_route(path, methods=READING, include_in_schema=False, name=path)
     def file(request: Request) -> Response:
-        if tag in [part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")]:
+        if unchanged(request, tag):
             return Response(status_code=_NOT_MODIFIED, headers=headers)
         return Response(content, media_type=kind, headers=headers)
