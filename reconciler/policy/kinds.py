@@ -54,7 +54,7 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
         "AuthorizationPolicy": "narrow who can ask with match, exportTo and a Gateway's MUTUAL; the rest is the application's",
         "PeerAuthentication": "ask for certificates with a Sidecar's ingress tls, and show them with a DestinationRule's",
         "RequestAuthentication": "have a service in front check the token, and put what counts into a header",
-        "Telemetry": "set access logs in envoy-templates/access-log.yaml; Envoy's metrics are at its admin endpoint",
+        "Telemetry": "say it in the Mesh's telemetry: metrics, accessLog, tracing",
         "ProxyConfig": "what it sets is in the bootstrap: `reconcile bootstrap` prints it, envoy-templates/ overrides it",
         "WorkloadGroup": "write a WorkloadEntry for each instance",
         "IstioOperator": "there is nothing to install; what holds for the whole mesh is in Mesh",
