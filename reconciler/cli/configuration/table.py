@@ -98,16 +98,6 @@ def table() -> Mapping[str, Setting]:
     return {setting.path: setting for setting in _settings(Settings, Settings(), "")}
 
 
-def section_meanings() -> Mapping[str, str]:
-    """What each class of settings is about, by its name in the file."""
-    hints = get_type_hints(Settings)
-    return {
-        field.name: inspect.cleandoc(hints[field.name].__doc__ or "").partition("\n\nAttributes:")[0]
-        for field in fields(Settings)
-        if is_dataclass(hints[field.name])
-    }
-
-
 def _settings(owner: type, defaults: Any, prefix: str) -> Iterator[Setting]:
     meanings, hints = attributes(owner), get_type_hints(owner)
     for field in fields(owner):
