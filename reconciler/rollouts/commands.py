@@ -148,7 +148,9 @@ def _promote(course: Course, mesh: Mesh, read: Read, step: int, command: str) ->
     if course.status.phase is Phase.PAUSED or course.spec.paused:
         raise CommandError(f"{course.key.short()} is paused", hint="resume it first")
     if step > len(course.steps) or (course.spec.step is not None and course.spec.step >= step):
-        raise CommandError(f"{course.key.short()} is told to go on already", hint="see what it waits for with show")
+        raise CommandError(
+            f"{course.key.short()} is told to go on already", hint="`reconcile rollout show` says what it waits for"
+        )
     return _commanded(course, mesh, read, [field(course, mesh, "step", step)], command)
 
 
@@ -156,7 +158,10 @@ def _require_running(course: Course) -> None:
     phase = course.status.phase
     if course.starts or phase is Phase.PENDING or phase.ended:
         said = "has not begun" if course.starts or phase is Phase.PENDING else f"has ended: it is {phase}"
-        raise CommandError(f"the run {course.spec.run_name} of {course.key.short()} {said}", hint="see show")
+        raise CommandError(
+            f"the run {course.spec.run_name} of {course.key.short()} {said}",
+            hint="`reconcile rollout show` says how it stands",
+        )
 
 
 def _commanded(course: Course, mesh: Mesh, read: Read, changes: list[Change], command: str) -> Commanded:

@@ -15,6 +15,7 @@ from reconciler.web.errors import MethodError, RequestError, UnknownPathError, d
 
 READING = ["GET", "HEAD"]
 _NOT_FOUND = 404
+_TAKEN = "GET /v1/openapi.json describes what is taken here"
 _METHOD = 405
 
 
@@ -50,7 +51,7 @@ async def invalid(_request: Request, error: Exception) -> Response:
                 Diagnostic(
                     code=RequestError.default_code,
                     message=f"{place[:200]}: {words[:200]}",
-                    hint="send the JSON object that the documentation of the control socket describes",
+                    hint=_TAKEN,
                 )
                 for place, words in places[:20]
             ],
@@ -66,7 +67,7 @@ async def no_route(request: Request, error: Exception) -> Response:
         return error_reply(MethodError(f"{request.method} is not offered here"))
     if status == _NOT_FOUND:
         return error_reply(UnknownPathError("nothing is served here", hint="GET /v1/openapi.json says what is"))
-    return error_reply(RequestError("the request can't be read"))
+    return error_reply(RequestError("the request can't be read", hint=_TAKEN))
 
 
 async def broken(_request: Request, error: Exception) -> Response:

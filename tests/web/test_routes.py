@@ -126,6 +126,7 @@ def test_a_wish_that_cannot_be_read_is_an_error_in_our_form(short_path: Path, bo
         status, _, answer = post(address, body)
         assert (status, code(answer)) == (400, "http-request")
         assert b"detail" not in answer
+        assert b"/v1/openapi.json" in answer, "where to read what is taken"
     assert world.requests == []
 
 

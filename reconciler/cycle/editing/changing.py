@@ -154,7 +154,8 @@ def _require_seen(wish: Wish, now: str) -> None:
                 f"{what} is there already", hint="read it, and send its ETag as If-Match to change it"
             )
     elif not now:
-        raise PreconditionError(f"{what} is not there", hint="send `If-None-Match: *` to create it")
+        hint = "send `If-None-Match: *` to create it" if wish.text is not None else "there is nothing to delete"
+        raise PreconditionError(f"{what} is not there", hint=hint)
     elif ANY not in wish.expect and now not in wish.expect:
         raise PreconditionError(
             f"{what} has changed since it was read", hint="read it again, and change what it is now"

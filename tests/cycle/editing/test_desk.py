@@ -106,8 +106,9 @@ def test_a_policy_is_deleted_and_its_neighbours_stay(made: Office) -> None:
     assert made.tip().subject == "api(reviews): delete DestinationRule default/reviews"
     with pytest.raises(UnknownPolicyError):
         made.desk.read("VirtualService", KEY)
-    with pytest.raises(PreconditionError):
+    with pytest.raises(PreconditionError) as error:
         made.desk.write(made.wish(None, expect=frozenset({"*"})))
+    assert error.value.diagnostics[0].hint == "there is nothing to delete"
 
 
 def test_who_has_not_seen_it_does_not_change_it(made: Office) -> None:
