@@ -57,9 +57,10 @@ class ServerCertificate:
                 self._logger.info("%s was replaced and is in use", self._certificate)
             return self._current
 
-    def _dates(self) -> tuple[tuple[int, int, int], ...]:
+    def _dates(self) -> tuple[tuple[int, int, int, int], ...]:
+        """What shows that a file is another: also that somebody may read it only now, or that a copy was given its model's date."""
         found = [path.stat() for path in (self._certificate, self._key)]
-        return tuple((item.st_ino, item.st_size, item.st_mtime_ns) for item in found)
+        return tuple((item.st_ino, item.st_size, item.st_mtime_ns, item.st_ctime_ns) for item in found)
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

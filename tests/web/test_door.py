@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -276,6 +277,22 @@ def test_https_shows_the_newest_certificate(tmp_path: Path, caplog: pytest.LogCa
         with pytest.raises((OSError, http.client.HTTPException)):
             House(served.address, served.file, served.clock).ask("GET", "/healthz")
         assert served.ask("GET", "/healthz").status == 200, "who speaks plain text costs their own connection"
+
+
+def test_a_certificate_that_fits_only_later_is_shown_then(tmp_path: Path) -> None:
+    """Whoever copies it with its date, or lets us read it last, leaves content, size and date as they were when it did not fit."""
+    authority = Authority(tmp_path / "ca")
+    pair = authority.issue("127.0.0.1", file="server")
+    renewed = authority.issue("127.0.0.1", file="renewed")
+    key = renewed.key.read_bytes()
+    shown = ServerCertificate(pair.chain, pair.key, logger=LOGGER)
+    trusted = ssl.create_default_context(cafile=str(authority.root))
+    with house(tmp_path, tls=shown.context, trusted=trusted) as served:
+        pair.chain.write_bytes(renewed.chain.read_bytes())
+        for content, serial in ((b"x" * len(key), pair.serial), (key, renewed.serial)):
+            pair.key.write_bytes(content)
+            os.utime(pair.key, ns=(10**18, 10**18))
+            assert _serial(served, trusted) == serial
 
 
 def test_a_certificate_that_cannot_be_used_is_an_error_at_the_start(tmp_path: Path) -> None:
