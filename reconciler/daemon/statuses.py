@@ -175,7 +175,7 @@ class Statuses:
             self._log.trouble(error, what)
             self._later(item, wanted, 0.0)
         except Exception as error:
-            self._log.logger.error("error[bug]: saying %s ended by %s", what, type(error).__name__)  # noqa: TRY400
+            self._log.logger.error("error[bug]: saying %s ended by %s", what, type(error).__name__)  # noqa: TRY400 -- where, for those who debug
             self._log.logger.debug("the fault was here", exc_info=error)
             self._later(item, wanted, _LONGEST)
         else:

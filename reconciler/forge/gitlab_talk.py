@@ -98,7 +98,7 @@ class GitLabConversation:
         commit: str,  # noqa: ARG002 -- there is nothing to show it on
         *,
         name: str,
-        conclusion: CheckConclusion,  # noqa: ARG002
+        conclusion: CheckConclusion,  # noqa: ARG002 -- a Conversation's, as the next four
         title: str,  # noqa: ARG002
         summary: str,  # noqa: ARG002
         annotations: Sequence[Annotation] = (),  # noqa: ARG002

@@ -34,7 +34,7 @@ class PatientProtocol(H11Protocol):
     _head_timer: asyncio.TimerHandle | None = None
     _read_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio hands TCP its own kind
         """Start the clock; one connection too many is told so."""
         super().connection_made(transport)
         # `pause_writing` means that something waits for the reader; over TLS, asyncio takes 0 to be more than it wants.
