@@ -27,6 +27,18 @@ def fault(error: Exception) -> BugError:
     return BugError(f"a pass ended by {type(error).__name__}: {error}")
 
 
+def log_fault(logger: logging.Logger, what: str, error: Exception) -> None:
+    """Something beside passes ended by an exception nobody expects: which is an error, where it was only for those who debug.
+
+    Args:
+        logger: Where to.
+        what: What ended, as the beginning of a sentence.
+        error: By what. Its words are not shown: they may be anybody's.
+    """
+    logger.error("error[bug]: %s ended by %s", what, type(error).__name__, extra={"facts": {"code": "bug"}})
+    logger.debug("the fault was here", exc_info=error)
+
+
 class PassLog:
     """Writes one line per event to a logger. Repeated complaints are said again only after they were gone."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from reconciler.cycle import Report
+from reconciler.daemon.log import log_fault
 from reconciler.errors import ReconcilerError
 
 
@@ -54,6 +55,5 @@ class Observers:
         for observer in self._observers:
             try:
                 say(observer)
-            except Exception as error:  # whoever watches must not end the care for the fleet
-                self._logger.error("error[bug]: %s ended by %s", type(observer).__name__, type(error).__name__)  # noqa: TRY400 -- where, for those who debug
-                self._logger.debug("the fault was here", exc_info=error)
+            except Exception as error:  # noqa: BLE001 -- whoever watches must not end the care for the fleet
+                log_fault(self._logger, type(observer).__name__, error)

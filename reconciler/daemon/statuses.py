@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from reconciler.clock import Clock
 from reconciler.cycle import Report
 from reconciler.cycle.standing import Standing, standing, superseded
+from reconciler.daemon.log import log_fault
 from reconciler.errors import PermanentError, ReconcilerError
 from reconciler.forge import Conversation, ForgePermissionError, ForgeUnavailableError, StatusState
 from reconciler.plan import visible
@@ -174,9 +175,8 @@ class Statuses:
         except ReconcilerError as error:
             self._log.trouble(error, what)
             self._later(item, wanted, 0.0)
-        except Exception as error:
-            self._log.logger.error("error[bug]: saying %s ended by %s", what, type(error).__name__)  # noqa: TRY400 -- where, for those who debug
-            self._log.logger.debug("the fault was here", exc_info=error)
+        except Exception as error:  # noqa: BLE001 -- one word's fault must not end all others
+            log_fault(self._log.logger, f"saying {what}", error)
             self._later(item, wanted, _LONGEST)
         else:
             self._log.well()
