@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice
 
 from reconciler.cycle.desired import Compiler, Desired
-from reconciler.cycle.history import VerifiedSplits
+from reconciler.cycle.history import VerifiedSplits, everybody
 from reconciler.cycle.preview import difference, judged
 from reconciler.cycle.report import Stage, Stopwatch
 from reconciler.cycle.standstill import notes
@@ -78,6 +78,7 @@ def preview_merge(
     allow: Collection[str] = (),
     record: Callable[[str], str | None] = lambda _: None,
     now: datetime | None = None,
+    trusted: Callable[[str], bool] = everybody,
 ) -> MergePreview:
     """What merging `head` into `base` would do.
 
@@ -91,6 +92,7 @@ def preview_merge(
         allow: Guard codes that are overridden, beside those of the commits that are merged.
         record: The tip of a record branch by its name, if it can be had: what its receipts show as verified is no increase.
         now: For the age of receipts; without it none counts.
+        trusted: Whether what a commit acknowledges counts, by who has signed it.
 
     Raises:
         ReconcilerError: Git can't be read, or can't merge them.
@@ -112,7 +114,7 @@ def preview_merge(
         return MergePreview(merged=merged, errors=(*doubts, *errors), known=known, changed=changed)
     plan = difference(before, desired, watch=watch)
     plan = judged(plan, desired, allow=allow, repository=repository, base=base, head=head, watch=watch,
-                  verified=partial(_verified, repository, compiler, desired, record, now, watch))  # fmt: skip
+                  verified=partial(_verified, repository, compiler, desired, record, now, watch), trusted=trusted)  # fmt: skip
     more = (item for item in said if item.severity is Severity.WARNING)
     ahead = notes(desired.mesh.settings, now, opened=True) if now is not None else ()
     edited = locate(edited_rollouts(before.source, desired.source), merged.tree)

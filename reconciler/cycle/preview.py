@@ -9,7 +9,7 @@ from datetime import datetime
 from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.guarding import guarded
-from reconciler.cycle.history import allowed_since
+from reconciler.cycle.history import allowed_since, everybody
 from reconciler.cycle.report import Progress, Report, Stage, Stopwatch, silent
 from reconciler.cycle.standstill import notes
 from reconciler.cycle.targets import left_behind, members
@@ -101,6 +101,7 @@ def judged(
     head: str,
     watch: Stopwatch,
     verified: Callable[[], Sequence[Split]] = tuple,
+    trusted: Callable[[str], bool] = everybody,
 ) -> Plan:
     """The plan with what the guards say that can speak without proxies and registries.
 
@@ -113,13 +114,14 @@ def judged(
         head: Those below this one do.
         watch: For the time it takes.
         verified: Splits that receipts show, if any can be read; asked for only if a guard would object without.
+        trusted: Whether a commit's acknowledgements count.
     """
     with watch.stage(Stage.GUARD):
         return guarded(
             plan,
             desired,
             allow=allow,
-            acknowledged=lambda: allowed_since(repository, base, head),
+            acknowledged=lambda: allowed_since(repository, base, head, trusted=trusted),
             verified=lambda: (*stepping(desired, {}), *verified()),
             fresh=_unasked if desired.mesh.settings.discovery else _declared,
         )

@@ -107,8 +107,12 @@ class Trust:
         """Whether commits have to be signed at all."""
         return self._settings.required
 
-    def findings(self, commit: str) -> tuple[Diagnostic, ...]:
+    def findings(self, commit: str, *, so: str = "it is not applied") -> tuple[Diagnostic, ...]:
         """Why a commit, by its full id, does not count; nothing if it does, or everybody's do.
+
+        Args:
+            commit: Which.
+            so: What follows from it, in words.
 
         Raises:
             CorruptRepositoryError: It is not here.
@@ -120,7 +124,7 @@ class Trust:
         except SignersError as error:
             return error.diagnostics
         found = self._signature(commit, signers)
-        return () if found.verdict is Verdict.GOOD else (self._told(commit, found),)
+        return () if found.verdict is Verdict.GOOD else (self._told(commit, found, so),)
 
     def require(self, commit: str) -> None:
         """Refuse a commit that does not count.
@@ -179,13 +183,13 @@ class Trust:
                 self._judged.popitem(last=False)
         return found
 
-    def _told(self, commit: str, found: Signature) -> Diagnostic:
+    def _told(self, commit: str, found: Signature, so: str) -> Diagnostic:
         kind, words, hint = _WORDS[found.verdict]
         info = self._repository.commit_info(commit)
         subject = shorten(visible(info.subject), _SUBJECT)
         return Diagnostic(
             code=kind.default_code,
-            message=f'{commit[:12]} "{subject}" by {visible(info.author)} {words}{_by(found)}, so it is not applied',
+            message=f'{commit[:12]} "{subject}" by {visible(info.author)} {words}{_by(found)}, so {so}',
             hint=hint,
         )
 

@@ -24,6 +24,7 @@ _SHARES = 6
 _FILES = 3
 _SHORT = 10
 _TITLE = 80
+_UNSIGNED = "Nobody who may has signed its head, so that acknowledges nothing."
 
 
 def _nowhere(_file: str, _line: int | None) -> str:
@@ -47,7 +48,7 @@ class Surroundings:
 
 def render_review(review: Review, around: Surroundings) -> str:
     """The comment, at most `LIMIT` code points long."""
-    head = [_verdict(review), ""]
+    head = [_verdict(review) + (f" {_UNSIGNED}" if review.unsigned else ""), ""]
     head += _routes(review)
     head += [
         f"Asked of the daemon, on the live fleet: {escape_markdown(shorten(visible(review.live), _MESSAGE))}.",

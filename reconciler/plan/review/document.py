@@ -80,6 +80,7 @@ def from_document(document: Any) -> Review:
         envoy=part.text("envoy"),
         version=part.text("version"),
         live=part.text("live"),
+        unsigned=part.flag("unsigned"),
     )
 
 

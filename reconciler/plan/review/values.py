@@ -150,6 +150,7 @@ class Review:
         envoy: Version of the Envoy that has accepted the configuration; "" if none was asked.
         version: Of the reconciler that made this.
         live: What a daemon says that merging would change on the live fleet, in words; "" if none was asked.
+        unsigned: Whether commits have to be signed, and nobody who may has signed the head.
     """
 
     verdict: Verdict
@@ -172,6 +173,7 @@ class Review:
     envoy: str = ""
     version: str = ""
     live: str = ""
+    unsigned: bool = False
 
     @property
     def traffic(self) -> str:

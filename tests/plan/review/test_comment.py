@@ -76,6 +76,7 @@ _reviews = st.builds(
     envoy=_nasty,
     version=_nasty,
     live=_nasty,
+    unsigned=st.booleans(),
 )
 _around = st.builds(
     Surroundings,
