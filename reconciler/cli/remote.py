@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from reconciler.cli.options import Output
 from reconciler.cli.shapes import INVENTORY, fits, is_time, registries_fit
 from reconciler.errors import Diagnostic, PermanentError, ReconcilerError, Severity, TransientError
-from reconciler.http import BadReplyError, HttpClient, HttpError, Reply, TimedOutError, UnreachableError
+from reconciler.http import BadReplyError, DistrustError, HttpClient, HttpError, Reply, TimedOutError, UnreachableError
 from reconciler.settings import AdminSettings
 
 _PATIENCE = 600.0
@@ -34,20 +35,48 @@ class DaemonLostError(TransientError):
 
 
 class DaemonReplyError(PermanentError):
-    """What listens on the socket does not answer as a daemon of this version does."""
+    """What listens there does not answer as a daemon of this version does."""
 
     default_code = "daemon-reply"
+
+
+class DaemonDistrustedError(TransientError):
+    """What listens at the address of a daemon shows a certificate that nobody here vouches for, or the like."""
+
+    default_code = "daemon-distrusted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """A daemon on another machine.
+
+    Attributes:
+        address: `https://host:port`, of its HTTP API.
+        token: Says who asks; see `reconcile token`.
+        ca: PEM file of the authorities that its certificate is checked against; "" for the system's.
+    """
+
+    address: str
+    token: str = field(repr=False)
+    ca: str = ""
+
+    def __str__(self) -> str:
+        return self.address
+
+
+Place = Path | Elsewhere
+"""Where a daemon listens: its socket, or its address."""
 
 
 class _SaidNoError(ReconcilerError):
     """The daemon's own errors, passed on."""
 
 
-def run_there(path: Path, wish: Mapping[str, Any], *, patience: float = _PATIENCE) -> tuple[str, str, int]:
+def run_there(path: Place, wish: Mapping[str, Any], *, patience: float = _PATIENCE) -> tuple[str, str, int]:
     """Have a daemon run a pass: what goes to stdout and stderr, and the exit code.
 
     Args:
-        path: Its socket.
+        path: Its socket, or its address.
         wish: The fields of `PassRequest`; how long it may take is added.
         patience: Seconds.
 
@@ -64,7 +93,7 @@ def run_there(path: Path, wish: Mapping[str, Any], *, patience: float = _PATIENC
     with _client(path, patience + _GRACE) as http:
         _greet(http, path)
         try:
-            reply = http.post_json("/v1/passes", {**wish, "timeout": patience})
+            reply = http.send("POST", "/v1/passes", headers=_shown(path), document={**wish, "timeout": patience})
         except BadReplyError as error:
             raise _odd(path) from error
         except TimedOutError as error:
@@ -78,7 +107,7 @@ def run_there(path: Path, wish: Mapping[str, Any], *, patience: float = _PATIENC
     raise _odd(path)
 
 
-def status_there(path: Path) -> dict[str, Any]:
+def status_there(path: Place) -> dict[str, Any]:
     """What a daemon knows.
 
     Raises:
@@ -107,10 +136,10 @@ def services_there(path: Path) -> dict[str, Any]:
     return document
 
 
-def _asked(path: Path, target: str, patience: float) -> dict[str, Any]:
+def _asked(path: Place, target: str, patience: float) -> dict[str, Any]:
     with _client(path, patience) as http:
         try:
-            reply = http.get(target)
+            reply = http.send("GET", target, headers=_shown(path))
         except HttpError as error:
             raise _unanswered(error, path) from error
     return _document(reply, path)
@@ -155,11 +184,19 @@ def wish(
     }
 
 
-def _client(path: Path, patience: float) -> HttpClient:
-    return HttpClient(f"unix://{path.absolute()}", AdminSettings(connect_timeout=_QUICK, read_timeout=patience))
+def _client(path: Place, patience: float) -> HttpClient:
+    settings = AdminSettings(connect_timeout=_QUICK, read_timeout=patience)
+    if isinstance(path, Elsewhere):
+        return HttpClient(path.address, replace(settings, ca=path.ca))
+    return HttpClient(f"unix://{path.absolute()}", settings)
 
 
-def _greet(http: HttpClient, path: Path) -> None:
+def _shown(path: Place) -> dict[str, str]:
+    """The headers that say who asks; on its socket a daemon knows that by itself."""
+    return {"Authorization": f"Bearer {path.token}"} if isinstance(path, Elsewhere) else {}
+
+
+def _greet(http: HttpClient, path: Place) -> None:
     """Whether anybody is there, so that what fails after it has another meaning. Health is not the question."""
     try:
         http.get("/healthz")
@@ -167,7 +204,13 @@ def _greet(http: HttpClient, path: Path) -> None:
         raise _unanswered(error, path) from error
 
 
-def _unanswered(error: HttpError, path: Path) -> ReconcilerError:
+def _unanswered(error: HttpError, path: Place) -> ReconcilerError:
+    if isinstance(error, DistrustError):
+        return DaemonDistrustedError(
+            error.message, hint="name the authorities that its certificate is from with --daemon-ca"
+        )
+    if isinstance(error, UnreachableError) and isinstance(path, Elsewhere):
+        return DaemonNotFoundError(f"no daemon answers at {path}", hint="check the address, and the way to it")
     if isinstance(error, UnreachableError):
         return DaemonNotFoundError(
             f"no daemon listens on {path}",
@@ -180,7 +223,7 @@ def _unanswered(error: HttpError, path: Path) -> ReconcilerError:
     return _odd(path)
 
 
-def _document(reply: Reply, path: Path) -> dict[str, Any]:
+def _document(reply: Reply, path: Place) -> dict[str, Any]:
     """The JSON object of an answer; the errors of one that says no are raised."""
     try:
         document = json.loads(reply.body)
@@ -232,8 +275,8 @@ def _is_connection(item: object) -> bool:
     return False
 
 
-def _odd(path: Path) -> DaemonReplyError:
+def _odd(path: Place) -> DaemonReplyError:
     return DaemonReplyError(
         f"what listens on {path} does not answer as a daemon of this version",
-        hint="check that it is a daemon's socket, and that the daemon runs the same version",
+        hint="check that it is a daemon's, and that the daemon runs the same version",
     )

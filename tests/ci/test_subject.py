@@ -33,6 +33,20 @@ def test_a_pull_request_is_merged_into_what_its_base_is_now(tmp_path: Path) -> N
     assert subject(environ, event).job == "https://github.com/acme/mesh/actions/runs/77"
 
 
+def test_heads_of_other_repositories_are_known_as_such(tmp_path: Path) -> None:
+    """So is one whose repository is gone; jobs for them are given nothing that is secret."""
+    for fork, foreign in ((False, False), (True, True)):
+        event = pull_event(7, HEAD, fork=fork)
+        assert subject(github(tmp_path, "pull_request", event), event).foreign is foreign
+    event = pull_event(7, HEAD)
+    event["pull_request"]["head"]["repo"] = None
+    assert subject(github(tmp_path, "pull_request", event), event).foreign
+    request = LAB | {"CI_MERGE_REQUEST_IID": "3", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}
+    ids = {"CI_MERGE_REQUEST_PROJECT_ID": "1", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "1"}
+    assert not subject(request | ids, None).foreign
+    assert subject(request | ids | {"CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "2"}, None).foreign
+
+
 def test_a_merge_group_and_a_push_have_fixed_bases(tmp_path: Path) -> None:
     """A group's base has the groups before it, which the branch has not; a new branch is compared with the default one."""
     group = {

@@ -403,6 +403,11 @@ GUARDS: Group = {
         "A pull request edits weights that a rollout under way moves itself; merging it pauses the rollout.",
         "warning",
     ),
+    "ci-live-not-asked": Entry(
+        "Nothing has to be done; the daemon judges what is merged.",
+        "A preview was to ask a daemon about the live fleet, and has not: the pull request is a fork's, or there is no token.",
+        "warning",
+    ),
     "ci-base-not-asked": Entry(
         "Let the checkout keep its credentials, or take no notice if the branch has not moved since.",
         "What the base is now could not be asked, so a pull request is compared with what its clone has of it.",
@@ -648,6 +653,7 @@ DAEMON: Group = {
         "warning",
     ),
     "daemon-not-found": "Start `reconcile daemon` for this repository and branch, or name its socket with `--daemon`.",
+    "daemon-distrusted": "Name the authorities that its certificate is from with `--daemon-ca`.",
     "daemon-lost": "See the daemon's log and `reconcile status`, then run it again: a pass begins from what there is.",
     "daemon-reply": "Check that `--daemon` names a daemon's socket, and that the daemon runs the same version.",
     "daemon-merge": "Merge the base into the branch, or rebase it, and ask again.",

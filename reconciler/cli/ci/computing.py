@@ -5,24 +5,28 @@ Whatever fails becomes a preview that says so: an old one must never be taken fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
 from reconciler import __version__
 from reconciler.cli.backstop import asked_of_envoy
-from reconciler.cli.ci.live import with_live
+from reconciler.cli.ci.live import with_live, without_live
+from reconciler.cli.ci.signers import trusting
 from reconciler.cli.ci.subject import Subject
+from reconciler.cli.remote import Elsewhere, Place
 from reconciler.clock import SystemClock
 from reconciler.cycle import Compiler, MergePreview, Placer, preview_merge
 from reconciler.cycle.history import allowed_since
 from reconciler.cycle.report import Stopwatch, silent
+from reconciler.cycle.trust import Trust
+from reconciler.cycle.vouching import unvouched
 from reconciler.envoy.binary import EnvoyNotFoundError
 from reconciler.envoy.validation import Validator
 from reconciler.errors import Diagnostic, ReconcilerError, Severity
 from reconciler.gitrepo import AuthenticationError, RefNotFoundError, Repository
 from reconciler.model.plan import Plan
 from reconciler.plan.review import Review, Verdict, review_of
+from reconciler.settings import TrustSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,44 +37,93 @@ class Computed:
     plan: Plan | None = None
 
 
-def compute(
-    subject: Subject, repository: Repository, *, remote: str, envoy: bool | None, daemon: Path | None = None
-) -> Computed:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """How a preview is computed.
+
+    Attributes:
+        remote: Name of the remote that what the clone lacks is fetched from.
+        envoy: Whether the real Envoy is asked; None for where there is one.
+        daemon: A daemon that is asked about the live fleet too; None for nobody.
+        unasked: Why there is none, though one is meant to be asked; "" if not.
+        trust: Whose commits count.
+    """
+
+    remote: str
+    envoy: bool | None
+    daemon: Place | None = None
+    unasked: str = ""
+    trust: TrustSettings = field(default_factory=TrustSettings)
+
+
+def compute(subject: Subject, repository: Repository, wishes: Wishes) -> Computed:
     """What merging would do.
 
     Args:
         subject: What is merged into what.
         repository: A clone, which may lack most of it.
-        remote: Name of the remote that what it lacks is fetched from.
-        envoy: Whether the real Envoy is asked; None for where there is one.
-        daemon: Socket of a daemon that is asked about the live fleet too.
+        wishes: How.
     """
     try:
-        base, head, doubts = _commits(subject, repository, remote)
+        base, head, doubts = _commits(subject, repository, wishes.remote)
     except ReconcilerError as error:
         return Computed(review=failed(error.diagnostics, subject))
     try:
-        validator = _validator(envoy)
-        found = preview_merge(
-            repository,
-            base,
-            head,
-            compiler=Compiler(),
-            watch=Stopwatch(silent),
-            record=partial(_record, repository, remote),
-            now=SystemClock().now(),
-            envoy=None if validator is None else lambda desired, tree: asked_of_envoy(desired, tree, validator),
-        )
+        with trusting(wishes.trust, repository, base) as trust:
+            return _compared(subject, repository, wishes, base, head, doubts, trust)
     except ReconcilerError as error:
         return Computed(review=failed(error.diagnostics, subject, base=base, head=head))
+
+
+def _compared(
+    subject: Subject,
+    repository: Repository,
+    wishes: Wishes,
+    base: str,
+    head: str,
+    doubts: tuple[Diagnostic, ...],
+    trust: Trust,
+) -> Computed:
+    validator = _validator(wishes.envoy)
+    found = preview_merge(
+        repository,
+        base,
+        head,
+        compiler=Compiler(),
+        watch=Stopwatch(silent),
+        record=partial(_record, repository, wishes.remote),
+        now=SystemClock().now(),
+        envoy=None if validator is None else lambda desired, tree: asked_of_envoy(desired, tree, validator),
+        trusted=trust.trusted,
+    )
     if found.conflicts:
         review = Review(verdict=Verdict.CONFLICT, base_ref=subject.base_ref, base=base, head=head,
                         conflicts=found.conflicts, files=found.changed, version=__version__)  # fmt: skip
         return Computed(review=review)
+    if subject.lands:
+        # Main is moved to this very commit, which the merge queue has made: nothing else could be signed instead.
+        found = replace(found, errors=(*trust.findings(head), *found.errors))
+    else:
+        doubts = (*doubts, *unvouched(repository, trust, base, head))
     review = _reviewed(found, subject, repository, doubts=doubts, envoy=validator.version if validator else "")
-    if daemon is not None:
-        review = with_live(review, daemon, allow=allowed_since(repository, base, head))
-    return Computed(review=review, plan=found.plan)
+    review = replace(review, unsigned=not trust.trusted(head))
+    return Computed(review=_live(review, subject, repository, wishes, trust), plan=found.plan)
+
+
+def _live(review: Review, subject: Subject, repository: Repository, wishes: Wishes, trust: Trust) -> Review:
+    """The preview with what the live fleet would do, as far as somebody is asked."""
+    if wishes.unasked:
+        return without_live(review, wishes.unasked)
+    if wishes.daemon is None:
+        return review
+    if subject.foreign:
+        return without_live(review, "it is not asked for pull requests of forks")
+    allow = allowed_since(repository, review.base, review.head, trusted=trust.trusted)
+    # What options name may be a commit, or a branch by another name than the daemon has for it. Over HTTP, to ask which branch it
+    # serves takes a role that a preview needs for nothing else.
+    by_name = subject.trigger != "options" or isinstance(wishes.daemon, Elsewhere)
+    ref = subject.base_ref.removeprefix(f"{wishes.remote}/") if by_name else ""
+    return with_live(review, wishes.daemon, ref=ref, allow=allow)
 
 
 def _reviewed(

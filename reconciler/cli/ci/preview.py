@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli.options import Output, OutputOption, Repo
+from reconciler.cli.options import AllowedSigners, Output, OutputOption, Repo, SignersKeyring
 
 if TYPE_CHECKING:
     from reconciler.plan.review import Review
@@ -36,11 +36,34 @@ def preview(
         typer.Option("--envoy/--no-envoy", help="Ask the real Envoy, or don't; by default where there is one."),
     ] = None,
     daemon: Annotated[
+        str,
+        typer.Option(
+            "--daemon",
+            metavar="URL|PATH",
+            envvar="RECONCILE_DAEMON",
+            help="Ask this daemon about the live fleet too: https://HOST:PORT, or a Unix socket.",
+        ),
+    ] = "",
+    daemon_token_file: Annotated[
         Path | None,
         typer.Option(
-            "--daemon", metavar="PATH", help="Ask the daemon that listens on this Unix socket about the live fleet too."
+            "--daemon-token-file",
+            metavar="FILE",
+            envvar="RECONCILE_DAEMON_TOKEN_FILE",
+            help="Holds a token of the daemon's with the role propose; by default RECONCILE_DAEMON_TOKEN does.",
         ),
     ] = None,
+    daemon_ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--daemon-ca",
+            metavar="FILE",
+            envvar="RECONCILE_DAEMON_CA",
+            help="The authorities, PEM, that the daemon's certificate is checked against; by default the system's.",
+        ),
+    ] = None,
+    allowed_signers: AllowedSigners = "",
+    signers_keyring: SignersKeyring = "",
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 2 if merging changes something.")] = False,
     output: OutputOption = Output.TEXT,
 ) -> int:
@@ -51,17 +74,22 @@ def preview(
     """
     import os
 
-    from reconciler.cli.ci.computing import compute
+    from reconciler.cli.ci.computing import Wishes, compute
+    from reconciler.cli.ci.daemons import daemon_at
     from reconciler.cli.ci.environment import event_of
     from reconciler.cli.ci.showing import on_github, show_computed
     from reconciler.cli.ci.subject import subject
     from reconciler.cli.ci.writing import summarize, write_folder
     from reconciler.gitrepo import open_repository
-    from reconciler.settings import GitSettings
+    from reconciler.settings import GitSettings, TrustSettings
 
+    at, unasked = daemon_at(daemon, token_file=daemon_token_file, ca=daemon_ca, environ=os.environ)
+    trust = TrustSettings(allowed_signers=allowed_signers, keyring=signers_keyring)
     meant = subject(os.environ, event_of(os.environ), base=base, head=head)
     with open_repository(repo, GitSettings(timeout=_PATIENCE)) as repository:
-        computed = compute(meant, repository, remote=remote, envoy=envoy, daemon=daemon)
+        computed = compute(
+            meant, repository, Wishes(remote=remote, envoy=envoy, daemon=at, unasked=unasked, trust=trust)
+        )
     if out is not None:
         write_folder(out, computed, meant)
     summarize(os.environ, computed.review, meant)

@@ -39,6 +39,7 @@ class Subject:
         head_ref: A ref of the remote that has it, for servers that give no commit by its id.
         number: Of the pull request, 0 without one.
         job: Address of the job, "" for none.
+        foreign: Whether the head comes from another repository: a fork's.
     """
 
     kind: str = ""
@@ -51,6 +52,12 @@ class Subject:
     head_ref: str = ""
     number: int = 0
     job: str = ""
+    foreign: bool = False
+
+    @property
+    def lands(self) -> bool:
+        """Whether the base branch is moved to the head itself, if all goes well: in GitHub's merge queue."""
+        return self.kind == "github" and self.trigger == "merge_group"
 
 
 def subject(environ: Mapping[str, str], event: Any, *, base: str = "", head: str = "") -> Subject:
@@ -73,6 +80,7 @@ def subject(environ: Mapping[str, str], event: Any, *, base: str = "", head: str
             repository=found.repository,
             server=found.server,
             job=found.job,
+            foreign=found.foreign,
             number=found.number,
             base_ref=base or found.base_ref or "main",
             base="" if base else found.base,
@@ -110,6 +118,7 @@ def _github(environ: Mapping[str, str], event: Mapping[str, Any]) -> Subject:
                 head=_commit(_text(event, "pull_request", "head", "sha")),
                 head_ref=f"refs/pull/{number}/head" if number else "",
                 number=number,
+                foreign=_text(event, "pull_request", "head", "repo", "full_name") != repository,
             )
         case "merge_group":
             return replace(
@@ -157,6 +166,7 @@ def _gitlab(environ: Mapping[str, str]) -> Subject:
             head=commit if train else source or commit,
             head_ref=f"refs/merge-requests/{number}/{'train' if train else 'head'}",
             number=int(number),
+            foreign=environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") != environ.get("CI_MERGE_REQUEST_PROJECT_ID"),
         )
     before = _commit(environ.get("CI_COMMIT_BEFORE_SHA", ""))
     branch = environ.get("CI_COMMIT_BRANCH", "")
