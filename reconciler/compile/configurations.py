@@ -62,6 +62,7 @@ class Configurations:
         self._kept: dict[object, Assembled] = dict(kept or {})
         self._hosts: dict[tuple[object, ...], tuple[tuple[object, ...], bytes]] = {}
         self._known = last.encoded_hosts() if last else {}
+        self._patterns: dict[Key, frozenset[str]] = {}
 
     def encoded_hosts(self) -> dict[tuple[object, ...], tuple[tuple[object, ...], bytes]]:
         """Virtual hosts by all that they are made from, with the routes, whose identity is part of that."""
@@ -130,8 +131,9 @@ class Configurations:
         policies = tuple((host, tuple(policy.key for policy in items)) for host, items in sorted(routed.items()))
         key = (name, place, policies, tuple(sorted(redirected)))
         if key not in self._kept:
+            keys = dict(policies)
             every = [
-                self.of_host(host, dict(policies).get(host, ()), place, redirected=redirected)
+                self.of_host(host, keys.get(host, ()), place, redirected=redirected)
                 for host in sorted({*routed, *redirected})
             ]
             found = [item for item in every if item.says]
@@ -267,7 +269,12 @@ class Configurations:
 
     def _exactness(self, policy: Policy[VirtualService], host: str) -> int:
         """How exactly a VirtualService names a host: the length of its closest pattern."""
-        patterns = (self._index.resolve(item, policy) for item in policy.spec.hosts)
+        patterns = self._patterns.get(policy.key)
+        if patterns is None:
+            patterns = frozenset(self._index.resolve(item, policy) for item in policy.spec.hosts)
+            self._patterns[policy.key] = patterns
+        if host in patterns:
+            return len(host)  # no pattern that covers it is longer
         return max((len(pattern) for pattern in patterns if covers(pattern, host)), default=0)
 
     def _configuration(self, name: str) -> Any:
