@@ -93,7 +93,7 @@ def post(talk: Conversation, meant: Subject, folder: Path, names: Names) -> Told
     except DocumentError as error:
         review = failed(without_preview(error, meant), meant)
         doubts = tuple(item.message for item in error.diagnostics)
-    state, words = _STATES[review.verdict], _words(review) + ("; its head is not signed" if review.unsigned else "")
+    state, words = _STATES[review.verdict], _words(review) + ("; nobody who may has signed its head" if review.unsigned else "")
     status, first = _tried(
         lambda: talk.set_status(meant.head, context=names.context, state=state, description=words, url=meant.job)
     )
