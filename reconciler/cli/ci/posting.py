@@ -93,7 +93,8 @@ def post(talk: Conversation, meant: Subject, folder: Path, names: Names) -> Told
     except DocumentError as error:
         review = failed(without_preview(error, meant), meant)
         doubts = tuple(item.message for item in error.diagnostics)
-    state, words = _STATES[review.verdict], _words(review) + ("; nobody who may has signed its head" if review.unsigned else "")
+    unsigned = "; nobody who may has signed its head" if review.unsigned else ""
+    state, words = _STATES[review.verdict], _words(review) + unsigned
     status, first = _tried(
         lambda: talk.set_status(meant.head, context=names.context, state=state, description=words, url=meant.job)
     )
