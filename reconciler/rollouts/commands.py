@@ -68,12 +68,13 @@ def promote_full(course: Course, mesh: Mesh, read: Read) -> Commanded:
 
 
 def pause(course: Course, mesh: Mesh, read: Read) -> Commanded:
-    """Hold the run where it is: `spec.paused: true`.
+    """Hold the run where it is, or keep one that is to come from beginning: `spec.paused: true`.
 
     Raises:
-        CommandError: Nothing runs, or it is paused.
+        CommandError: Nothing runs or is to run, or it is paused.
     """
-    _require_running(course)
+    if not course.starts:
+        _require_running(course)
     if course.spec.paused:
         raise CommandError(f"{course.key.short()} is paused already", hint="resume ends that")
     return _commanded(course, mesh, read, [field(course, mesh, "paused", value=True)], "pause")
@@ -93,7 +94,8 @@ def resume(course: Course, mesh: Mesh, read: Read) -> Commanded:
         raise CommandError(f"{course.key.short()} is not paused: it is {phase}", hint="nothing has to be resumed")
     found: dict[str, list[Change]] = {}
     file = policy_of(course, mesh).origin.file
-    if phase is Phase.PAUSED and (course.status.reason != PAUSED_BY_SPEC or not spec.paused):
+    kept = course.starts and spec.paused  # from beginning: of the last run nothing is said
+    if phase is Phase.PAUSED and not kept and (course.status.reason != PAUSED_BY_SPEC or not spec.paused):
         found = edits(course, mesh, *resumption(course, standing(course, mesh).percent))
     if spec.paused:
         found.setdefault(file, []).extend(without(course, mesh, read, ["paused"]))
@@ -149,7 +151,8 @@ def _promote(course: Course, mesh: Mesh, read: Read, step: int, command: str) ->
         raise CommandError(f"{course.key.short()} is paused", hint="resume it first")
     if step > len(course.steps) or (course.spec.step is not None and course.spec.step >= step):
         raise CommandError(
-            f"{course.key.short()} is told to go on already", hint="`reconcile rollout show` says what it waits for"
+            f"{course.key.short()} is told to go on already",
+            hint=f"`reconcile rollout show {visible(course.key.short(), _NAME)}` says what it waits for",
         )
     return _commanded(course, mesh, read, [field(course, mesh, "step", step)], command)
 
@@ -157,10 +160,15 @@ def _promote(course: Course, mesh: Mesh, read: Read, step: int, command: str) ->
 def _require_running(course: Course) -> None:
     phase = course.status.phase
     if course.starts or phase is Phase.PENDING or phase.ended:
-        said = "has not begun" if course.starts or phase is Phase.PENDING else f"has ended: it is {phase}"
+        name = visible(course.key.short(), _NAME)
+        begins = course.starts or phase is Phase.PENDING
+        said = "has not begun" if begins else f"has ended: it is {phase}"
+        keep = (
+            f"`reconcile rollout pause {name}` keeps it from beginning; " if begins and not course.spec.paused else ""
+        )
         raise CommandError(
-            f"the run {course.spec.run_name} of {course.key.short()} {said}",
-            hint="`reconcile rollout show` says how it stands",
+            f"the run {course.spec.run_name} of {name} {said}",
+            hint=f"{keep}`reconcile rollout show {name}` says how it stands",
         )
 
 
@@ -171,6 +179,8 @@ def _commanded(course: Course, mesh: Mesh, read: Read, changes: list[Change], co
 def _message(course: Course, command: str) -> str:
     name = visible(course.key.short(), _NAME)
     at = f"at step {position(course.status.step, course)}/{len(course.steps)}"
+    if course.starts:
+        at = f"before {visible(course.spec.run_name, _NAME)} begins"
     return f"canary({name}): {command} {at}\n\n{ROLLOUT}: {course.key}\n{COMMAND}: {command}\n"
 
 

@@ -72,6 +72,33 @@ def test_pausing_and_resuming_leave_no_trace(folder: Folder) -> None:
     assert folder.text("policies/rollout.yaml") == before
 
 
+def test_a_run_can_be_kept_from_beginning(folder: Folder) -> None:
+    """The engine begins none while `spec.paused` is set; to promote or to abort there is nothing yet, and the hint says what there is."""
+    before = folder.text("policies/rollout.yaml")
+    for command in (promote, abort):
+        with pytest.raises(CommandError, match="has not begun") as caught:
+            run(folder, command)
+        assert "`reconcile rollout pause reviews` keeps it" in caught.value.diagnostics[0].hint
+        assert "`reconcile rollout show reviews` says" in caught.value.diagnostics[0].hint
+
+    found = run(folder, pause)
+
+    assert found.message.startswith("canary(reviews): pause before v1->v2 begins\n")
+    assert folder.course.spec.paused
+    run(folder, resume)
+    assert folder.text("policies/rollout.yaml") == before
+
+
+def test_what_keeps_the_next_run_from_beginning_is_no_pause_of_the_last(folder: Folder) -> None:
+    """Taken away, it leaves the status of the run before as it is."""
+    stands(folder, Phase.PAUSED, reason="doubt")
+    folder.edit("policies/rollout.yaml", "  canary: v2\n", "  canary: v2\n  run: again\n")
+    before = folder.text("policies/rollout.yaml")
+    run(folder, pause)
+    run(folder, resume)
+    assert folder.text("policies/rollout.yaml") == before
+
+
 def test_a_comment_at_a_pause_stays(tmp_path: Path) -> None:
     """Where a person has said why, the field becomes false instead of going with the comment."""
     folder = Folder(tmp_path).write(rollout=ROLLOUT.replace("spec:\n", "spec:\n  paused: true  # the weekend\n"))
