@@ -47,6 +47,7 @@ _POLICY = re.compile(
     r"|not allowed to push|denying|deny updating|prohibited",
     re.IGNORECASE,
 )
+_UNKNOWN = re.compile(r"not our ref|unadvertised object|couldn't find remote ref|no such remote ref", re.IGNORECASE)
 
 
 def sounds_like_a_race(words: str) -> bool:
@@ -57,6 +58,11 @@ def sounds_like_a_race(words: str) -> bool:
 def sounds_like_policy(words: str) -> bool:
     """Whether a rule, a protection or a hook speaks, rather than a race."""
     return _POLICY.search(words) is not None
+
+
+def sounds_like_unknown(words: str) -> bool:
+    """Whether a remote has not the commit that was asked for, or gives none by its id."""
+    return _UNKNOWN.search(words) is not None
 
 
 def network_error(result: Result, *, url: str) -> ReconcilerError:

@@ -15,7 +15,13 @@ from pathlib import Path
 
 from reconciler.gitrepo.branch_of_path import NO_COMMIT, race
 from reconciler.gitrepo.command import Result, run
-from reconciler.gitrepo.complaints import network_error, sounds_like_a_race, sounds_like_policy, write_error
+from reconciler.gitrepo.complaints import (
+    network_error,
+    sounds_like_a_race,
+    sounds_like_policy,
+    sounds_like_unknown,
+    write_error,
+)
 from reconciler.gitrepo.credentials import Call, Credentials
 from reconciler.gitrepo.errors import GitWriteError, PushRefusedError, RaceLostError
 from reconciler.gitrepo.graft import Grafted
@@ -94,6 +100,20 @@ class MirrorBranches:
             # Not as a part of the fetch: a large mirror takes longer than a fetch may, and would be left half-way each time.
             run([f"--git-dir={self._git_dir}", "gc", "--auto", "--quiet"])
         self._fetches += 1
+
+    def bring(self, commit: str, *, patience: float) -> None:
+        """Have one commit here, if the remote gives it; see `Repository.bring`. Moves no branch, so it needs no lock."""
+        call = self._credentials.call()
+        fetched = run(
+            [
+                f"--git-dir={self._git_dir}", *call.options, "-c", "protocol.version=2", "fetch", "--quiet", "--no-tags",
+                "--no-auto-gc", "--no-write-fetch-head", "--recurse-submodules=no", self._url, commit,
+            ],
+            extra=call.extra,
+            timeout=patience,
+        )  # fmt: skip
+        if not fetched.ok and not sounds_like_unknown(fetched.words):
+            raise network_error(fetched, url=redacted(self._url))
 
     def commit(
         self, branch: str, *, expect: str | None, files: Mapping[str, bytes | None], message: str, at: datetime

@@ -84,6 +84,21 @@ class Repository:
         if isinstance(self._branches, MirrorBranches):
             self._branches.fetch()
 
+    def bring(self, commit: str, *, patience: float) -> None:
+        """Have one commit of the remote here, by its full id, beside whoever fetches at the same time; nothing for a path.
+
+        Branches stay as they were. A commit that the remote does not give is still unknown afterwards.
+
+        Args:
+            commit: Its full id.
+            patience: Seconds that the remote may take; nothing is asked if the commit is here.
+
+        Raises:
+            GitUnavailableError, AuthenticationError, NotARepositoryError: The remote can't be asked.
+        """
+        if isinstance(self._branches, MirrorBranches) and self._objects.commit(commit) is None:
+            self._branches.bring(commit, patience=patience)
+
     def branch(self, name: str) -> str | None:
         """The tip of a branch as of the last fetch, or None if there is no such branch.
 

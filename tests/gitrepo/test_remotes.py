@@ -76,6 +76,24 @@ def test_fetch_follows_moves_rewinds_and_removals(bare: Path, url: str, git: Git
         repository.resolve("a")
 
 
+def test_one_commit_is_brought_beside_a_fetch_and_moves_nothing(bare: Path, url: str, git: Git, opened: Open) -> None:
+    """Whoever needs one commit neither waits for a fetch nor has one wait; a commit that is nowhere is as unknown as before."""
+    repository = opened(url)
+    main = repository.resolve("main")
+    new = git(bare, "commit-tree", "main^{tree}", "-p", "main", "-m", "Newer")
+    git(bare, "update-ref", "refs/pull/1/head", new)
+    with repository.lock("fetch", wait=1):
+        repository.bring(new, patience=20)
+    assert (repository.resolve(new), repository.resolve("main")) == (new, main)
+    repository.bring("1" * 40, patience=20)
+    with pytest.raises(RefNotFoundError):
+        repository.resolve("1" * 40)
+    bare.rename(bare.with_name("away"))
+    repository.bring(new, patience=20)
+    with pytest.raises(NotARepositoryError):
+        repository.bring("2" * 40, patience=20)
+
+
 def test_a_commit_is_pushed_and_known_at_once(bare: Path, url: str, git: Git, opened: Open) -> None:
     """After a commit the remote has it, and so has the mirror before the next fetch."""
     repository = opened(url)

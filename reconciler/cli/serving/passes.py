@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from reconciler.daemon import Daemon
     from reconciler.model.tree import Tree
     from reconciler.web import PassRequest, PassResult
+
+_PATIENCE = 5.0
+"""Seconds that a remote has to give the commit that is to be merged; whoever asks for a preview can ask again."""
 
 
 class OtherBranchError(InputError):
@@ -45,6 +49,7 @@ class PassesOnDemand:
         self._ref = ref
         self._repository = identity(session.repository)
         self._location = session.repository.location
+        self._bringing = threading.Lock()  # one commit at a time
 
     def __call__(self, request: PassRequest, *, wanted: Callable[[], bool]) -> PassResult:
         """One pass.
@@ -93,15 +98,18 @@ class PassesOnDemand:
     def _merged(self, head: str) -> Iterator[Tree | None]:
         """What the branch would have once a commit is merged; None without one.
 
-        The loop's own repository is not for two threads, so this reads by one of its own.
+        The loop's own repository is not for two threads, so this reads by one of its own; and only that commit is fetched, so that
+        the loop's fetch waits for no preview. The branch is where the loop has last seen it.
         """
         from reconciler.gitrepo import open_repository
 
         if not head:
             yield None
             return
-        self._session.repository.fetch()
-        with open_repository(str(self._session.repository.git_dir), self._session.settings.git) as repository:
+        settings = self._session.settings
+        with open_repository(settings.repo, settings.git) as repository:
+            with self._bringing:
+                repository.bring(head, patience=_PATIENCE)
             merged = repository.merged(repository.resolve(self._ref), repository.resolve(head))
             if merged.conflicts:
                 raise MergeConflictError(
