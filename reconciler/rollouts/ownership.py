@@ -24,7 +24,7 @@ from reconciler.rollouts.resuming import resumption
 from reconciler.rollouts.statusblock import Read, policy_of
 from reconciler.rollouts.walking import last
 from reconciler.rollouts.weights import Standing, shares, standing
-from reconciler.rollouts.writing import files
+from reconciler.rollouts.writing import ways
 from reconciler.yamldoc import YamlError, load
 
 
@@ -69,7 +69,7 @@ def explains(parent: Stand, read: Read, child: Mapping[str, bytes | None]) -> De
         decision = _candidate(parent, status) if status is not None else None
         if decision is None:
             return None
-        ours = dict(files(decision, parent.course, parent.mesh, read)) == dict(child)
+        ours = any(dict(way) == dict(child) for way in ways(decision, parent.course, parent.mesh, read))
         if not ours and decision.move is Move.RESUME:  # with spec.paused taken away in the same commit
             ours = dict(resume(parent.course, parent.mesh, read).files) == dict(child)
     except InputError:

@@ -36,7 +36,7 @@ def field(course: Course, mesh: Mesh, name: str, value: str | float) -> Put:
 
 
 def without(course: Course, mesh: Mesh, read: Read, names: Sequence[str]) -> tuple[Change, ...]:
-    """The edits that take back boolean fields of the rollout's spec; one that has a comment beside it becomes `false`."""
+    """The edits that take back fields of the rollout's spec; one that has a comment beside it becomes `false`, and `step` 0."""
     origin = policy_of(course, mesh).origin
     text = read(origin.file)
     found: list[Change] = []
@@ -46,7 +46,7 @@ def without(course: Course, mesh: Mesh, read: Read, names: Sequence[str]) -> tup
             splice(text, [Drop(origin.document, path)])
             found.append(Drop(origin.document, path))
         except SpliceError:
-            found.append(Edit(origin.document, path, value=False))
+            found.append(Edit(origin.document, path, value=0 if name == "step" else False))
     return tuple(found)
 
 

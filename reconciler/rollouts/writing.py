@@ -5,19 +5,22 @@ Comes after the engine and before Git. It only splices, so everything that peopl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from reconciler.model.mesh import Mesh
 from reconciler.model.rollout import RolloutStatus
 from reconciler.rollouts.course import Course
 from reconciler.rollouts.decision import Decision
-from reconciler.rollouts.statusblock import Read, policy_of, spliced, status_edit
+from reconciler.rollouts.statusblock import Read, policy_of, spliced, status_edit, without
 from reconciler.rollouts.weights import service_of, weight_edits
-from reconciler.yamldoc import Change
+from reconciler.yamldoc import Change, SpliceError
 
 
 def files(decision: Decision, course: Course, mesh: Mesh, read: Read) -> Mapping[str, bytes]:
     """The content of the files that a decision changes, by path; none for HOLD.
+
+    The end of a run takes `spec.step` with it, which has promoted that run and would keep the next one from beginning.
 
     Args:
         decision: Made from `course`.
@@ -31,7 +34,20 @@ def files(decision: Decision, course: Course, mesh: Mesh, read: Read) -> Mapping
     """
     if not decision.commits:
         return {}
-    return spliced(read, edits(course, mesh, decision.status, decision.weight))
+    return next(ways(decision, course, mesh, read))
+
+
+def ways(decision: Decision, course: Course, mesh: Mesh, read: Read) -> Iterator[Mapping[str, bytes]]:
+    """What `files` writes, and then what else would say the same: the end of a run that leaves `spec.step` where it is.
+
+    The latter is written where the field can't be taken away in place, and lands where somebody promotes a run whose end is proposed.
+    """
+    bare = edits(course, mesh, decision.status, decision.weight)
+    if decision.status.phase.ended and course.spec.step and not course.starts:
+        path = policy_of(course, mesh).origin.file
+        with suppress(SpliceError):  # an anchor, perhaps: people can take it away, and the run has ended all the same
+            yield spliced(read, {**bare, path: [*bare[path], *without(course, mesh, read, ["step"])]})
+    yield spliced(read, bare)
 
 
 def edits(course: Course, mesh: Mesh, status: RolloutStatus, weight: float | None) -> dict[str, list[Change]]:

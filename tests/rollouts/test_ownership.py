@@ -136,6 +136,27 @@ def test_every_step_of_a_run_is_ours(main: Main) -> None:
         assert move is not Move.FINISH or main.folder.weight == 100
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["before", "while-proposed"])
+def test_the_end_of_a_promoted_run_is_ours(main: Main, *, late: bool) -> None:
+    """With the promotion taken away; or left where it is, if somebody promoted while the end was proposed."""
+    for _ in range(3):
+        main.step()
+    promoted = ("  canary: v2\n", "  canary: v2\n  step: 4\n")
+    if not late:
+        main.folder.edit(ROLLOUT, *promoted)
+        main.commit("Promote")
+    main.branch()
+    wanted = main.step()
+    main.back()
+    if late:
+        main.folder.edit(ROLLOUT, *promoted)
+        main.commit("Promote")
+    main.git("merge", "-q", "--no-ff", "-m", "Merge", "step")
+
+    assert same(main.explained(), wanted)
+    assert main.folder.course.spec.step == (4 if late else None)
+
+
 @pytest.mark.parametrize("moved", [False, True], ids=["main-stands", "main-moved"])
 @pytest.mark.parametrize("way", ["merge", "squash", "rebase"])
 def test_a_step_that_lands_through_a_proposal_is_ours(main: Main, way: str, *, moved: bool) -> None:

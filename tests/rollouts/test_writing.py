@@ -53,6 +53,42 @@ def test_a_step_is_the_weights_and_the_status_and_nothing_else(folder: Folder) -
     assert (folder.course.status, folder.weight) == (at(folder, 0), 5.0)
 
 
+@pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.ABORTED])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("  canary: v2\n  step: 4\n", "  canary: v2\n"),
+        ("  canary: v2\n  step: 4  # it is late\n", "  canary: v2\n  step: 0  # it is late\n"),
+        ("  canary: v2\n  step: &s 4\n  progressDeadlineSeconds: *s\n", "  step: &s 4\n"),
+    ],
+    ids=["line", "comment", "anchor"],
+)
+def test_the_end_of_a_run_takes_its_promotion_with_it(folder: Folder, phase: Phase, before: str, after: str) -> None:
+    """Else the next run would not begin; a person's words stay, and what can't be taken away does not keep a run from ending."""
+    put(folder, Move.START, at(folder, 0), 5.0)
+    folder.edit("policies/rollout.yaml", "  canary: v2\n", before)
+    put(folder, Move.ADVANCE, at(folder, 1), 5.0)
+    assert before in folder.text("policies/rollout.yaml")
+
+    put(folder, Move.FINISH, at(folder, 4, phase), 100.0)
+
+    text = folder.text("policies/rollout.yaml")
+    assert after in text
+    assert text.count(" 4") == 1 + ("&" in after)
+    assert folder.course.status.phase is phase
+
+
+def test_a_promotion_of_a_run_that_is_to_begin_stays(folder: Folder) -> None:
+    """It is about that run: only the end of its own takes it away."""
+    put(folder, Move.START, at(folder, 0), 5.0)
+    folder.edit("policies/rollout.yaml", "  canary: v2\n", "  canary: v2\n  run: again\n  step: 2\n")
+    ended = folder.course.status.model_copy(update={"phase": Phase.ABORTED})
+
+    put(folder, Move.ABORT, ended, 0.0)
+
+    assert folder.course.spec.step == 2
+
+
 def test_one_file_may_hold_both(tmp_path: Path) -> None:
     """Weights and status in one file are one splice."""
     folder = Folder(tmp_path).write(routes="", rollout=f"{ROUTES}---\n{ROLLOUT}")
