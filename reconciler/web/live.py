@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
+from weakref import WeakSet
 
 from reconciler.web.errors import BusyError
 
@@ -33,7 +34,8 @@ class Notices:
         self._most = most
         self._heartbeat = heartbeat
         self._lock = threading.Lock()
-        self._watchers: set[_Watcher] = set()
+        # Weak, since events that nobody begins to read never come to their end: the reader went away before the answer began.
+        self._watchers: WeakSet[_Watcher] = WeakSet()
         self._closed = False
 
     def tell(self, kind: str, said: Mapping[str, Any]) -> None:
@@ -61,22 +63,22 @@ class Notices:
         with self._lock:
             return len(self._watchers)
 
-    def require_room(self) -> None:
-        """Find out whether one more can watch.
+    def watch(self) -> AsyncIterator[bytes]:
+        """Server-sent events until `close`; the first asks whoever reads them to look at everything. Call it on the loop that reads.
+
+        Who asks has a place from this call on, until the events are read to their end or thrown away, even unread.
 
         Raises:
             BusyError: There are as many watchers as are served, or we are stopping.
         """
-        with self._lock:
-            if self._closed or len(self._watchers) >= self._most:
-                raise BusyError(f"{len(self._watchers)} watch already", hint="close a page, or ask now and then")
-
-    async def watch(self) -> AsyncIterator[bytes]:
-        """Server-sent events until `close`; the first asks whoever reads them to look at everything. See `require_room`."""
         watcher = _Watcher(asyncio.get_running_loop())
         with self._lock:  # nobody waits for it: it is held for as long as it takes to look
-            watcher.ended = self._closed
+            if self._closed or len(self._watchers) >= self._most:
+                raise BusyError(f"{len(self._watchers)} watch already", hint="close a page, or ask now and then")
             self._watchers.add(watcher)
+        return self._events(watcher)
+
+    async def _events(self, watcher: _Watcher) -> AsyncIterator[bytes]:
         try:
             yield f"retry: {_RETRY}\nevent: hello\ndata: {{}}\n\n".encode()
             while not watcher.ended:

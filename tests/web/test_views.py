@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ import pytest
 from reconciler.errors import InputError
 from reconciler.web import Anonymous, Notices, Offer, Owner, WebServer, application, listen_tcp
 from reconciler.web.access import Access
+from reconciler.web.errors import BusyError
 from tests.web.world import LOGGER, PATIENCE, World, client, code, raw, until
 
 
@@ -149,6 +151,21 @@ def test_watchers_are_few_and_are_forgotten_when_they_go() -> None:
         until(lambda: notices.watchers == 0)
         with watching(server.address) as again:
             assert event(again) == ("hello", {})
+
+
+def test_as_many_watch_as_are_served_however_many_come_at_once() -> None:
+    """Who is let in has a place from then on, not from the first event on; what is never read gives its place back."""
+
+    async def come() -> None:
+        notices = Notices(["pass"], most=2)
+        unread = [notices.watch(), notices.watch()]
+        with pytest.raises(BusyError):
+            notices.watch()
+        del unread
+        assert notices.watchers == 0
+        assert b"hello" in await anext(notices.watch())
+
+    asyncio.run(come())
 
 
 def test_watching_ends_when_the_daemon_does() -> None:

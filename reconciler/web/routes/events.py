@@ -20,5 +20,4 @@ def add(app: FastAPI, notices: Notices, access: Access) -> None:
     @app.get("/v1/events")
     async def events(request: Request) -> Response:
         require(access, request, Role.READ)
-        notices.require_room()
         return StreamingResponse(notices.watch(), media_type="text/event-stream", headers=_HEADERS)
