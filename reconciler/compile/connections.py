@@ -19,11 +19,11 @@ from reconciler.compile.names import ClusterRef
 from reconciler.compile.tcpproxies import Share, proxy_to
 from reconciler.compile.viewer import Place, Viewer
 from reconciler.errors import Severity
-from reconciler.model.hosts import covers
+from reconciler.model.hosts import HostSet
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding
 from reconciler.model.services import Service
-from reconciler.model.virtualservice import MESH_GATEWAY, L4Match, RouteDestination, TCPRoute, TLSMatch, VirtualService
+from reconciler.model.virtualservice import MESH_GATEWAY, L4Match, RouteDestination, TCPRoute, VirtualService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,10 +176,11 @@ class _Builder:
     def tls(
         self, policies: Iterable[Policy[VirtualService]], *, hosts: Sequence[str], prefixes: Sequence[str]
     ) -> Connected:
+        known = HostSet(hosts)
         for policy in policies:
             for number, rule in enumerate(policy.spec.tls):
                 for position, match in enumerate(rule.match):
-                    names = _within(match, hosts)
+                    names = [*dict.fromkeys(name for text in match.sni_hosts for name in known.narrowed(text))]
                     if names and rule.route and holds(match, policy, self._place):
                         written = _Written(policy, match, ("spec", "tls", number, "match", position))
                         self._add(written, rule.route, ("spec", "tls", number, "route"), names, prefixes)
@@ -240,18 +241,6 @@ class _Builder:
         self._clusters.update(ref for ref, _ in shares)
         prefix = f"{policy.key.name}.{policy.key.namespace}" if len(shares) > 1 else ""
         return proxy_to(self._index, shares, self._place.viewer, stat_prefix=prefix)
-
-
-def _within(match: TLSMatch, hosts: Sequence[str]) -> list[str]:
-    """The server names of a match that may come here: of a name and a host of which one covers the other, the narrower."""
-    found: dict[str, None] = {}
-    for name in match.sni_hosts:
-        for host in hosts:
-            if covers(host, name):
-                found[name] = None
-            elif covers(name, host):
-                found[host] = None
-    return [*found]
 
 
 def _name(written: _Written) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from bisect import bisect_left
+from collections.abc import Iterable
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
@@ -50,6 +52,43 @@ def covers(pattern: str, host: str) -> bool:
     if not pattern.startswith("*"):
         return False
     return host.removeprefix("*").endswith(pattern[1:]) and len(host) > len(pattern) - 1
+
+
+class HostSet:
+    """Hosts and patterns, found by what they cover and by what covers them without looking at each: anybody may write thousands.
+
+    Args:
+        hosts: In any order, which is that of the answers.
+    """
+
+    def __init__(self, hosts: Iterable[str]) -> None:
+        self._order = {host: number for number, host in enumerate(dict.fromkeys(hosts))}
+        self._lengths = sorted({len(host) - 1 for host in self._order if host.startswith("*")})
+        self._backwards = sorted(host[::-1] for host in self._order)
+
+    def covering(self, host: str) -> list[str]:
+        """Those that cover a host; see `covers`."""
+        name = host.removeprefix("*")
+        ends = (f"*{name[len(name) - length :]}" for length in self._lengths if length <= len(name))
+        found = {item for item in (host, *ends) if item in self._order and covers(item, host)}
+        return sorted(found, key=self._order.__getitem__)
+
+    def covered(self, pattern: str) -> list[str]:
+        """Those that a host or pattern covers; see `covers`."""
+        found = {pattern} & self._order.keys()
+        if pattern.startswith("*"):
+            end = pattern[:0:-1]
+            for number in range(bisect_left(self._backwards, end), len(self._backwards)):
+                if not self._backwards[number].startswith(end):
+                    break
+                found.add(self._backwards[number][::-1])
+        return sorted((item for item in found if covers(pattern, item)), key=self._order.__getitem__)
+
+    def narrowed(self, name: str) -> list[str]:
+        """Of a name and each of those that covers it or that it covers, the narrower, each once."""
+        met = dict.fromkeys(self.covering(name), name)
+        met |= {host: host for host in self.covered(name)}
+        return [*dict.fromkeys(met[host] for host in sorted(met, key=self._order.__getitem__))]
 
 
 def aliases(host: str, *, namespace: str, proxy_namespace: str, domain: str) -> tuple[str, ...]:

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from reconciler.model.hosts import covers
 from reconciler.model.origin import Origin
-from reconciler.model.virtualservice import VirtualService
+from reconciler.model.virtualservice import Destination, RouteDestination, TLSMatch, TLSRoute, VirtualService
 from reconciler.policy.checks.virtualservice import check_virtual_service
 from reconciler.policy.findings import Report
 
-LABELS = st.lists(st.sampled_from(["a", "b", "*"]), min_size=1, max_size=4)
-HOSTS = LABELS.map(lambda labels: ".".join([labels[0], *("a" if label == "*" else label for label in labels[1:])]))
+LABELS = st.lists(st.sampled_from(["a", "ba", "b", "*", "*a"]), min_size=1, max_size=4)
+HOSTS = LABELS.map(lambda labels: ".".join([labels[0], *(label.removeprefix("*") or "a" for label in labels[1:])]))
 
 
 def overlaps(hosts: list[str]) -> dict[int, str]:
@@ -37,3 +37,10 @@ def test_the_first_host_that_covers_or_is_covered_is_named(hosts: list[str]) -> 
 def test_thousands_of_hosts_are_read() -> None:
     """A policy of the size that is taken over HTTP must not keep the daemon busy for minutes: with each compared with each this takes those."""
     assert overlaps([f"a{number}.x" for number in range(15_000)]) == {}
+    names = [f"a{number}.x" for number in range(6_000)]
+    rule = TLSRoute(
+        match=(TLSMatch(sni_hosts=tuple(names)),), route=(RouteDestination(destination=Destination(host="a")),)
+    )
+    report = Report(Origin(file="f", document=0))
+    check_virtual_service(VirtualService(hosts=(*names, "*.y"), gateways=("edge",), tls=(rule,)), "default", report)
+    assert not report.findings

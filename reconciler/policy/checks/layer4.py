@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from reconciler.model.hosts import covers, is_address
+from reconciler.model.hosts import HostSet, is_address
 from reconciler.model.virtualservice import TCPRoute, TLSMatch, TLSRoute
 from reconciler.policy.checks.destinations import check_split
 from reconciler.policy.checks.formats import HOST_HINT, host_problem
@@ -12,7 +10,7 @@ from reconciler.policy.checks.matches import check_l4_match
 from reconciler.policy.findings import Report
 
 
-def check_tls_route(rule: TLSRoute, hosts: Sequence[str], report: Report) -> None:
+def check_tls_route(rule: TLSRoute, hosts: HostSet, report: Report) -> None:
     """One rule; the report's paths begin at it. Server names lie within the VirtualService's hosts, as in Istio."""
     if not rule.match:
         hint = "add `match: [{sniHosts: [...]}]`"
@@ -38,7 +36,7 @@ def _check_route(rule: TLSRoute | TCPRoute, report: Report) -> None:
     check_split(rule.route, report, "route")
 
 
-def _check_names(match: TLSMatch, hosts: Sequence[str], report: Report) -> None:
+def _check_names(match: TLSMatch, hosts: HostSet, report: Report) -> None:
     if not match.sni_hosts:
         message = "a match needs at least one server name"
         report.error("missing-field", message, "sniHosts", hint="write the hosts that clients ask for")
@@ -49,6 +47,6 @@ def _check_names(match: TLSMatch, hosts: Sequence[str], report: Report) -> None:
         elif is_address(name):
             message = "clients don't send addresses as server names (RFC 6066), so this hardly ever matches"
             report.warning("no-effect", message, "sniHosts", index, hint="match destinationSubnets in a tcp rule")
-        elif not any(covers(host, name) for host in hosts):
+        elif not hosts.covering(name):
             message = f"the server name {name} is not within the VirtualService's hosts"
             report.error("host", message, "sniHosts", index, hint="add it to hosts, or mend it")

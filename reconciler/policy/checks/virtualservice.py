@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.model.hosts import HostSet
 from reconciler.model.virtualservice import MESH_GATEWAY, VirtualService
 from reconciler.policy.checks.formats import HOST_HINT, host_problem
 from reconciler.policy.checks.layer4 import check_tcp_route, check_tls_route
@@ -25,8 +26,9 @@ def check_virtual_service(spec: VirtualService, namespace: str, report: Report) 
     _check_names(spec, report)
     for index, rule in enumerate(spec.http):
         check_route(rule, report.below("http", index), delegated=not spec.hosts)
+    hosts = HostSet(spec.hosts)
     for index, tls in enumerate(spec.tls):
-        check_tls_route(tls, spec.hosts, report.below("tls", index))
+        check_tls_route(tls, hosts, report.below("tls", index))
     for index, tcp in enumerate(spec.tcp):
         check_tcp_route(tcp, report.below("tcp", index))
     check_reachable(spec.http, report)
@@ -99,4 +101,4 @@ class _Overlaps:
 def _ends(host: str) -> tuple[str, ...]:
     """What wildcards that cover a host may have behind their star."""
     name = host.removeprefix("*")
-    return ("", *(name[index:] for index, char in enumerate(name) if char == "."))
+    return ("", *(name[index:] for index in range(len(name))))  # within a label, too: `*a.example.com` is a host
