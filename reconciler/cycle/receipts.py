@@ -62,9 +62,13 @@ def _unasked(entry: ProxyReceipt | None, view: View, base: Callable[[Key], View 
 
 
 def _subject(plan: Plan, outcomes: Mapping[Key, Outcome], commit: str, seconds: float) -> str:
-    """`reviews v2 5% -> 25% live on 12/12 proxies in 0.4s`; without a change, the commit is what is live."""
+    """`reviews v2 5% -> 25% live on 12/12 proxies in 0.4s`; without a change, the commit is what is live.
+
+    Where no proxy has it: `reviews v2 5% -> 25% not live: 0/12 proxies in 0.4s`.
+    """
     applied = sum(outcome.kind is OutcomeKind.APPLIED for outcome in outcomes.values())
-    where = f"live on {applied}/{len(outcomes)} {'proxy' if len(outcomes) == 1 else 'proxies'}"
+    live = "not live:" if outcomes and not applied else "live on"
+    where = f"{live} {applied}/{len(outcomes)} {'proxy' if len(outcomes) == 1 else 'proxies'}"
     what = subject_of(plan)
     took = f"{seconds:.1f}s" if seconds >= _SHORT else f"{seconds * 1000:.0f}ms"
     return f"{what} {where} in {took}" if what else f"{commit[:10]} {where}"
