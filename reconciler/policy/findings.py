@@ -17,6 +17,9 @@ _MANY = 1_000
 _NEAR = 0.6
 """How alike two words are, from 0 to 1, of which one is probably meant as the other."""
 
+LISTED = "if a registry lists it (`reconcile services` shows that), nothing is to do; otherwise add a ServiceEntry"
+"""What to do about a host that no document declares and that a registry may list."""
+
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-."
 
 

@@ -43,6 +43,7 @@ def test_a_host_that_a_registry_may_list_is_a_warning(registry: str) -> None:
     (item,) = out.diagnostics
     assert (item.code, item.severity, item.file, item.line) == ("ref-host", Severity.WARNING, "policies/0.yaml", 4)
     assert item.message == f"no document declares the host {NOBODY}; unless a registry lists it, requests to it fail"
+    assert item.hint.endswith("nothing is to do; otherwise add a ServiceEntry")
     assert out.awaited == {NOBODY: (item,)}
     assert out.besides({NOBODY}) == ()
     assert out.besides({"other"}) == (item,)

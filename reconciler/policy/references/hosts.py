@@ -13,7 +13,7 @@ from reconciler.errors import Severity
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import FieldPath, Finding
 from reconciler.model.virtualservice import Destination, VirtualService
-from reconciler.policy.findings import close
+from reconciler.policy.findings import LISTED, close
 from reconciler.policy.references.index import Index
 from reconciler.policy.references.parts import destinations
 
@@ -122,7 +122,7 @@ def _awaiting(item: Finding, host: str, first: _Mention) -> Finding:
     """The same of a host that a registry may list: then nothing is wrong."""
     what = first.effect.partition(", so ")[2] or "requests to it fail"
     message = f"no document declares the host {host}; unless a registry lists it, {what}"
-    hint = item.hint if item.hint.startswith("did you mean") else "add a ServiceEntry if no registry lists it"
+    hint = item.hint if item.hint.startswith("did you mean") else LISTED
     return replace(item, message=message, hint=hint, severity=Severity.WARNING, awaits=host)
 
 

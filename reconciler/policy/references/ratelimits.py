@@ -13,7 +13,7 @@ from reconciler.model.ratelimit import GlobalLimit, RateLimit, RateLimitService
 from reconciler.model.services import selected
 from reconciler.model.virtualservice import VirtualService
 from reconciler.model.visibility import visible
-from reconciler.policy.findings import Report, close
+from reconciler.policy.findings import LISTED, Report, close
 from reconciler.policy.references.index import Index
 
 Limited = tuple[str, object]
@@ -132,8 +132,9 @@ def _check_service(policy: Policy[RateLimit], named: RateLimitService, index: In
     service = index.services.get(host)
     if service is None:
         if not index.may_be_service(host):
-            hint = close(host, index.services) or "declare it with a ServiceEntry"
-            if index.providers.may_list(host):
+            listed = index.providers.may_list(host)
+            hint = close(host, index.services) or (LISTED if listed else "declare it with a ServiceEntry")
+            if listed:
                 message = f"no document declares the host {host}; unless a registry lists it, nobody can be asked"
                 report.awaiting(host, "ref-host", message, *path, "host", hint=hint)
             else:

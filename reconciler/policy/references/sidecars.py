@@ -9,7 +9,7 @@ from reconciler.model.key import Key
 from reconciler.model.mesh import Policy
 from reconciler.model.origin import Finding
 from reconciler.model.sidecar import Sidecar, SidecarProtocol
-from reconciler.policy.findings import Report, close
+from reconciler.policy.findings import LISTED, Report, close
 from reconciler.policy.references.claims import other_words
 from reconciler.policy.references.destinations import Carried, Sending, check_destination
 from reconciler.policy.references.index import Index
@@ -67,7 +67,7 @@ def _check_egress_host(host: str, namespace: str, index: Index, report: Report) 
         report.warning("ref-host", message, hint=hint)
     elif not host.startswith("*"):  # which hosts there are under it is for registries to know
         message = f"no document declares the host {host}; unless a registry lists it, nothing is let through by it"
-        report.awaiting(host, "ref-host", message, hint=hint)
+        report.awaiting(host, "ref-host", message, hint=hint if hint.startswith("did you mean") else LISTED)
 
 
 def _check_egress_ports(policy: Policy[Sidecar], ports: Collection[int], report: Report) -> None:

@@ -9,7 +9,7 @@ from reconciler.model.hosts import fqdn
 from reconciler.model.key import DEFAULT_NAMESPACE
 from reconciler.model.origin import Finding
 from reconciler.model.telemetry import OpenTelemetry
-from reconciler.policy.findings import close
+from reconciler.policy.findings import LISTED, close
 from reconciler.policy.references.index import Index
 
 _WHERE = "Mesh.telemetry.tracing.openTelemetry"
@@ -29,8 +29,9 @@ def check_telemetry(index: Index) -> Iterator[Finding]:
     if service is None:
         if index.may_be_service(host):
             return
-        hint = close(host, index.services) or "declare it with a ServiceEntry"
-        if index.providers.may_list(host):
+        listed = index.providers.may_list(host)
+        hint = close(host, index.services) or (LISTED if listed else "declare it with a ServiceEntry")
+        if listed:
             message = f"{_WHERE}: no document declares the host {host}; unless a registry lists it, spans are lost"
             yield Finding(code="ref-host", message=message, hint=hint, severity=Severity.WARNING, awaits=host)
         else:
