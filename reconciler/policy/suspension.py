@@ -5,6 +5,7 @@ A mesh without a Mesh document gets a file of its own for it, which goes again w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from reconciler.policy.files import POLICIES
 from reconciler.yamldoc import Drop, Put, SpliceError, read, splice
 
 NEW_FILE = f"{POLICIES}/mesh.yaml"
+_FREE = f"{POLICIES}/mesh-suspend{{}}.yaml"
+_OURS = re.compile(rf"{POLICIES}/mesh(-suspend(-[0-9]+)?)?\.yaml")
 _NEW = b"apiVersion: reconciler/v1alpha1\nkind: Mesh\nmetadata: {name: mesh}\nspec: {}\n"
 _PATH = ("spec", "suspend")
 
@@ -67,9 +70,8 @@ def suspended(tree: Tree, suspension: Suspension) -> dict[str, bytes | None]:
     block = {name: value for name, value in suspension.model_dump(by_alias=True).items() if value}
     place = mesh_place(tree)
     if place is None:
-        if any(file.path == NEW_FILE for file in tree.files(POLICIES)):
-            raise SuspensionError(f"{NEW_FILE} is there and has no Mesh", hint="add a Mesh document by hand once")
-        return {NEW_FILE: _spliced(NEW_FILE, _NEW, Put(0, _PATH, block))}
+        path = _free(tree)
+        return {path: _spliced(path, _NEW, Put(0, _PATH, block))}
     put = (
         Put(place.document, _PATH, block)
         if place.spec is not None
@@ -97,7 +99,14 @@ def resumed(tree: Tree) -> dict[str, bytes | None]:
         if not alone:
             raise
         after = _spliced(place.file, place.text, Drop(place.document, _PATH[:1]))
-    return {place.file: None if after == _NEW and place.file == NEW_FILE else after}
+    return {place.file: None if after == _NEW and _OURS.fullmatch(place.file) else after}
+
+
+def _free(tree: Tree) -> str:
+    """Where a Mesh document of our own can be: a name that neither a file nor a folder has."""
+    taken = {file.path for file in tree.files(POLICIES)}
+    names = (NEW_FILE, *(_FREE.format(f"-{number}" if number else "") for number in range(len(taken) + 1)))
+    return next(name for name in names if not any(path == name or path.startswith(f"{name}/") for path in taken))
 
 
 def _spliced(file: str, text: bytes, change: Put | Drop) -> bytes:

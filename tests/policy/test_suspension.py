@@ -94,9 +94,25 @@ def test_what_is_not_suspended_is_not_resumed() -> None:
 
 
 def test_a_file_that_cant_be_changed_in_place_is_named() -> None:
-    """What stands in an anchor that others share, or where our new file would be, is left as it is."""
+    """What stands in an anchor that others share is left as it is."""
     text = HEAD + "spec:\n  suspend: &s {reason: a}\n"
     with pytest.raises(SuspensionError, match=r"policies/own\.yaml: "):
         suspended(MemoryTree(files(text)), Suspension(reason="x"))
-    with pytest.raises(SuspensionError, match="has no Mesh"):
-        suspended(MemoryTree({NEW_FILE: BASE}), Suspension(reason="x"))
+
+
+@pytest.mark.parametrize(
+    ("there", "path"),
+    [
+        ([NEW_FILE], "policies/mesh-suspend.yaml"),
+        ([NEW_FILE, "policies/mesh-suspend.yaml"], "policies/mesh-suspend-1.yaml"),
+        (["policies/mesh.yaml/base.yaml"], "policies/mesh-suspend.yaml"),
+    ],
+)
+def test_a_name_that_is_taken_keeps_nobody_from_suspending(there: list[str], path: str) -> None:
+    """Our own file gets another name, and goes again; the one that is there stays as it is."""
+    tree: Files = {name: BASE.replace("name: ", f"name: x{number}") for number, name in enumerate(there)}
+    found = suspended(MemoryTree(tree), Suspension(reason="x"))
+    assert list(found) == [path]
+    after = found[path]
+    assert after is not None
+    assert resumed(MemoryTree({**tree, path: after})) == {path: None}
