@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -65,12 +66,21 @@ class PathBranches:
         return new
 
     def replace(
-        self, branch: str, *, expect: str | None, parent: str, tree: Callable[[], Grafted], message: str, at: datetime
+        self,
+        branch: str,
+        *,
+        expect: str | None,
+        parent: str,
+        tree: Callable[[], Grafted],
+        message: str,
+        at: datetime,
+        signed: bool,
     ) -> str:
         """One commit of a tree on top of `parent`, and the branch moved to it wherever it was; see `Repository.propose`."""
         self._require_nobody(branch)
         self._require(branch, expect)
-        new = write_commit(self._git_dir, self._settings, tree(), parent=parent, message=message, at=at)
+        settings = self._settings if signed else replace(self._settings, signing=None)
+        new = write_commit(self._git_dir, settings, tree(), parent=parent, message=message, at=at)
         self._swap(branch, expect, new, message, at)
         return new
 

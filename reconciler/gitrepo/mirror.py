@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -136,13 +137,22 @@ class MirrorBranches:
         return new
 
     def replace(
-        self, branch: str, *, expect: str | None, parent: str, tree: Callable[[], Grafted], message: str, at: datetime
+        self,
+        branch: str,
+        *,
+        expect: str | None,
+        parent: str,
+        tree: Callable[[], Grafted],
+        message: str,
+        at: datetime,
+        signed: bool,
     ) -> str:
         """One commit of a tree on top of `parent`, and the branch moved to it wherever it was; see `Repository.propose`."""
         tip = self._objects.commit(f"refs/heads/{branch}")
         if tip != expect:
             raise race(branch, expect, tip)
-        new = write_commit(self._git_dir, self._settings, tree(), parent=parent, message=message, at=at)
+        settings = self._settings if signed else replace(self._settings, signing=None)
+        new = write_commit(self._git_dir, settings, tree(), parent=parent, message=message, at=at)
         self._push(branch, expect, new)
         run([f"--git-dir={self._git_dir}", "update-ref", f"refs/heads/{branch}", new, expect or NO_COMMIT])
         return new

@@ -287,6 +287,7 @@ class Repository:
         files: Mapping[str, bytes | None],
         message: str,
         at: datetime,
+        signed: bool = True,
     ) -> str:
         """Make one commit on top of any commit, and make it all that a proposal's branch adds to that. By force, with a lease.
 
@@ -297,6 +298,7 @@ class Repository:
             files: Content by path; None removes the file.
             message: Subject, empty line, body, trailers.
             at: Author and commit time.
+            signed: Whether it is signed like other commits of ours.
 
         Returns:
             The new commit's id.
@@ -309,7 +311,9 @@ class Repository:
         """
         require_proposal(branch)
         tree = partial(grafted, self._objects, parent, dict(files))
-        return self._branches.replace(branch, expect=expect, parent=parent, tree=tree, message=message, at=at)
+        return self._branches.replace(
+            branch, expect=expect, parent=parent, tree=tree, message=message, at=at, signed=signed
+        )
 
     def drop(self, branch: str, *, expect: str) -> None:
         """Remove the branch of a proposal, if it is still where it is expected.

@@ -10,20 +10,26 @@ from reconciler.settings import GitSettings, Identity, Signing, TrustSettings
 from reconciler.web import Role
 from tests.api.premises import REVIEWS, premises
 from tests.cycle.editing.office import split
+from tests.e2e.rig import git
 from tests.gitrepo.signing import ssh_key
 
 
 def test_nothing_is_signed_on_top_of_what_nobody_signed(tmp_path: Path) -> None:
     """Whoever may push and not sign would only have to wait for somebody's write to have everything applied; a proposal can be pushed too."""
-    key, signers = ssh_key(tmp_path / "key"), tmp_path / "signers"
+    key, signers, folder = ssh_key(tmp_path / "key"), tmp_path / "signers", tmp_path / "policies.git"
     signers.write_text(key.line("daemon@x.test"), encoding="ascii")
     with premises(
         tmp_path, trust=TrustSettings(allowed_signers=str(signers)), signing=Signing(key=str(key.path))
     ) as made:
         token = made.token(Role.READ, Role.WRITE, Role.OPERATE)
-        assert made.put(REVIEWS, split(11), token, if_match=made.etag(token)).status == 200
+        proposed = made.put(REVIEWS, split(11), token, query="?propose=true", if_match=made.etag(token)).json["commit"]
+        written = made.put(REVIEWS, split(11), token, if_match=made.etag(token)).json["commit"]
+        signed = [
+            commit for commit in (proposed, written) if "gpgsig" in git("-C", str(folder), "cat-file", "-p", commit)
+        ]
+        assert signed == [written], "what nobody has reviewed has no signature to be pushed with"
         stranger = GitSettings(author=Identity(name="Eve", email="eve@x.test"))
-        with open_repository(str(tmp_path / "policies.git"), stranger) as theirs:
+        with open_repository(str(folder), stranger) as theirs:
             pushed = theirs.commit(
                 "main",
                 expect=made.tip().id,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reconciler.gitrepo import BranchNameError, DirtyWorkTreeError, PushRefusedError, RaceLostError, Repository
+from reconciler.settings import GitSettings, Signing
 from tests.gitrepo.conftest import AT, Git, Open
+from tests.gitrepo.signing import ssh_key
 from tests.gitrepo.test_writing import hook
 
 BRANCH = "reconciler/rollout/default/reviews"
@@ -39,6 +42,20 @@ def test_a_proposal_is_one_commit_on_top_of_what_it_is_for(bare: Path, git: Git,
     assert git(bare, "rev-list", f"main..{BRANCH}") == two == repository.branch(BRANCH)
     assert git(bare, "show", f"{BRANCH}:policies/a.yaml") == "a: 3"
     assert git(bare, "rev-parse", "main") == second
+
+
+def test_a_proposal_can_be_left_unsigned(
+    settings: GitSettings, bare: Path, git: Git, opened: Open, tmp_path: Path
+) -> None:
+    """What nobody has looked at must not have the signature that makes a head count; what we decide ourselves has it."""
+    key = ssh_key(tmp_path / "key")
+    for location in (str(bare), f"file://{bare}"):
+        repository = opened(location, replace(settings, signing=Signing(key=str(key.path))))
+        main, tip = repository.resolve("main"), None
+        for signed in (True, False):
+            tip = repository.propose(BRANCH, expect=tip, parent=main, files={}, message="x\n", at=AT, signed=signed)
+            assert ("gpgsig" in git(bare, "cat-file", "-p", tip)) is signed
+        repository.drop(BRANCH, expect=str(tip))
 
 
 def test_somebody_elses_commit_is_not_lost(bare: Path, git: Git, repository: Repository) -> None:
