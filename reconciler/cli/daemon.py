@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli.configuration import with_all_settings
-from reconciler.errors import UsageError
+from reconciler.errors import ReconcilerError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.cli.configuration import InForce
@@ -42,14 +42,22 @@ def daemon(
     from reconciler.cli.configuration import assembled
 
     found = _in_force(config, flags, verbose=verbose)
-    settings = assembled(found)
     if print_config:
         from reconciler.cli.configuration.showing import shown
         from reconciler.cli.output import put
 
+        assembled(found)
         put(shown(found), end="")
         return 0
-    serve(settings)
+    try:
+        serve(assembled(found))
+    except ReconcilerError as error:
+        if found["log.format"].value != "json":
+            raise
+        from reconciler.daemon import log_errors
+
+        log_errors(_logger(found["log.level"].value, "json"), error.diagnostics)
+        return 1
     return 0
 
 
@@ -75,10 +83,10 @@ def serve(settings: Settings) -> None:
     from reconciler.cli.session import Session
     from reconciler.cli.streams import Streams
     from reconciler.clock import SystemClock
-    from reconciler.daemon import Supervisor
+    from reconciler.daemon import ReadyLine, Supervisor
     from reconciler.discovery import Newest
 
-    logger = _logger(settings)
+    logger = _logger(settings.log.level, settings.log.format)
     newest = Newest()
     streams = None
     if settings.ads.address:
@@ -90,30 +98,30 @@ def serve(settings: Settings) -> None:
     ):
 
         def ready() -> None:
-            logger.info("ready")
             supervisor.ready()
 
         loop = _loop(session, logger, ready)
+        loop.watch(ReadyLine(logger, streams=plane is not None))
         supervisor = Supervisor(healthy=lambda: not loop.state.hanging(session.clock.monotonic()))
         with _supervised(loop, supervisor, logger), _beside(loop, session, streams, logger):
             loop.run()
         logger.info("stopped")
 
 
-def _logger(settings: Settings) -> logging.Logger:
+def _logger(level: str, form: str) -> logging.Logger:
     """The log of the process, on stderr. Libraries are heard from warnings on, and no more than we are."""
     import sys
     import threading
 
     from reconciler.daemon import JsonFormatter, TextFormatter, ends_of_threads
 
-    level = logging.getLevelNamesMapping()[settings.log.level.upper()]
+    lowest = logging.getLevelNamesMapping()[level.upper()]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if settings.log.format == "json" else TextFormatter())
-    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING))
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    logging.basicConfig(handlers=[handler], level=max(lowest, logging.WARNING))
     logging.captureWarnings(capture=True)
     logger = logging.getLogger("reconciler")
-    logger.setLevel(level)
+    logger.setLevel(lowest)
     threading.excepthook = ends_of_threads(logger)
     return logger
 

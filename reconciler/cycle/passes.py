@@ -191,7 +191,7 @@ class Reconciler:
         if last is None:
             return None
         try:
-            self.trust.require(last.policy_commit)
+            self.trust.require(last.policy_commit, so="drift is not corrected towards it, the last good commit, either")
             tree = self._repository.tree(last.policy_commit)
             self._discovery.begin(self._compiler, tree, watch, head=False)
             good = self._compiler.desired(tree, watch)

@@ -126,14 +126,18 @@ class Trust:
         found = self._signature(commit, signers)
         return () if found.verdict is Verdict.GOOD else (self._told(commit, found, so),)
 
-    def require(self, commit: str) -> None:
+    def require(self, commit: str, *, so: str = "it is not applied") -> None:
         """Refuse a commit that does not count.
+
+        Args:
+            commit: Which.
+            so: What follows from it, in words.
 
         Raises:
             UntrustedError: It does not.
             CorruptRepositoryError: It is not here.
         """
-        if found := self.findings(commit):
+        if found := self.findings(commit, so=so):
             raise UntrustedError(diagnostics=found)
 
     def trusted(self, commit: str) -> bool:

@@ -7,6 +7,7 @@ TransientError
 
 from reconciler.daemon.asking import AskTimeoutError, DaemonStoppingError
 from reconciler.daemon.courier import Courier, Deliveries, Pace
+from reconciler.daemon.log import ReadyLine, log_errors
 from reconciler.daemon.logformat import FACTS, JsonFormatter, TextFormatter, ends_of_threads
 from reconciler.daemon.loop import Daemon, Passes
 from reconciler.daemon.observers import Observer
@@ -28,6 +29,7 @@ __all__ = [
     "Observer",
     "Pace",
     "Passes",
+    "ReadyLine",
     "Schedule",
     "State",
     "Supervisor",
@@ -35,5 +37,6 @@ __all__ = [
     "Trigger",
     "Verified",
     "ends_of_threads",
+    "log_errors",
     "stop_on_signals",
 ]

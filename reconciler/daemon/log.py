@@ -6,7 +6,7 @@ Words of others (Envoy's, Git's, a commit's) are escaped, so that none of them c
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from reconciler.cycle import Report
@@ -37,6 +37,50 @@ def log_fault(logger: logging.Logger, what: str, error: Exception) -> None:
     """
     logger.error("error[bug]: %s ended by %s", what, type(error).__name__, extra={"facts": {"code": "bug"}})
     logger.debug("the fault was here", exc_info=error)
+
+
+def log_errors(logger: logging.Logger, diagnostics: Sequence[Diagnostic]) -> None:
+    """What ends the process, or keeps it from beginning."""
+    for item in diagnostics:
+        _log(logger, item, {})
+
+
+def _log(logger: logging.Logger, item: Diagnostic, about: Mapping[str, object]) -> None:
+    level = logging.WARNING if item.severity is Severity.WARNING else logging.ERROR
+    facts = {name: value for name, value in item.as_json().items() if name != "severity"}
+    logger.log(level, "%s", diagnostic_text(item), extra={"facts": {**about, **facts}})
+
+
+class ReadyLine:
+    """Says once that the daemon is ready: an observer of passes. `GET /readyz` asks for no less.
+
+    Args:
+        logger: Where to.
+        streams: Whether proxies have their streams here: then a commit has to be served before they have anything of the daemon.
+    """
+
+    def __init__(self, logger: logging.Logger, *, streams: bool) -> None:
+        self._logger = logger
+        self._streams = streams
+        self._said = ""
+
+    def passed(self, report: Report, *, reasons: Sequence[str], whole: bool) -> None:  # noqa: ARG002 -- as observers are told
+        """A pass ended."""
+        if report.applied or not self._streams:
+            self._say(logging.INFO, "ready")
+        elif not self._said:
+            self._say(logging.WARNING, "not ready: no commit could be applied yet, so there is nothing to serve")
+
+    def broken(self, error: Exception) -> None:
+        """A pass ended by a fault, and says so itself."""
+
+    def git_asked(self, error: ReconcilerError | None) -> None:
+        """Git was asked, which brings nothing to a proxy."""
+
+    def _say(self, level: int, words: str) -> None:
+        if self._said not in {words, "ready"}:
+            self._said = words
+            self._logger.log(level, words)
 
 
 class PassLog:
@@ -122,7 +166,5 @@ class PassLog:
         said = frozenset().union(*self._said.values())
         for item in sorted(diagnostics, key=Diagnostic.sort_key):
             if str(item) not in said:
-                level = logging.WARNING if item.severity is Severity.WARNING else logging.ERROR
-                facts = {name: value for name, value in item.as_json().items() if name != "severity"}
-                self._logger.log(level, "%s", diagnostic_text(item), extra=self._about(**facts))
+                _log(self._logger, item, {"pass": self._pass})
         self._said[source] = frozenset(str(item) for item in diagnostics)

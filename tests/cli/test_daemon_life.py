@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.test_status_daemon import repo
 from tests.daemon.world import PATIENCE
 from tests.e2e.rig import clean_environment, git
@@ -55,12 +57,24 @@ def test_a_daemons_life_is_told_and_logged(repo: Path, short_path: Path, tmp_pat
     assert {"ready", "SIGHUP: looking at Git", "stopped"} <= {item["message"] for item in lines}
 
 
-def test_the_log_does_not_show_the_password_of_a_url(repo: Path) -> None:
-    """The repository is named in the first line, and in the message that it can't be reached, without its password."""
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--repo", "http://me:hunter2@127.0.0.1:1/p.git"], "git-unavailable", "127.0.0.1:1/p.git"),
+        (["--http", "127.0.0.1:0", "--http-tokens", "nowhere"], "tokens-file", "nowhere"),
+        (["--http-anonymous"], "usage", "HTTP"),
+    ],
+)
+def test_a_daemon_that_can_not_begin_says_so_as_its_log_does(
+    repo: Path, options: list[str], code: str, words: str
+) -> None:
+    """The last line is an object as the others are. The repository is named, in any line, without its password."""
     ended = subprocess.run(
-        [sys.executable, "-m", "reconciler", "daemon", "--repo", "http://me:hunter2@127.0.0.1:1/p.git", "--log-format", "json"],
+        [sys.executable, "-m", "reconciler", "daemon", "--log-format", "json", *options],
         capture_output=True, text=True, check=False, cwd=repo, timeout=60, env=clean_environment(),
     )  # fmt: skip
     assert ended.returncode == 1
     assert "hunter2" not in ended.stdout + ended.stderr
-    assert "127.0.0.1:1/p.git" in ended.stderr
+    last = [json.loads(line) for line in ended.stderr.splitlines()][-1]
+    assert (last["level"], last["code"]) == ("error", code)
+    assert words in last["message"]

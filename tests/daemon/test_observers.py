@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.clock import SystemClock
 from reconciler.cycle import Report
-from reconciler.daemon import Daemon, Trigger
+from reconciler.daemon import Daemon, ReadyLine, Trigger
 from reconciler.errors import ReconcilerError
 from tests.daemon.world import PATIENCE, QUIET, Fleet
 
@@ -66,3 +66,15 @@ def test_observers_are_told_of_passes_of_faults_and_of_git(caplog: pytest.LogCap
     assert good.told[:5] == ["git", "c1 start True", "git", "ZeroDivisionError", "git-unavailable"]
     assert poor.told == good.told
     assert "error[bug]: Watcher ended by LookupError" in caplog.text
+
+
+def test_it_is_said_once_that_the_daemon_is_ready_and_not_before(caplog: pytest.LogCaptureFixture) -> None:
+    """Where proxies have their streams here, something has to be served; elsewhere Envoys go on with what they have."""
+    nothing, something = Report(head="b"), Report(head="c", applied="c")
+    with caplog.at_level(logging.INFO):
+        line = ReadyLine(LOGGER, streams=True)
+        for report in (nothing, nothing, something, nothing, something):
+            line.passed(report, reasons=[], whole=True)
+        ReadyLine(LOGGER, streams=False).passed(nothing, reasons=[], whole=True)
+    waiting = "not ready: no commit could be applied yet, so there is nothing to serve"
+    assert [item.message for item in caplog.records] == [waiting, "ready", "ready"]

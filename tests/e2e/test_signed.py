@@ -107,7 +107,9 @@ def test_a_receipt_that_names_an_unsigned_commit_is_not_followed(signed: Signed)
     assert codes(report) == ["commit-unsigned", "commit-unsigned"]
     assert not report.outcomes
     assert '"v2 at 60%"' in report.errors[0].message
+    assert "so it is not applied" in report.errors[0].message
     assert '"v2 at 50%"' in report.errors[1].message
+    assert "the last good commit" in report.errors[1].message
 
 
 def test_a_rollout_takes_no_step_that_would_be_refused(signed: Signed) -> None:
