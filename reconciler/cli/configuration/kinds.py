@@ -56,6 +56,8 @@ def seconds(text: str) -> float:
     Raises:
         ValueError: It is none.
     """
+    if text.isascii() and text.isdecimal() and text.strip("0"):
+        raise ValueError(f"{text} has no unit; write {text}s for seconds")
     found = parse_duration(text).total_seconds()
     if found <= 0:
         raise ValueError(f"{text} is not longer than nothing")
@@ -130,6 +132,10 @@ def _shown(value: Any) -> str:
     return "a list" if isinstance(value, list) else repr(value)
 
 
+def _duration(value: Any) -> float:
+    return seconds(str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value))
+
+
 def of_text(read: Callable[[str], Any]) -> Callable[[Any], Any]:
     """A reader of the file's values that are written as text."""
     return lambda value: read(_text(value))
@@ -144,7 +150,7 @@ DURATION = Kind(
     words="duration",
     metavar="DURATION",
     read=seconds,
-    take=of_text(seconds),
+    take=_duration,
     write=lambda value: format_duration(timedelta(seconds=value)),
 )
 NUMBER = Kind(words="number", metavar="NUMBER", read=_number, take=_whole)

@@ -5,19 +5,22 @@ Pure, given what each of them says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.cli.configuration.table import Setting, table
-from reconciler.errors import UsageError
-from reconciler.settings import DEFAULT_IDENTITY, HttpSettings, Identity, Settings, Signing
+from reconciler.errors import Diagnostic, UsageError
+from reconciler.settings import DEFAULT_IDENTITY, AdsSettings, HttpSettings, Identity, Settings, Signing
 
 if TYPE_CHECKING:
     from reconciler.cli.configuration.file import Found
 
 T = TypeVar("T")
+
+_Contradiction = tuple[tuple[str, ...], str, str]
+"""Settings of which one is to blame, by their paths; what is wrong, with `{}` for it; a hint."""
 
 DEFAULT = "default"
 _LAST_PORT = 65535
@@ -79,7 +82,7 @@ def assembled(found: Mapping[str, InForce]) -> Settings:
         UsageError: They contradict each other.
     """
     made = _assembled(Settings(), {path: item.value for path, item in found.items()}, "")
-    check(made)
+    check(made, found)
     return made
 
 
@@ -108,42 +111,68 @@ def _read(setting: Setting, text: str, where: str) -> Any:
         raise UsageError(f"{where}: {error}") from None
 
 
-def check(made: Settings) -> None:
+def check(made: Settings, found: Mapping[str, InForce]) -> None:
     """Refuse what would be ignored, or can't be meant.
 
+    Args:
+        made: The settings.
+        found: Where they come from, for the place that has to be mended.
+
     Raises:
-        UsageError: Settings contradict each other.
+        UsageError: Settings contradict each other; says the place in the settings file, if it is one.
     """
+    for paths, message, hint in (*_of_streams(made.ads), *_of_http(made.http), *_of_others(made)):
+        said = [item for path, item in found.items() if path in paths and item.value != item.setting.default]
+        name, place = _named(said[0]) if said else (table()[paths[0]].flag, {})
+        raise UsageError(diagnostics=[Diagnostic(code="usage", message=message.format(name), hint=hint, **place)])
+
+
+def _named(item: InForce) -> tuple[str, dict[str, Any]]:
+    """What whoever wrote a value calls its setting, and where it is in the file."""
+    if item.source in {item.setting.flag, item.setting.variable}:
+        return item.source, {}
+    file, line, column = item.source.rsplit(":", 2)
+    return item.setting.key, {"file": file, "line": int(line), "column": int(column)}
+
+
+def _of_others(made: Settings) -> Iterator[_Contradiction]:
     if made.admin.key and not made.admin.certificate:
-        raise UsageError("--admin-key without --admin-cert", hint="name the certificate that the key belongs to")
-    _check_ads(made)
-    http = made.http
-    if not http.address and http != HttpSettings():
-        raise UsageError("--http-cert and the other options of HTTP need --http", hint="add --http HOST:PORT")
-    if http.key and not http.certificate:
-        raise UsageError("--http-key without --http-cert", hint="name the certificate that the key belongs to")
-    if http.anonymous and not http.tokens:
-        raise UsageError("--http-anonymous without --http-tokens", hint="without tokens anybody may read as it is")
-    forge = made.forge
+        yield ("admin.key",), "{} without --admin-cert", "name the certificate that the key belongs to"
+    forge, ours = made.forge, _below("forge.", but="forge.kind")
     if forge.kind and not (forge.repository and forge.token_file):
-        raise UsageError("--forge needs --forge-repository and --forge-token-file")
+        yield ("forge.kind",), "{} needs --forge-repository and --forge-token-file", ""
     if not forge.kind and (forge.repository or forge.api or forge.token_file):
-        raise UsageError(
-            "--forge-repository and the other options of the forge need --forge", hint="add --forge github"
+        yield (
+            ours,
+            "{} and the other settings of the forge need --forge",
+            "add --forge github, or forge.kind to the file",
         )
 
 
-def _check_ads(made: Settings) -> None:
-    ads = made.ads
+def _of_http(http: HttpSettings) -> Iterator[_Contradiction]:
+    if not http.address and http != HttpSettings():
+        hint = "add --http HOST:PORT, or http.address to the file"
+        yield _below("http.", but="http.address"), "{} and the other settings of HTTP need --http", hint
+    if http.key and not http.certificate:
+        yield ("http.key",), "{} without --http-cert", "name the certificate that the key belongs to"
+    if http.anonymous and not http.tokens:
+        yield ("http.anonymous",), "{} without --http-tokens", "without tokens anybody may read as it is"
+
+
+def _of_streams(ads: AdsSettings) -> Iterator[_Contradiction]:
     named = ads.identities != (DEFAULT_IDENTITY,)
     if not ads.address:
         if ads.certificate or ads.key or ads.client_ca or named or ads.plaintext:
-            raise UsageError("--ads-cert and the other options of ADS need --ads", hint="add --ads HOST:PORT")
+            hint = "add --ads HOST:PORT, or ads.address to the file"
+            yield _below("ads.", but="ads.address"), "{} and the other settings of ADS need --ads", hint
         return
     host, colon, port = ads.address.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > _LAST_PORT:
-        raise UsageError(
-            f"--ads {ads.address!r} is not an address", hint="write it like 127.0.0.1:15010 or [::1]:15010"
-        )
+        shown = repr(ads.address).replace("{", "{{").replace("}", "}}")
+        yield ("ads.address",), f"{{}} {shown} is not an address", "write it like 127.0.0.1:15010 or [::1]:15010"
     if named and not ads.client_ca:
-        raise UsageError("--ads-identity is about the proxies' certificates", hint="give --ads-ca, which asks for them")
+        yield ("ads.identities",), "{} is about the proxies' certificates", "give --ads-ca, which asks for them"
+
+
+def _below(prefix: str, *, but: str) -> tuple[str, ...]:
+    return tuple(path for path in table() if path.startswith(prefix) and path != but)

@@ -9,7 +9,7 @@ import pytest
 from reconciler.cli.configuration import assembled, in_force, table
 from reconciler.cli.configuration.file import MAX_BYTES, SettingsFileError, read_file
 from reconciler.cli.configuration.showing import shown
-from reconciler.errors import InputError
+from reconciler.errors import InputError, UsageError
 from reconciler.settings import Identity, Settings, Signing
 
 WHOLE = """\
@@ -80,7 +80,10 @@ def test_who_wins(tmp_path: Path) -> None:
         ("git: 3\n", 1, 6, "settings-value", "git is a mapping of settings"),
         ("ref: 3\n", 1, 6, "settings-value", "3 is no text; put it in quotes"),
         ("ref:\n", 1, 5, "settings-value", "nothing is no text"),
-        ("git: {timeout: 10}\n", 1, 16, "settings-value", "10 is no text"),
+        ("git: {timeout: 10}\n", 1, 16, "settings-value", "10 has no unit; write 10s"),
+        ("git: {timeout: '10'}\n", 1, 16, "settings-value", "10 has no unit; write 10s"),
+        ("git: {timeout: 0}\n", 1, 16, "settings-value", "0 is not longer than nothing"),
+        ("git: {timeout: 1.5}\n", 1, 16, "settings-value", "1.5 is no text"),
         ("git: {pushAttempts: '3'}\n", 1, 21, "settings-value", "'3' is not a positive whole number"),
         ("admin: {verify: 1}\n", 1, 17, "settings-value", "1 is neither true nor false"),
         ("ads: {identities: a}\n", 1, 19, "settings-value", "'a' is no list"),
@@ -104,6 +107,32 @@ def test_a_mistake_is_shown_at_its_place(
     assert words in found.message
     if column is not None:
         assert (found.line, found.column) == (line, column)
+
+
+@pytest.mark.parametrize(
+    ("flags", "text", "place", "words"),
+    [
+        (
+            {},
+            "log: {level: info}\nhttp: {tokens: /x}\n",
+            (2, 16),
+            "http.tokens and the other settings of HTTP need --http",
+        ),
+        ({}, "ads: {address: '{x}'}\n", (1, 16), "ads.address '{x}' is not an address"),
+        ({}, "forge: {kind: github}\n", (1, 15), "forge.kind needs --forge-repository"),
+        ({"http.tokens": "/x"}, "", (None, None), "--http-tokens and the other settings of HTTP need --http"),
+    ],
+)
+def test_a_contradiction_is_shown_where_it_was_written(
+    tmp_path: Path, flags: dict[str, str], text: str, place: tuple[int | None, int | None], words: str
+) -> None:
+    """By the name that whoever wrote it knows the setting by."""
+    found = in_force(flags=flags, environ={}, file=read_file(written(tmp_path, text)))
+    with pytest.raises(UsageError) as refused:
+        assembled(found)
+    (said,) = refused.value.diagnostics
+    assert (said.line, said.column) == place
+    assert said.message.startswith(words)
 
 
 def test_all_mistakes_are_shown_at_once(tmp_path: Path) -> None:
