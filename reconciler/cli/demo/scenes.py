@@ -41,7 +41,7 @@ class Play:
         self._canaries = Canaries(stage, screen, self._witness)
         self._instances = Instances(stage, screen, self._witness)
         self._ordered = 0
-        self._daemon = f"reconcile daemon {' '.join(('--ads', stage.ads, *_DAEMON))}"
+        self._daemon = f"reconcile daemon {' '.join(('--ads', stage.ads, '--http', stage.http, *_DAEMON))}"
 
     def run(self, *, keep: bool) -> None:
         """All scenes; with `keep`, then wait for Ctrl-C.
@@ -85,6 +85,7 @@ class Play:
         screen.command(self._daemon)
         self._witness.start_daemon(*_DAEMON)
         self._witness.proven(self._clone.tip("main"), since="the start", gathering=True)
+        screen.say(f"All of this can be watched in a browser, too: http://{self._stage.http}/")
 
     def _way_of_a_request(self) -> None:
         screen, arrow = self._screen, self._screen.glyphs.arrow
@@ -240,6 +241,7 @@ class Play:
         """Leave everything running until Ctrl-C."""
         screen, stage = self._screen, self._stage
         screen.ending("It is yours now, until Ctrl-C")
+        screen.say(f"In a browser: http://{stage.http}/")
         screen.command(f"cd {self._clone.path}    # edit {RULES}, commit, push")
         screen.command(f"reconcile status --repo {stage.repo} --daemon {stage.control}")
         screen.command(f"reconcile services details --repo {stage.repo} --daemon {stage.control}")

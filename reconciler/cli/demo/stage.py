@@ -58,6 +58,7 @@ class Stage:
     Attributes:
         root: The private folder of all of it, below TMPDIR.
         ads: Where every daemon of this stage serves ADS, as `--ads` takes it.
+        http: Where it serves its page, as `--http` takes it.
         clone: The person at the keyboard; `clone.remote` is the bare repository.
         mesh: What the first commit says, and whatever was added by `enlist`.
         envoys: By proxy name.
@@ -70,7 +71,7 @@ class Stage:
         self._stack = ExitStack()
         self._ports = Ports()
         self._moved: dict[int, int] = {}
-        self.ads = ""
+        self.ads = self.http = ""
         self.root = Path()
         self._sockets = Path()
         self._places: Places
@@ -190,8 +191,9 @@ class Stage:
     def daemon(self, *arguments: str) -> Daemon:
         """Start a daemon that serves ADS on this repository; it ends with the stage if not before."""
         daemon = Daemon(
-            "--repo", self.repo, "--ads", self.ads, *arguments, environ=self.environ, log=self.root / "daemon.log"
-        )
+            "--repo", self.repo, "--ads", self.ads, "--http", self.http, *arguments,
+            environ=self.environ, log=self.root / "daemon.log",
+        )  # fmt: skip
         with self._interrupts.shield():
             self._stack.callback(daemon.stop)
             daemon.start()
@@ -225,6 +227,7 @@ class Stage:
     def _make_folders(self) -> None:
         self._stack.callback(self._ports.close)
         self.ads = f"127.0.0.1:{self._ports.reserve()}"
+        self.http = f"127.0.0.1:{self._ports.reserve()}"
         self.root = self._folder(tempfile.gettempdir())
         longest = self.root / "run" / ("x" * 40) / _SOCKET
         # Unix sockets have short paths by nature; a long TMPDIR gets a second, short folder for them.
