@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -91,6 +92,15 @@ def require_apart(branch: str, ref: str) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """One receipt: when, of which commit, and for which proxies it is live."""
+
+    at: datetime
+    commit: str
+    proxies: frozenset[Key]
+
+
 class VerifiedSplits:
     """The splits that receipts show as live. History does not change, so what one receipt showed is worked out once."""
 
@@ -98,31 +108,45 @@ class VerifiedSplits:
         self._repository = repository
         self._compiler = compiler
         self._shown: dict[tuple[str, frozenset[Key]], tuple[Split, ...]] = {}
+        self._last = ""
+        self._oldest = datetime.max.replace(tzinfo=UTC)
+        self._seen: list[_Live] = []
 
-    def since(self, record: Record, oldest: datetime, watch: Stopwatch) -> tuple[Split, ...]:
+    def since(
+        self, record: Record, oldest: datetime, watch: Stopwatch, *, last: Receipt | None = None
+    ) -> tuple[Split, ...]:
         """Of the newest commits with a receipt that is not older than this: going back to one of them is never refused.
 
         A commit may have several: a proxy that it was live on has shown it, though it was away when a later one was written.
+
+        Args:
+            record: Where receipts are.
+            oldest: Older ones don't count.
+            watch: For the time it takes.
+            last: The newest receipt, where it is known: while it is the same, the record is not read again.
         """
         live: dict[str, set[Key]] = {}
-        for receipt in record.history(oldest):
-            known = live.setdefault(receipt.policy_commit, set())
-            known.update(key for key, entry in receipt.proxies.items() if entry.outcome is OutcomeKind.APPLIED)
-            if len(live) >= _COMMITS_BACK:
-                break
+        for item in self._live(record, oldest, last):
+            live.setdefault(item.commit, set()).update(item.proxies)
         wanted = [(commit, frozenset(keys)) for commit, keys in live.items()]
         self._shown = {(commit, keys): self._of(commit, keys, watch) for commit, keys in wanted}
         return tuple(dict.fromkeys(split for shown in self._shown.values() for split in shown))
 
-    @staticmethod
-    def views(record: Record, oldest: datetime) -> Mapping[Key, frozenset[str]]:
-        """By proxy, the versions of whole views that receipts show as live, none of them older than this."""
-        found: dict[Key, set[str]] = {}
+    def _live(self, record: Record, oldest: datetime, last: Receipt | None) -> list[_Live]:
+        """What receipts show, the newest first; read again only when there is another."""
+        if last is not None and last.commit == self._last and self._oldest <= oldest:
+            return [item for item in self._seen if item.at >= oldest]
+        found: list[_Live] = []
+        commits: set[str] = set()
         for receipt in record.history(oldest):
-            for key, entry in receipt.proxies.items():
-                if entry.outcome is OutcomeKind.APPLIED:
-                    found.setdefault(key, set()).add(entry.view)
-        return {key: frozenset(versions) for key, versions in found.items()}
+            live = frozenset(key for key, entry in receipt.proxies.items() if entry.outcome is OutcomeKind.APPLIED)
+            found.append(_Live(receipt.at, receipt.policy_commit, live))
+            commits.add(receipt.policy_commit)
+            if len(commits) >= _COMMITS_BACK:
+                break
+        if last is not None:
+            self._last, self._oldest, self._seen = last.commit, oldest, found
+        return found
 
     def _of(self, commit: str, live: frozenset[Key], watch: Stopwatch) -> tuple[Split, ...]:
         if (commit, live) in self._shown:

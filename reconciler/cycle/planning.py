@@ -16,6 +16,7 @@ from reconciler.cycle.history import ARRIVED, VerifiedSplits, allowed_since, com
 from reconciler.cycle.lately import Lately
 from reconciler.cycle.report import Stage, Stopwatch
 from reconciler.cycle.returning import Returning
+from reconciler.cycle.stacks import Stacks
 from reconciler.cycle.standstill import held, notes
 from reconciler.cycle.targets import left_behind
 from reconciler.errors import ReconcilerError
@@ -64,6 +65,7 @@ class Planner:
         self._differ = Differ()
         self._lately = Lately()
         self._verified = VerifiedSplits(repository, compiler)
+        self._stacks = Stacks(repository, compiler)
 
     def plan(
         self,
@@ -110,7 +112,7 @@ class Planner:
                 desired,
                 allow=ask.allow,
                 acknowledged=partial(self._acknowledged, plan, record=record, last=last),
-                verified=lambda: (*self._stepping(desired), *self._verified.since(record, oldest, watch)),
+                verified=lambda: (*self._stepping(desired), *self._verified.since(record, oldest, watch, last=last)),
                 plan_digest=ask.plan_digest,
                 silent=[item.registry for item in standings if item.knowledge is Knowledge.SILENT],
                 fresh=fresh,
@@ -123,11 +125,10 @@ class Planner:
         found, oldest = held(desired.mesh.settings, now), now - _ROLLBACK
         if not (found.frozen or found.suspended):
             return NO_STANDSTILL
-        shown: list[Mapping[Key, frozenset[str]]] = []
 
-        def versions(key: Key) -> frozenset[str]:
-            shown[:] = shown or [self._verified.views(record, oldest)]
-            return shown[0].get(key, frozenset())
+        def stacks() -> Stacks:
+            self._stacks.read(record, last)
+            return self._stacks
 
         passes = Returning(
             self._repository,
@@ -135,8 +136,8 @@ class Planner:
             desired=desired,
             last=last,
             base=lambda key: self.base(last, key, watch),
-            shown=versions,
-            verified=lambda: self._verified.since(record, oldest, watch),
+            stacks=stacks,
+            since=oldest,
             rollouts=not found.rollouts,
             watch=watch,
         )

@@ -1,12 +1,14 @@
-"""What passes while changes are held: what brings nothing new, what goes back to what was live, and what rollouts may do."""
+"""What passes while changes are held: what brings nothing new, what goes back to where it came from, and what rollouts may do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from functools import cached_property
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property, partial
 
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.report import Stopwatch
+from reconciler.cycle.stacks import Stacks
 from reconciler.cycle.walking.landed import by_rollouts
 from reconciler.errors import ReconcilerError
 from reconciler.gitrepo import Repository
@@ -14,7 +16,8 @@ from reconciler.model.key import Key
 from reconciler.model.plan import ProxyPlan
 from reconciler.model.receipt import Receipt
 from reconciler.model.resource import View
-from reconciler.plan import Split
+from reconciler.plan import splits
+from reconciler.plan.stack import Route, Shares, by_route
 from reconciler.plan.standstill import goes_back
 from reconciler.rollouts.decision import Move
 
@@ -29,8 +32,8 @@ class Returning:
         desired: What the plan is for.
         last: The newest receipt.
         base: What the commit of that receipt asks of a proxy.
-        shown: Versions of views that receipts of the last 30 days show as live, by proxy.
-        verified: Splits that they show.
+        stacks: What receipts show as live, asked for once.
+        since: What was not live since then is too old to go back to.
         rollouts: Whether rollouts may go on.
         watch: For the time it takes.
     """
@@ -43,8 +46,8 @@ class Returning:
         desired: Desired,
         last: Receipt | None,
         base: Callable[[Key], View | None],
-        shown: Callable[[Key], Collection[str]],
-        verified: Callable[[], Sequence[Split]],
+        stacks: Callable[[], Stacks],
+        since: datetime,
         rollouts: bool,
         watch: Stopwatch,
     ) -> None:
@@ -54,8 +57,8 @@ class Returning:
         self._desired = desired
         self._last = last
         self._base = base
-        self._shown = shown
-        self._verify = verified
+        self._read = stacks
+        self._since = since
         self._rollouts = rollouts
 
     def __call__(self, proxy: ProxyPlan) -> bool:
@@ -64,13 +67,26 @@ class Returning:
         before = self._base(proxy.proxy)
         if before is not None and before.version == wanted:
             return True  # what is in force already, or an abort that lies over it
-        if wanted in self._shown(proxy.proxy) or self._by_rollouts:
+        if self._by_rollouts:
             return True
-        return goes_back(proxy, self._verified, base=before)
+        return self._is_before(proxy.proxy) or goes_back(proxy, partial(self._lower, proxy.proxy), base=before)
+
+    def _is_before(self, key: Key) -> bool:
+        """Whether the whole view is one that the proxy came from, and none of its routes goes forward again with that."""
+        wanted = self._desired.views[key]
+        if not self._stacks.has_view(key, wanted.version, since=self._since):
+            return False
+        return not any(
+            self._stacks.undid(key, route, shares, watch=self._watch)
+            for route, shares in by_route(splits(wanted)).items()
+        )
+
+    def _lower(self, key: Key, route: Route, shares: Shares) -> bool:
+        return self._stacks.has_shares(key, route, shares, since=self._since, watch=self._watch)
 
     @cached_property
-    def _verified(self) -> frozenset[Split]:
-        return frozenset(self._verify())
+    def _stacks(self) -> Stacks:
+        return self._read()
 
     @cached_property
     def _by_rollouts(self) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from reconciler.model.plan import Cause, Change, ProxyPlan
 from reconciler.model.resource import Resource, ResourceType, View
-from reconciler.plan.splits import Split, route_splits
+from reconciler.plan.splits import route_splits
+from reconciler.plan.stack import Route, Shares, by_route
 
 
 def _never(_: ProxyPlan) -> bool:
@@ -36,17 +37,17 @@ class Standstill:
 NO_STANDSTILL = Standstill()
 
 
-def goes_back(proxy: ProxyPlan, verified: Collection[Split], *, base: View | None) -> bool:
-    """Whether all that is new is weights, of shares that were live before: a rollback, with whatever else was merged since.
+def goes_back(proxy: ProxyPlan, lower: Callable[[Route, Shares], bool], *, base: View | None) -> bool:
+    """Whether all that is new is weights, of shares that a route came from: a rollback, with whatever else was merged since.
 
     Args:
         proxy: One proxy's plan.
-        verified: Splits that were live.
+        lower: Whether a route has these shares or came from them, see `plan.stack`.
         base: What is in force; what only repairs that is not new.
     """
     there = base.resources if base is not None else {}
     new = (change for change in _by_git(proxy.changes) if _version(change.new) != _version(there.get(change.id)))
-    return all(_only_weights(change) and _known(change.new, verified) for change in new)
+    return all(_only_weights(change) and _known(change.new, lower) for change in new)
 
 
 def _by_git(changes: Iterable[Change]) -> Iterator[Change]:
@@ -67,5 +68,5 @@ def _only_weights(change: Change) -> bool:
 _WEIGHTS = frozenset({"weight", "total_weight"})
 
 
-def _known(resource: Resource | None, verified: Collection[Split]) -> bool:
-    return resource is not None and all(split in verified for split in route_splits(resource))
+def _known(resource: Resource | None, lower: Callable[[Route, Shares], bool]) -> bool:
+    return resource is not None and all(lower(*item) for item in by_route(route_splits(resource)).items())

@@ -185,6 +185,41 @@ def test_a_rollback_passes_beside_what_else_was_merged(held: Held) -> None:
     rig.share_is(10, requests=600)
 
 
+def test_what_was_undone_is_no_rollback(held: Held) -> None:
+    """An aborted canary has stood at 30% and at 50%: to go there again is to go forward, alone or as the whole view it was."""
+    rig = held.rig
+    rig.commit(rig.routes(50, 50), "v2 at 50%")
+    assert held.run().exit_code() == 0
+    rig.commit(rig.routes(90, 10), "Take it back to 10%")
+    assert held.run().exit_code() == 0
+    stop = {"policies/mesh.yaml": MESH.replace("{verify", "{suspend: {reason: incident 7}, verify")}
+    for share in (30, 50):
+        rig.commit({**stop, **rig.routes(100 - share, share)}, f"v2 at {share}%")
+        assert refused(held.run()) == ["guard-suspended"]
+    rig.share_is(10, requests=600)
+    slow = rig.routes(90, 10)["policies/routes.yaml"].replace("    route:", "    timeout: 7s\n    route:")
+    rig.commit({"policies/routes.yaml": slow}, "A timeout\n\nReconcile-Allow: guard-suspended")
+    assert held.run().exit_code() == 0
+    rig.commit(
+        {"policies/routes.yaml": slow.replace("weight: 90", "weight: 50").replace("weight: 10", "weight: 50")}, "x"
+    )
+    assert refused(held.run()) == ["guard-suspended"]
+
+
+def test_a_view_goes_back_as_a_whole_only_if_no_route_goes_forward(held: Held) -> None:
+    """It was live, and its weights were taken back since, with something else that stayed."""
+    rig = held.rig
+    back = rig.routes(90, 10)["policies/routes.yaml"].replace("    route:", "    timeout: 7s\n    route:")
+    rig.commit({"policies/routes.yaml": back}, "Back to 10%, with a timeout")
+    assert held.run().exit_code() == 0
+    held.clock.set(SATURDAY)
+    rig.commit(rig.routes(70, 30), "As it was at 30%")
+    assert refused(held.run()) == ["guard-freeze"]
+    rig.commit(rig.routes(90, 10), "As it was at 10%")
+    assert held.run().exit_code() == 0
+    rig.share_is(10, requests=600)
+
+
 def test_what_begins_soon_is_said(held: Held) -> None:
     """In plans of the day before, and in none earlier."""
 
