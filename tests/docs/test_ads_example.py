@@ -22,6 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("q")
 
 
+@pytest.mark.long
 def test_the_quick_start_works_as_it_is_written(folder: Path) -> None:
     """Every file and command, in order, leads to a request from sidecar to sidecar, and to a canary that one proxy hears of.
 

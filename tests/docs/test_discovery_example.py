@@ -33,6 +33,7 @@ def section(heading: str) -> str:
     return TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
+@pytest.mark.long
 def test_the_quick_start_works_as_it_is_written(folder: Path) -> None:
     """Every file and command, in order: a third instance comes without a commit, and none goes with the file that lists them."""
     said: dict[str, list[str]] = {}

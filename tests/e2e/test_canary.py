@@ -88,6 +88,7 @@ def test_a_person_promotes_by_a_commit(canary: Canary) -> None:
     assert canary.weights() == (0, 100)
 
 
+@pytest.mark.long
 def test_a_step_that_a_person_reverts_pauses_the_run_and_names_them(canary: Canary) -> None:
     """People first: nobody argues with a git revert."""
     canary.commit(canary.rollout("setWeight: 20", "pause: {duration: 1s}", "setWeight: 60", "pause: {}"), "Roll v2 out")

@@ -82,6 +82,7 @@ def test_as_many_laggards_as_are_allowed_hold_nothing(canary: Canary) -> None:
     assert canary.phase() == "Progressing"
 
 
+@pytest.mark.long
 def test_an_analysis_without_traffic_waits_and_never_judges(canary: Canary) -> None:
     """Nothing measured is nothing known; with traffic it goes on."""
     canary.commit(canary.rollout("setWeight: 50", ANALYSIS, "setWeight: 100"), "Roll v2 out")
@@ -147,6 +148,7 @@ def test_no_weight_goes_to_a_subset_without_a_healthy_endpoint(canary: Canary) -
     assert {status for status, _ in load.all()} == {200}
 
 
+@pytest.mark.long
 def test_a_weight_below_one_percent_is_written_without_a_scratch(canary: Canary) -> None:
     """0.5% makes 995 and 5; comments, quotes and everything else stay as they were."""
     before = canary.files()["policies/routes.yaml"]
@@ -203,6 +205,7 @@ def test_header_and_mirror_routes_hold_for_as_long_as_their_steps_say(canary: Ca
     assert {status for status, _ in load.all() + testers.all()} == {200}
 
 
+@pytest.mark.long
 def test_steps_are_signed_where_a_key_is_configured(canary: Canary) -> None:
     """`git verify-commit` holds for each of them, and for evidence."""
     key = canary.folder / "key"

@@ -52,6 +52,7 @@ def _states(told: list[dict[str, Any]]) -> list[tuple[str, int]]:
     return [(item["phase"], item["step"]) for item in told]
 
 
+@pytest.mark.long
 def test_each_state_is_told_once_over_two_lives_of_the_daemon(canary: Canary, tmp_path: Path) -> None:
     """What the first daemon has told and recorded, the second does not tell again; each state has an id of its own."""
     with receiver() as (address, told):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 import json
 
 from reconciler.cli.options import settings
@@ -123,6 +125,7 @@ def test_a_branch_that_was_never_there_moves_nothing(rig: Rig) -> None:
     assert "by-hand" in json.dumps(rig.config("edge"))
 
 
+@pytest.mark.long
 def test_what_git_moved_while_a_proxy_was_away_is_no_drift(rig: Rig) -> None:
     """A proxy that is behind and drifts as well: the commit it missed is a change, and is applied where drift is left."""
     rig.commit({"policies/mesh.yaml": MESH.replace("spec: {", "spec: {drift: report, ")}, "Only report drift")

@@ -122,6 +122,7 @@ def test_a_directory_that_cannot_be_written_is_named(rig: Rig) -> None:
     rig.share_is(0, requests=100)
 
 
+@pytest.mark.long
 def test_a_record_branch_that_may_not_be_pushed_is_an_error_and_traffic_moves_all_the_same(rig: Rig) -> None:
     """The refusal is said in Git's words with exit 1; the next pass writes the receipt that is missing."""
     rig.run()

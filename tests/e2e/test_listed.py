@@ -18,6 +18,8 @@ from tests.e2e.listed import first, last, member
 ENOUGH = 10.0
 """Seconds, far more than anything takes: what is measured is shown, not judged."""
 KINDS = ("fileSd", "httpSd", "dns", "etcd", "consul", "kubernetes")
+_ALIKE = {"httpSd", "dns", "consul"}
+"""Kinds that go the same way as another one, from their adapters on, which have tests of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,9 @@ class Course:
         self.note(what, first([instance], at, path, self.mesh.daemon.tail))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.long if kind in _ALIKE else ()) for kind in KINDS]
+)
 def test_an_instance_comes_changes_drains_and_goes(
     kind: str, mesh: Everywhere, record_property: Callable[[str, object], None]
 ) -> None:

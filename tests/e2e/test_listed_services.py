@@ -57,6 +57,7 @@ def _once(mesh: Clustered, host: str, instance: Instance) -> bool:
         return bool(traffic.tally().versions[instance.name])
 
 
+@pytest.mark.long
 def test_a_service_that_only_a_registry_knows_comes_and_goes_by_passes(mesh: Clustered) -> None:
     """Both leave a receipt for the same commit, by the cause discovery; nobody has committed anything."""
     head, before = mesh.head(), len(mesh.receipts())

@@ -106,6 +106,7 @@ def test_ending_it_early_is_calm(folder: Path, signum: signal.Signals) -> None:
     wait_until_gone(folder)
 
 
+@pytest.mark.long
 def test_on_a_terminal_ctrl_c_leaves_the_cursor_as_it_was(folder: Path) -> None:
     """The live line hides the cursor; whatever ends the demo, it is shown again."""
     ours, terminal = pty.openpty()

@@ -227,8 +227,8 @@ def test_ctrl_c_while_it_is_being_set_up_leaves_nothing(folder: Path, moment: st
     [
         (signal.SIGINT,),
         (signal.SIGTERM,),
-        (signal.SIGHUP,),
-        (signal.SIGINT, signal.SIGINT),
+        pytest.param((signal.SIGHUP,), marks=pytest.mark.long),
+        pytest.param((signal.SIGINT, signal.SIGINT), marks=pytest.mark.long),
         (signal.SIGTERM, signal.SIGINT, signal.SIGINT, signal.SIGTERM),
     ],
     ids=lambda signals: "+".join(signum.name for signum in signals),
