@@ -15,7 +15,7 @@ class PassRequest(BaseModel):
 
     Attributes:
         repository: Which repository is meant, as `identity` of the client's settings names it; "" for whichever is served.
-        ref: The branch that policies are read from; has to be the one that the daemon serves.
+        ref: The branch that policies are read from; has to be the one that the daemon serves; "" for that one.
         select: Only these proxies, as `namespace/name`; all of them if empty.
         allow: Guard codes that are overridden.
         dry_run: Only say what the pass would do, and touch nothing.
@@ -30,7 +30,7 @@ class PassRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     repository: StrictStr = ""
-    ref: StrictStr
+    ref: StrictStr = ""
     select: tuple[StrictStr, ...] = ()
     allow: tuple[StrictStr, ...] = ()
     dry_run: StrictBool = False

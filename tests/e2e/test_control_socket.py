@@ -83,6 +83,9 @@ def test_a_daemon_says_how_it_is(rig: Rig) -> None:
             assert proxy["verified_at"] is not None
         with HttpClient(found[1], AdminSettings()) as http:
             assert http.post_json("/v1/passes", {"ref": "main"}).status == 403
+        with HttpClient(f"unix://{path}", AdminSettings()) as http:
+            reply = http.post_json("/v1/passes", {"dry_run": True})  # of the only branch there is
+            assert (reply.status, json.loads(reply.body)["exit_code"]) == (200, 0)
 
         second = rig.command("daemon", "--daemon", str(rig.folder / "other.sock"))
         assert (second.code, "error[git-locked]" in second.err) == (1, True)

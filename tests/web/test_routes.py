@@ -105,19 +105,21 @@ def test_a_pass_is_run_as_it_was_asked_for(short_path: Path) -> None:
         status, _, body = post(address, json.dumps(wish).encode())
         assert status == 200
         assert json.loads(body) == {"schema_version": 1, "stdout": "done\n", "stderr": "", "exit_code": 2}
-    (request,) = world.requests
+        assert post(address, b"{}")[0] == 200
+    request, least = world.requests
+    assert (least.ref, least.dry_run) == ("", False), "of the branch that is served"
     assert request.model_dump() == wish | {"select": ("default/a",), "allow": ("guard-x",)}
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"null", b"[]", b'"x"', b"{}", b"\xff\xfe", b"[" * 60000, b'{"ref": 1}', b'{"ref": "main", "bogus": 1}',
+        b"", b"{", b"null", b"[]", b'"x"', b"\xff\xfe", b"[" * 60000, b'{"ref": 1}', b'{"ref": "main", "bogus": 1}',
         b'{"ref": "main", "color": "yes"}', b'{"ref": "main", "dry_run": "no"}', b'{"ref": "main", "timeout": NaN}', b'{"ref": "main", "timeout": 1e9}',
         b'{"ref": "main", "timeout": 0}', b'{"ref": "main", "output": "xml"}', b'{"ref": "main", "select": "all"}',
         b'{"ref": "main", "select": [1]}', b'{"ref": "main", "allow": {"a": 1}}',
     ],
-    ids=range(19),
+    ids=range(18),
 )  # fmt: skip
 def test_a_wish_that_cannot_be_read_is_an_error_in_our_form(short_path: Path, body: bytes) -> None:
     """Nothing is guessed, left out or run; the framework's own form of errors never gets out."""

@@ -69,7 +69,7 @@ class PassesOnDemand:
                 f"this daemon serves {self._location}, and not {request.repository}",
                 hint="name its socket with --daemon",
             )
-        if request.ref != self._ref:
+        if request.ref not in {"", self._ref}:
             raise OtherBranchError(
                 f"this daemon serves {self._ref}, and not {request.ref}",
                 hint=f"ask for --ref {self._ref}, or start a daemon for {request.ref}",
@@ -80,7 +80,7 @@ class PassesOnDemand:
             raise UsageError("only a dry run can be of a merge", hint="merge it, and the next pass applies it")
         with self._merged(request.merge) as tree:
             ask = Ask(
-                ref=request.ref,
+                ref=self._ref,
                 dry_run=request.dry_run,
                 allow=frozenset(request.allow),
                 plan_digest=request.plan_digest,

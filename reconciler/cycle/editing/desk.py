@@ -25,6 +25,7 @@ from reconciler.cycle.editing.messages import message_of
 from reconciler.cycle.editing.pulls import Pulls
 from reconciler.cycle.editing.wishes import Action, Done, Requester, Shown, Wish
 from reconciler.cycle.trust import UntrustedError
+from reconciler.errors import Diagnostic
 from reconciler.gitrepo import EDITS, DirtyWorkTreeError, PushRefusedError, Repository
 from reconciler.model.key import Key
 from reconciler.model.plan import Plan
@@ -154,7 +155,7 @@ class Desk:
         judgement = self._judge.judge(head, files, allow=wish.allow)
         refused = judgement.plan.refused if judgement.plan is not None else ()
         if refused and not wish.propose and not wish.dry_run:
-            raise RefusedChangeError(diagnostics=refused)
+            raise RefusedChangeError(diagnostics=[_overridable(item) for item in refused])
         message = message_of(wish, made.action)
         if wish.dry_run:
             return _done(made, judgement, message=message), judgement
@@ -208,10 +209,16 @@ def _done(made: Changed, judgement: Judgement, *, message: str, commit: str = ""
         tag=made.tag,
         message=message,
         diff=diff_of({made.file: made.before}, {made.file: made.after}),
-        plan=_plain(judgement.plan),
+        plan=_plain(judgement.plan, commit),
         notes=judgement.warnings,
     )
 
 
-def _plain(plan: Plan | None) -> dict[str, Any] | None:
-    return dict(as_json(plan)) if plan is not None else None
+def _plain(plan: Plan | None, commit: str) -> dict[str, Any] | None:
+    """The plan was made of files; once they are committed it is that commit's."""
+    return {**as_json(plan), "commit": commit} if plan is not None else None
+
+
+def _overridable(item: Diagnostic) -> Diagnostic:
+    """A guard's refusal with how it is overridden from here, beside how it is where there is a command line or a commit."""
+    return replace(item, hint=f"{item.hint}; in a request with `?allow={item.code}`, which takes the role `operate`")

@@ -210,12 +210,15 @@ def test_a_guard_refuses_and_is_overridden_on_purpose(made: Office) -> None:
     with pytest.raises(RefusedChangeError) as raised:
         made.desk.write(made.wish(split(90)))
     assert raised.value.code == "guard-weight-increase"
+    assert "`?allow=guard-weight-increase`" in raised.value.diagnostics[0].hint
     dry = made.desk.write(made.wish(split(90), dry_run=True))
     assert (dry.commit, dry.action) == ("", Action.UPDATE)
     assert dry.plan is not None
     assert [item["code"] for item in dry.plan["refused"]] == ["guard-weight-increase"]
     done = made.desk.write(made.wish(split(90), allow=frozenset({"guard-weight-increase"})))
     assert made.tip().trailers["Reconcile-Allow"] == ("guard-weight-increase",)
+    assert done.plan is not None
+    assert done.plan["commit"] == done.commit == made.tip().id
     assert "guard-weight-increase" in {item.code for item in done.notes}
 
 
