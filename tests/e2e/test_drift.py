@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import pytest
-
 import json
+
+import pytest
 
 from reconciler.cli.options import settings
 from reconciler.cli.session import Session
