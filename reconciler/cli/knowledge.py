@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from reconciler.cli.holding import held_document
 from reconciler.cli.registries import registry_document
 from reconciler.clock import Clock
 from reconciler.model.key import Key
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.cycle import Inventory, Report
     from reconciler.daemon import GitState, State, Verified
     from reconciler.model.discovered import Standing
+    from reconciler.model.mesh import Mesh
     from reconciler.model.receipt import Outcome
     from reconciler.xds import NodeState
 
@@ -110,6 +112,7 @@ class DaemonKnowledge:
             "now": self._clock.now().isoformat(),
             "ready": not self.readiness(),
             "reason": self.readiness() or self.health(),
+            "held": held_document(self._mesh(), self._clock.now()),
             "git": _git(state.git),
             "pass": None if last is None else {"ended": last.ended.isoformat(), "reasons": list(last.reasons)}
             | _pass(last.report),
@@ -120,6 +123,11 @@ class DaemonKnowledge:
             ],
             "registries": [registry_document(item) for item in self._standings()],
         }  # fmt: skip
+
+    def _mesh(self) -> Mesh | None:
+        """What is to be in force, as far as a pass has compiled it."""
+        inventory = self._inventory()
+        return inventory.desired.source if inventory is not None else None
 
     def services(self) -> Mapping[str, Any]:
         """The services document: the contract of `GET /v1/services`.

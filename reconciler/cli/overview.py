@@ -36,6 +36,8 @@ def print_status(document: dict[str, Any], output: Output) -> None:
         ("head", document["head"] or "unknown"),
         ("recorded", f"{last['policy_commit']} {last['outcome']}: {last['subject']}" if last else "nothing yet"),
     ]
+    held = document["held"] or {}
+    facts += [("held", held[what]) for what in ("suspended", "frozen") if held.get(what)]
     daemon = document["daemon"]
     if daemon is not None:
         facts.append(("daemon", _daemon(daemon)))

@@ -62,7 +62,7 @@ def status(
     with Session(chosen) as session:
         said, doubts = told(session.repository, ref, daemon, status_there)
         report = session.reconciler().run(Ask(ref=ref, dry_run=True, last_good=True))
-        rollouts = _rollouts(session.repository, ref)
+        rollouts, held = _planned(session.repository, ref)
         known = {item["proxy"]: item for item in said["proxies"]} if said is not None else {}
         health = _health(session, report, known)
         registries = _registries(session, said)
@@ -73,7 +73,10 @@ def status(
         if has_no_admin(item)
     }
     document = _document(report, report.last, said, standings)
-    more = {"registries": registries, "health": health, "rollouts": rollouts, "now": session.clock.now().isoformat()}
+    more = {
+        "held": held, "registries": registries, "health": health, "rollouts": rollouts,
+        "now": session.clock.now().isoformat(),
+    }  # fmt: skip
     print_status(document | more, output)
     return with_words(report, standings).exit_code()
 
@@ -101,8 +104,9 @@ def _health(session: Session, report: Report, known: Mapping[str, dict[str, Any]
     return wellbeing(seen, unread)
 
 
-def _rollouts(repository: Repository, ref: str) -> list[dict[str, Any]]:
-    """Every rollout, as `rollout list` has it; none where Git can't tell, of which the pass has said why."""
+def _planned(repository: Repository, ref: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Every rollout, as `rollout list` has it, and what holds changes; none where Git can't tell, of which the pass has said why."""
+    from reconciler.cli.holding import held_document
     from reconciler.cli.rollout.documents import listed
     from reconciler.cli.rollout.reading import seen_of
     from reconciler.clock import SystemClock
@@ -112,11 +116,12 @@ def _rollouts(repository: Repository, ref: str) -> list[dict[str, Any]]:
     try:
         point = Past(repository, ref).standpoint()
     except ReconcilerError:
-        return []
-    rows: list[dict[str, Any]] = listed(
-        point, [seen_of(point, item) for item in point.mesh.rollouts], now=SystemClock().now()
-    )["rollouts"]
-    return rows
+        return [], None
+    now = SystemClock().now()
+    rows: list[dict[str, Any]] = listed(point, [seen_of(point, item) for item in point.mesh.rollouts], now=now)[
+        "rollouts"
+    ]
+    return rows, held_document(point.mesh, now)
 
 
 def _document(
@@ -153,7 +158,7 @@ def _document(
     }
 
 
-_NOT_THE_DAEMONS = frozenset({"schema_version", "proxies", "registries"})
+_NOT_THE_DAEMONS = frozenset({"schema_version", "proxies", "registries", "held"})
 
 
 def _seen(item: ProxyPlan) -> Standing:

@@ -13,10 +13,12 @@ from reconciler.cycle import Desired, Inventory, Report
 from reconciler.daemon import GitState, LastPass, State, Verified
 from reconciler.errors import Diagnostic, TransientError
 from reconciler.model.discovered import NOTHING, Held, Knowledge, Standing
+from reconciler.model.freeze import Suspension
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh
 from reconciler.model.observation import Proof
 from reconciler.model.plan import Action, Cause, Change, Plan, ProxyPlan
+from reconciler.model.proxy import MeshSpec
 from reconciler.model.receipt import Outcome, OutcomeKind
 from reconciler.model.resource import ResourceId, ResourceType
 from reconciler.web import NotReadyError
@@ -183,6 +185,25 @@ def test_the_status_has_the_registries_as_they_stand() -> None:
         "flapping": ["b 10.0.0.1"],
     }  # fmt: skip
     assert registries_fit([found])
+
+
+def test_the_status_says_what_holds_changes() -> None:
+    """Of the commit in force, at the time of the question: it ends without a pass."""
+    spec = MeshSpec(suspend=Suspension(reason="incident", until="2026-01-01T00:01:00Z", by="Ann"))
+    mesh = Mesh(settings=spec)
+    desired = Desired(commit="c2", mesh=mesh, source=mesh, templates={}, views={}, warnings=(), notes={})
+
+    def held(at: float) -> object:
+        told = DaemonKnowledge(
+            state=lambda: State(started=START), connections=dict, clock=At(at), repository="r", ref="main",
+            inventory=lambda: Inventory(desired=desired, services=(), catalogue=NOTHING),
+        )  # fmt: skip
+        return told.status()["held"]
+
+    words = "changes are suspended by Ann until 2026-01-01T00:01:00Z: incident"
+    assert held(0) == {"suspended": words, "frozen": "", "rollouts": words, "until": "2026-01-01T00:01:00Z"}
+    assert held(60) is None
+    assert knowledge(State(started=START)).status()["held"] is None
 
 
 def test_a_silent_registry_does_not_make_a_daemon_unready() -> None:

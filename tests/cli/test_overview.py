@@ -30,7 +30,7 @@ def document(*proxies: dict[str, Any], daemon: bool = True) -> dict[str, Any]:
     last = {"ended": "2026-01-01T23:59:51+00:00", "reasons": ["connect", "poll"]}
     return {
         "schema_version": 1, "head": "h" * 40, "recorded": None, "proxies": list(proxies), "rollouts": [], "health": {"answered": 0, "silent": [], "services": []}, "refused": [], "errors": [],
-        "registries": [], "now": NOW,
+        "registries": [], "now": NOW, "held": None,
         "daemon": {"now": NOW, "pid": 7, "reason": "", "pass": last} if daemon else None,
     }  # fmt: skip
 
@@ -45,6 +45,19 @@ def test_without_a_daemon_the_table_stays_as_narrow_as_it_is(capsys: pytest.Capt
     lines = shown(capsys, document(row("default/a"), daemon=False)).splitlines()
     assert lines[-2].split() == ["PROXY", "STATE", "PENDING", "RECORDED", "PROOF", "WHY"]
     assert not any(line.startswith("daemon") for line in lines)
+
+
+@pytest.mark.parametrize("output", [Output.TEXT, Output.MARKDOWN])
+def test_what_holds_changes_stands_above_the_fleet(capsys: pytest.CaptureFixture[str], output: Output) -> None:
+    """Whoever wonders why nothing happens reads the first lines; a freeze and a suspension are one line each."""
+    words = {"suspended": f"changes are suspended by Ann: {EVIL}", "frozen": "changes are frozen by nights"}
+    held = words | {"rollouts": "", "until": None}
+    text = shown(capsys, document(row("default/a")) | {"held": held}, output)
+    first = [line for line in text.splitlines() if "held" in line]
+    assert len(first) == 2
+    assert "changes are suspended by Ann" in first[0]
+    assert "\x1b" not in text
+    assert text.index("nights") < text.index("PROXY")
 
 
 def test_what_a_daemon_told_has_columns(capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,6 +41,10 @@ def test_suspending_and_resuming_leave_no_trace_but_two_commits(repo: Path, caps
     text = (repo / "policies/mesh.yaml").read_text(encoding="utf-8")
     assert 'by: "Ann"' in text or "by: Ann" in text
     assert run(["validate", str(repo)]) == 0
+    capsys.readouterr()
+    run(["status", "--repo", str(repo)])
+    held = "held      changes are suspended by Ann until 2999-01-01T00:00:00Z: incident 7"
+    assert held in capsys.readouterr().out.splitlines()
     assert run(["resume", "--repo", str(repo)]) == 0
     assert log(repo, "%s") == "mesh: resume changes"
     assert (repo / "policies/mesh.yaml").read_bytes() == before
