@@ -99,7 +99,7 @@ def test_a_session_says_who_it_is_and_ends(served: House) -> None:
     assert said == reply.json
     assert (said["name"], said["roles"], said["token"]) == ("Ada L", ["operate", "read"], token.split("_")[1])
     assert served.ask("GET", "/v1/session").json | {"schema_version": 1} == {
-        "schema_version": 1, "name": "", "email": "", "roles": [], "token": "", "csrf": "", "expires": None,
+        "schema_version": 1, "name": "", "email": "", "roles": [], "token": "", "csrf": "", "tokens": True, "expires": None,
     }  # fmt: skip
     gone = served.ask("DELETE", "/v1/session", cookie=cookie, x_reconcile_csrf=said["csrf"])
     assert gone.status == 204

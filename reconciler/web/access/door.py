@@ -72,6 +72,11 @@ class Door:
         self._by_peer = Buckets(rate, clock)
         self._by_token = Buckets(rate, clock)
 
+    @property
+    def knows_tokens(self) -> bool:
+        """Whether there is a file of tokens, and so anybody who can sign in."""
+        return self._tokens is not None
+
     def caller(self, request: Request) -> Caller:
         """Who sent a request.
 

@@ -190,6 +190,10 @@ SCHEMAS: Mapping[str, Schema] = MappingProxyType(
                 "email": _text("Likewise."),
                 "roles": _list(_ROLE),
                 "token": _text("Id of the token."),
+                "tokens": {
+                    "type": "boolean",
+                    "description": "Whether there are tokens here, and so anybody who can sign in.",
+                },
                 "csrf": _text("For the header `X-Reconcile-CSRF`; empty without a session."),
                 "expires": _maybe(_TIME),
             },

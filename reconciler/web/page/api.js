@@ -9,8 +9,8 @@ export class Refusal extends Error {
   }
 }
 
-/** Who asks. `known` is false where the daemon has no sessions: then everybody reads, and nobody does more. */
-export const session = { known: false, name: "", roles: [], csrf: "" };
+/** Who asks. `known` is false where the daemon has no sessions: then everybody reads, and nobody does more. `tokens`: whether anybody can sign in. */
+export const session = { known: false, name: "", roles: [], csrf: "", tokens: false };
 
 async function call(method, path, body) {
   const headers = { Accept: "application/json" };
@@ -40,8 +40,8 @@ export async function whoAmI() {
     Object.assign(session, { known: true }, person(await read("/v1/session")));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    if (error.status === 404) Object.assign(session, { known: false, name: "", roles: ["read"], csrf: "" });
-    else Object.assign(session, { known: true, name: "", roles: [], csrf: "" });
+    if (error.status === 404) Object.assign(session, { known: false, name: "", roles: ["read"], csrf: "", tokens: false });
+    else Object.assign(session, { known: true, name: "", roles: [], csrf: "", tokens: true });
   }
   return session;
 }
@@ -55,7 +55,7 @@ export async function signOut() {
   await whoAmI();
 }
 
-const person = (said) => ({ name: said.name ?? "", roles: said.roles ?? [], csrf: said.csrf ?? "" });
+const person = (said) => ({ name: said.name ?? "", roles: said.roles ?? [], csrf: said.csrf ?? "", tokens: said.tokens ?? true });
 
 export const may = (role) => session.roles.includes(role);
 

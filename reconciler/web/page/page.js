@@ -188,7 +188,7 @@ function where() {
 function who() {
   if (!session.known) return [];
   if (session.name) return [name(session.name, { class: "strong" }), " ", h("span", { class: "soft" }, `(${session.roles.join(", ")})`), " ", session.csrf ? h("button", { type: "button", class: "button small", data: { do: "sign-out" } }, "Sign out") : null];
-  return [h("a", { href: "#/sign-in" }, "Sign in")];
+  return session.tokens ? [h("a", { href: "#/sign-in" }, "Sign in")] : [];
 }
 
 function link() {
@@ -198,9 +198,11 @@ function link() {
 }
 
 function banner() {
-  if (goneSince !== null) return [h("p", { class: "banner" }, h("strong", null, `Not connected since ${atClock(goneSince)}.`), " What is shown was true then. Trying again every few seconds.")];
   const status = documents["/v1/status"];
-  return status && !status.ready ? [h("p", { class: "banner" }, h("bdi", null, status.reason))] : [];
+  const held = may("read") ? ["suspended", "frozen"].map((what) => status?.held?.[what]).filter(Boolean) : [];
+  const holding = held.map((words) => h("p", { class: "banner" }, h("strong", null, "Held: "), h("bdi", null, words)));
+  if (goneSince !== null) return [h("p", { class: "banner" }, h("strong", null, `Not connected since ${atClock(goneSince)}.`), " What is shown was true then. Trying again every few seconds."), ...holding];
+  return [status && !status.ready ? h("p", { class: "banner" }, h("bdi", null, status.reason)) : null, ...holding];
 }
 
 function foot() {
@@ -209,6 +211,13 @@ function foot() {
 }
 
 function signInView() {
+  if (session.known && !session.tokens) {
+    return [
+      h("h1", null, "Sign in"),
+      h("p", { class: "lead" }, "Nobody can sign in here: this daemon has no file of tokens, so everybody who reaches it may look, and nobody may do more."),
+      h("p", { class: "box" }, "Make a token with ", h("code", null, "reconcile token create"), ", and start the daemon with its file: ", h("code", null, "--http-tokens FILE"), "."),
+    ];
+  }
   return [
     h("h1", null, "Sign in"),
     h("p", { class: "lead" }, may("read") ? "You may look without a token. With one that has the role operate, you may also promote, pause and abort rollouts." : "This daemon wants to know who asks. Sign in with a token that has the role read."),

@@ -33,7 +33,7 @@ def add(app: FastAPI, door: Door) -> None:
     @app.post(_PATH)
     def sign_in(wish: SignIn, request: Request) -> Response:
         cookie, session, caller = door.sign_in(request, wish.token)
-        reply = json_reply(_said(caller, session))
+        reply = json_reply(_said(door, caller, session))
         reply.set_cookie(
             cookie_name(request),
             cookie,
@@ -48,7 +48,7 @@ def add(app: FastAPI, door: Door) -> None:
     @app.get(_PATH)
     def who(request: Request) -> Response:
         entry = door.entry(request)
-        return json_reply(_said(entry.caller, entry.session))
+        return json_reply(_said(door, entry.caller, entry.session))
 
     @app.delete(_PATH)
     def sign_out(request: Request) -> Response:
@@ -60,7 +60,7 @@ def add(app: FastAPI, door: Door) -> None:
         return reply
 
 
-def _said(caller: Caller, session: Session | None) -> dict[str, object]:
+def _said(door: Door, caller: Caller, session: Session | None) -> dict[str, object]:
     return {
         "schema_version": 1,
         "name": caller.name,
@@ -68,5 +68,6 @@ def _said(caller: Caller, session: Session | None) -> dict[str, object]:
         "roles": sorted(str(role) for role in caller.roles),
         "token": caller.token,
         "csrf": session.csrf if session is not None else "",
+        "tokens": door.knows_tokens,
         "expires": rfc3339(session.expires) if session is not None else None,
     }

@@ -36,6 +36,8 @@ def status(proxies: int = 6) -> Document:
     return {
         "schema_version": 1, "version": "1.2.3", "repository": "/srv/policies.git", "ref": "main", "pid": 1,
         "started": BEFORE, "now": NOW, "ready": True, "reason": "",
+        "held": {"suspended": "changes are suspended by Ada: incident 7", "frozen": "changes are frozen by nights", "rollouts": "",
+                 "until": None},
         "pass": {
             "ended": BEFORE, "reasons": ["poll"], "head": HEAD, "applied": APPLIED, "exit_code": 1, "receipt": None,
             "refused": [], "errors": [message("yaml-syntax", "can't be read", file="policies/a.yaml", line=3, column=9)],

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from reconciler.web import Role
 from tests.web.page import documents
 from tests.web.page.browser import PHONE, VIEWS, Tab, chromium, tab
 from tests.web.page.daemon import Daemon, serving
@@ -21,6 +23,7 @@ FREE = dict.fromkeys(
         "proxy", "detail", "repository", "ref", "message", "hint", "file", "words", "name", "host", "to", "subset", "route",
         "reason", "waiting", "note", "subject", "by", "body", "path", "text", "label", "unit", "code", "trailer", "type",
         "registry", "kind", "stable", "canary", "version", "old", "new", "client", "variant", "namespace", "Proxies",
+        "suspended", "frozen",
     ),
     HOSTILE,
 )  # fmt: skip
@@ -55,12 +58,24 @@ def test_each_view_shows_what_the_daemon_says(browser: Browser, daemon: Daemon) 
             seen.says(*SHOWN[view])
             assert seen.page.title() == f"{view.capitalize()} - envoy-reconciler"
             assert seen.page.locator("h1").count() == 1
+            holding = ["Held: changes are suspended by Ada: incident 7", "Held: changes are frozen by nights"]
+            assert seen.page.locator("#banner .banner").all_inner_texts() == holding
             assert seen.page.locator("nav a[aria-current=page]").inner_text().lower().startswith(view)
         seen.go("fleet")
         first = seen.page.locator("#proxies tbody tr").first
         expect(first).to_contain_text("rejected")  # those in trouble come first
         seen.page.get_by_label("Filter").fill("reviews-03")
         expect(seen.page.locator("#proxies tbody tr")).to_have_count(1)
+
+
+def test_nobody_is_asked_to_sign_in_where_nobody_can(browser: Browser, daemon: Daemon) -> None:
+    """Without a tokens file; whoever follows a link there is told how to get one."""
+    with tab(browser, daemon.address) as seen:
+        seen.go("fleet")
+        expect(seen.page.locator("#who")).to_be_empty()
+        seen.go("sign-in")
+        seen.says("Nobody can sign in here", "--http-tokens FILE")
+        assert seen.page.get_by_label("Token").count() == 0
 
 
 def test_the_timeline_opens_commits_and_goes_back_in_time(browser: Browser, daemon: Daemon) -> None:
@@ -98,7 +113,8 @@ def test_what_comes_from_yaml_and_commits_is_text_and_nothing_else(browser: Brow
         for view in (*VIEWS, f"timeline/{documents.HEAD}"):
             seen.go(view)
             seen.says(MARKUP)
-            assert seen.page.locator("main img, main script, main a[href^=javascript]").count() == 0, view
+            expect(seen.page.locator("#banner")).to_contain_text(MARKUP)
+            assert seen.page.locator("#banner img, main img, main script, main a[href^=javascript]").count() == 0, view
             assert seen.run("window.ran") is None
             assert "ran" not in seen.page.title()
             assert overflow(seen) <= 0, view
@@ -111,9 +127,11 @@ def overflow(seen: Tab) -> int:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(browser: Browser, daemon: Daemon, scheme: Any) -> None:
+def test_axe_finds_nothing(browser: Browser, scheme: Any, tmp_path: Path) -> None:
     """In every view, in the light and in the dark, with everything shown that there is to show."""
-    with tab(browser, daemon.address, color_scheme=scheme, reduced_motion="reduce") as seen:
+    daemon = Daemon(tokens=tmp_path / "tokens")
+    daemon.token(Role.READ)
+    with serving(daemon), tab(browser, daemon.address, color_scheme=scheme, reduced_motion="reduce") as seen:
         for view in ("fleet", "services", "rollouts", f"timeline/{documents.HEAD}", "plan", "sign-in"):
             seen.go(view)
             if view in SHOWN:
