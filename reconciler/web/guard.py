@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any
 
 from reconciler.errors import ReconcilerError
+from reconciler.web.access.limits import stranger
 from reconciler.web.errors import BodySizeError, BusyError, RequestError, SlowRequestError, document, fault, status_of
 
 Message = MutableMapping[str, Any]
@@ -25,6 +27,8 @@ _NONE: Mapping[str, int] = MappingProxyType({})
 _OTHER = "other"
 _MOST_LARGE = 4
 """Bodies beyond the usual limit that are read at the same time, so that strangers can't fill the memory with them."""
+_MOST_LARGE_OF_ONE = 2
+"""Of one peer, so that it can't keep all others from sending any."""
 _HEADERS = [
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
@@ -62,7 +66,7 @@ class Guard:
         self._max_body = max_body
         self._wide = wide
         self._counted = counted
-        self._large = 0
+        self._large: Counter[str] = Counter()  # by peer, while they are read
         self._patience = patience
         self._logger = logger
 
@@ -110,7 +114,8 @@ class Guard:
             raise _too_large(most)
         try:
             async with asyncio.timeout(self._patience):
-                return await self._read(receive, most)
+                client = scope.get("client")
+                return await self._read(receive, most, stranger(client[0] if client else ""))
         except TimeoutError:
             raise SlowRequestError(f"the request's body did not arrive within {self._patience:g} s") from None
 
@@ -120,7 +125,7 @@ class Guard:
             default=0,
         )
 
-    async def _read(self, receive: Receive, most: int) -> bytes:
+    async def _read(self, receive: Receive, most: int, peer: str) -> bytes:
         parts: list[bytes] = []
         size = 0
         large = False
@@ -134,15 +139,17 @@ class Guard:
                 if size > most:
                     raise _too_large(most)
                 if size > self._max_body and not large:
-                    if self._large >= _MOST_LARGE:
-                        raise BusyError(f"{self._large} large requests are being read already", hint="send it again")
+                    if self._large.total() >= _MOST_LARGE or (peer and self._large[peer] >= _MOST_LARGE_OF_ONE):
+                        raise BusyError("several large requests are being read already", hint="send it again")
                     large = True
-                    self._large += 1
+                    self._large[peer] += 1
                 parts.append(part)
                 if not message.get("more_body", False):
                     return b"".join(parts)
         finally:
-            self._large -= large
+            if large:
+                self._large[peer] -= 1
+                self._large += Counter()  # forgets who has none
 
 
 def _too_large(most: int) -> BodySizeError:

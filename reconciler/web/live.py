@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 from weakref import WeakSet
 
 from reconciler.web.errors import BusyError
 
 _MOST = 64
+_MOST_OF_ONE = 16
+_LASTS = 600.0
 _HEARTBEAT = 15.0
 _RETRY = 2000
 """Milliseconds after which a browser connects again."""
@@ -26,12 +28,25 @@ class Notices:
     Args:
         kinds: What can be told; anything else is a fault of ours.
         most: Watchers at the same time.
-        heartbeat: Seconds of silence after which a comment shows that the connection lives.
+        of_one: Of one peer, likewise.
+        heartbeat: Seconds of silence after which a comment shows that the connection lives, and after which it is asked again whether
+            somebody may watch.
+        lasts: Seconds after which watching ends: a page begins again by itself, and what nobody looks at does not.
     """
 
-    def __init__(self, kinds: Iterable[str], *, most: int = _MOST, heartbeat: float = _HEARTBEAT) -> None:
+    def __init__(
+        self,
+        kinds: Iterable[str],
+        *,
+        most: int = _MOST,
+        of_one: int = _MOST_OF_ONE,
+        heartbeat: float = _HEARTBEAT,
+        lasts: float = _LASTS,
+    ) -> None:
         self._kinds = frozenset(kinds)
         self._most = most
+        self._of_one = of_one
+        self._lasts = lasts
         self._heartbeat = heartbeat
         self._lock = threading.Lock()
         # Weak, since events that nobody begins to read never come to their end: the reader went away before the answer began.
@@ -63,26 +78,38 @@ class Notices:
         with self._lock:
             return len(self._watchers)
 
-    def watch(self) -> AsyncIterator[bytes]:
+    def watch(self, peer: str = "", *, allowed: Callable[[], bool] = lambda: True) -> AsyncIterator[bytes]:
         """Server-sent events until `close`; the first asks whoever reads them to look at everything. Call it on the loop that reads.
 
         Who asks has a place from this call on, until the events are read to their end or thrown away, even unread.
 
+        Args:
+            peer: Who that is; "" for somebody without a limit of their own.
+            allowed: Whether they may watch at this instant.
+
         Raises:
             BusyError: There are as many watchers as are served, or we are stopping.
         """
-        watcher = _Watcher(asyncio.get_running_loop())
+        watcher = _Watcher(asyncio.get_running_loop(), peer)
         with self._lock:  # nobody waits for it: it is held for as long as it takes to look
             if self._closed or len(self._watchers) >= self._most:
                 raise BusyError(f"{len(self._watchers)} watch already", hint="close a page, or ask now and then")
+            if peer and sum(other.peer == peer for other in self._watchers) >= self._of_one:
+                raise BusyError(f"{self._of_one} watch from this address already", hint="close a page")
             self._watchers.add(watcher)
-        return self._events(watcher)
+        return self._events(watcher, allowed)
 
-    async def _events(self, watcher: _Watcher) -> AsyncIterator[bytes]:
+    async def _events(self, watcher: _Watcher, allowed: Callable[[], bool]) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        asked, end = loop.time(), loop.time() + self._lasts
         try:
             yield f"retry: {_RETRY}\nevent: hello\ndata: {{}}\n\n".encode()
-            while not watcher.ended:
-                said = await watcher.take(self._heartbeat)
+            while not watcher.ended and (left := end - loop.time()) > 0:
+                said = await watcher.take(min(self._heartbeat, left))
+                if loop.time() - asked >= self._heartbeat:
+                    asked = loop.time()
+                    if not allowed():
+                        return
                 if said:
                     yield b"".join(_event(kind, data) for kind, data in said.items())
                 elif not watcher.ended:
@@ -95,8 +122,9 @@ class Notices:
 class _Watcher:
     """What one of them has not taken yet: the newest of each kind."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, peer: str) -> None:
         self._loop = loop
+        self.peer = peer
         self._lock = threading.Lock()
         self._waiting: dict[str, Mapping[str, Any]] = {}
         self._something = asyncio.Event()

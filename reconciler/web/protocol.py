@@ -7,16 +7,19 @@ text. Here a connection has so many seconds for the head of a request, and so ma
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from reconciler.web.access.limits import stranger
 from reconciler.web.errors import BusyError, RequestError, document
 
 _FOR_A_HEAD = 10.0
 _FOR_READING = 30.0
 _MOST_CONNECTIONS = 256
+_MOST_OF_ONE = 64
 
 
 class PatientProtocol(H11Protocol):
@@ -26,11 +29,16 @@ class PatientProtocol(H11Protocol):
         for_a_head: Seconds from the first byte, or from the connection, until a request's head is complete.
         for_reading: Seconds that an answer may wait for its reader.
         most: Connections of one server at the same time.
+        of_one: Of one peer, so that it can't shut out everybody else. What comes from this machine has no such limit: a proxy, a probe.
+        stranger: Tells peers apart; "" for one without a limit of its own. A seam for tests.
     """
 
     for_a_head = _FOR_A_HEAD
     for_reading = _FOR_READING
     most = _MOST_CONNECTIONS
+    of_one = _MOST_OF_ONE
+    stranger: Callable[[str], str] = staticmethod(stranger)
+    peer = ""
     _head_timer: asyncio.TimerHandle | None = None
     _read_timer: asyncio.TimerHandle | None = None
 
@@ -39,7 +47,8 @@ class PatientProtocol(H11Protocol):
         super().connection_made(transport)
         # `pause_writing` means that something waits for the reader; over TLS, asyncio takes 0 to be more than it wants.
         transport.set_write_buffer_limits(high=1 if self.scheme == "https" else 0)
-        if len(self.connections) > self.most:
+        self.peer = self.stranger(self.client[0]) if self.client is not None else ""
+        if len(self.connections) > self.most or self._too_many():
             self._answer(503, document(BusyError("there are too many connections", hint="try again").diagnostics))
             return
         self._expect_a_head()
@@ -82,6 +91,13 @@ class PatientProtocol(H11Protocol):
         """Never reached: there is no protocol to upgrade to."""
         del event
         self.transport.abort()
+
+    def _too_many(self) -> bool:
+        """Whether this one is beyond what its peer may have."""
+        if not self.peer:
+            return False
+        found: int = sum(isinstance(item, PatientProtocol) and item.peer == self.peer for item in self.connections)
+        return found > self.of_one
 
     def _expect_a_head(self) -> None:
         """Run the clock while there is no request to answer; a keep-alive connection at rest has a clock of its own."""

@@ -16,7 +16,7 @@ from cryptography import x509
 from reconciler.clock import SystemClock
 from reconciler.errors import UsageError
 from reconciler.web import Door, Offer, Rate, Role, ServerCertificate, TokenFile, add_token, mint, revoke_token
-from reconciler.web.access.door import _is_here
+from reconciler.web.access.limits import is_here
 from reconciler.web.app import application
 from reconciler.web.guard import Application
 from reconciler.web.hosts import is_ours
@@ -209,7 +209,7 @@ def test_tokens_from_other_hosts_need_tls(*, tmp_path: Path, plaintext: bool, sc
     for peer, status in (("192.0.2.7", wanted), ("127.0.0.1", 200), ("::ffff:127.0.0.1", 200), ("::1", 200)):
         said = _direct(app, headers=headers, client=(peer, 1), scheme=scheme)
         assert said["status"] == status, peer
-    assert not _is_here("")
+    assert not is_here("")
 
 
 def _direct(app: Application, **more: Any) -> dict[str, Any]:

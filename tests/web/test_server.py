@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ import pytest
 
 from reconciler.errors import BugError
 from reconciler.web import Offer, WebServer, application, listen_tcp, listen_unix
+from reconciler.web.access.limits import stranger
+from reconciler.web.guard import Guard
 from reconciler.web.protocol import PatientProtocol
 from tests.web.world import LOGGER, PATIENCE, World, client, code, connect, on_tcp, on_unix, raw, said, serving, until
 
@@ -132,6 +137,71 @@ def test_connections_are_limited_and_told_so() -> None:
         for plain in first:
             plain.close()
         until(lambda: raw(address, GET[:-2] + b"connection: close\r\n\r\n")[0] == 200)
+
+
+def test_one_peer_has_a_part_of_the_connections() -> None:
+    """Whoever keeps as many as they get shuts out nobody else."""
+    told = {"for_a_head": PATIENCE, "most": 9, "of_one": 2, "stranger": staticmethod(str)}
+    with on_tcp(World(), protocol=type("Shared", (Hasty,), told)) as address, ExitStack() as held:
+        host, _, port = address.rpartition(":")
+
+        def come(source: str) -> bytes:
+            plain = held.enter_context(socket.create_connection((host, int(port)), PATIENCE, (source, 0)))
+            plain.sendall(GET)
+            return plain.recv(12)
+
+        assert [come("127.0.0.2") for _ in range(3)] == [b"HTTP/1.1 200", b"HTTP/1.1 200", b"HTTP/1.1 503"]
+        assert [come("127.0.0.3") for _ in range(2)] == [b"HTTP/1.1 200", b"HTTP/1.1 200"]
+
+
+def test_who_comes_from_here_may_be_a_proxy_for_many() -> None:
+    """Peers are addresses, or networks of IPv6; this machine and a Unix socket are none."""
+    peers = ["", "127.0.0.9", "::1", "::ffff:127.0.0.1", "192.0.2.7", "::ffff:192.0.2.7", "2001:db8::1:2", "unix"]
+    found = [stranger(peer) for peer in peers]
+    assert found == ["", "", "", "", "192.0.2.7", "192.0.2.7", "2001:db8::/64", "unix"]
+
+
+def test_one_peer_sends_a_part_of_the_large_bodies() -> None:
+    """Two of theirs are read at a time; somebody else's is taken all the same."""
+    taken: list[Any] = []
+
+    async def echo(scope: Any, receive: Any, _send: Any) -> None:
+        taken.append((scope["client"][0], len((await receive())["body"])))
+
+    async def come(guard: Guard, peer: str, going_on: asyncio.Event) -> Any:
+        parts = [{"type": "http.request", "body": b"x" * 9, "more_body": True}]
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            if parts:
+                return parts.pop()
+            await going_on.wait()
+            return {"type": "http.request", "body": b"x"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/w",
+            "headers": [],
+            "client": (peer, 1),
+        }
+        await guard(scope, receive, send)
+        return sent[0]["status"] if sent else None
+
+    async def all_come() -> list[Any]:
+        going_on = asyncio.Event()
+        guard = Guard(echo, max_body=4, patience=PATIENCE, logger=LOGGER, wide={"/w": 99})
+        coming = [asyncio.create_task(come(guard, peer, going_on)) for peer in ("192.0.2.1",) * 3 + ("192.0.2.2",)]
+        await coming[2]
+        going_on.set()
+        return [*await asyncio.gather(*coming), await come(guard, "192.0.2.1", going_on)]
+
+    assert asyncio.run(all_come()) == [None, None, 503, None, None]
+    assert sorted(taken) == [("192.0.2.1", 10)] * 3 + [("192.0.2.2", 10)]
 
 
 def test_many_clients_are_answered_at_the_same_time(short_path: Path) -> None:

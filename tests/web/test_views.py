@@ -5,14 +5,32 @@ import http.client
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+from reconciler.clock import SystemClock
 from reconciler.errors import InputError
-from reconciler.web import Anonymous, Notices, Offer, Owner, WebServer, application, listen_tcp
+from reconciler.web import (
+    Anonymous,
+    Door,
+    Notices,
+    Offer,
+    Owner,
+    Role,
+    TokenFile,
+    WebServer,
+    add_token,
+    application,
+    listen_tcp,
+    mint,
+    revoke_token,
+)
 from reconciler.web.access import Access
 from reconciler.web.errors import BusyError
+from tests.web.doors import START
 from tests.web.world import LOGGER, PATIENCE, World, client, code, raw, until
 
 
@@ -61,10 +79,10 @@ def served(shown: Shown, notices: Notices, access: Access | None = None) -> Iter
 
 
 @contextmanager
-def watching(address: str) -> Iterator[http.client.HTTPResponse]:
+def watching(address: str, headers: Mapping[str, str] = MappingProxyType({})) -> Iterator[http.client.HTTPResponse]:
     connection = http.client.HTTPConnection(address, timeout=PATIENCE)
     try:
-        connection.request("GET", "/v1/events")
+        connection.request("GET", "/v1/events", headers=headers)
         answer = connection.getresponse()
         assert answer.status == 200
         assert answer.getheader("content-type", "").startswith("text/event-stream")
@@ -166,6 +184,38 @@ def test_as_many_watch_as_are_served_however_many_come_at_once() -> None:
         assert b"hello" in await anext(notices.watch())
 
     asyncio.run(come())
+
+
+def test_watching_ends_in_time_and_with_the_right_to_it(tmp_path: Path) -> None:
+    """A stream that nobody looks at takes no place for ever, and a revoked token does not go on watching."""
+    with served(Shown(), Notices(["pass"], lasts=0.1)) as server, watching(server.address) as one:
+        assert one.read().startswith(b"retry: ")
+
+    file = tmp_path / "tokens"
+    shown, token = mint(name="Ada", email="ada@x.test", roles=[Role.READ], created=START)
+    add_token(file, token)
+    door = Door(SystemClock(), tokens=TokenFile(file))
+    bearer = {"Authorization": f"Bearer {shown}"}
+    with served(Shown(), Notices(["pass"], heartbeat=0.05), door) as server, watching(server.address, bearer) as one:
+        while one.readline() != b": still here\n":
+            pass
+        revoke_token(file, token.id)
+        one.read()
+
+
+def test_one_peer_watches_a_part_of_what_can_be_watched() -> None:
+    """And has a place again when one of its streams has ended."""
+
+    async def watch() -> None:
+        notices = Notices(["pass"], of_one=1)
+        one = notices.watch("192.0.2.1")
+        with pytest.raises(BusyError, match="from this address"):
+            notices.watch("192.0.2.1")
+        others = [notices.watch(peer) for peer in ("192.0.2.2", "", "")]
+        del one
+        assert len([*others, notices.watch("192.0.2.1")]) == 4
+
+    asyncio.run(watch())
 
 
 def test_watching_ends_when_the_daemon_does() -> None:

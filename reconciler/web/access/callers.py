@@ -8,7 +8,11 @@ from typing import Protocol
 
 from fastapi import Request
 
-from reconciler.web.errors import ForbiddenError
+from reconciler.errors import ReconcilerError
+from reconciler.web.errors import ForbiddenError, RateLimitError
+
+REMEMBERED = "reconciler.entry"
+"""Where a request's scope keeps what was found out about its sender."""
 
 
 class Role(StrEnum):
@@ -94,3 +98,15 @@ def require_one_of(access: Access, request: Request, *roles: Role) -> Caller:
     if found.roles.isdisjoint(roles):
         raise ForbiddenError(f"this takes the role {' or '.join(roles)}", hint="ask with a token that has it")
     return found
+
+
+def still(access: Access, request: Request, role: Role) -> bool:
+    """Whether the sender of a request that goes on and on has the role at this instant: tokens are revoked, and sessions end."""
+    anew = Request({name: value for name, value in request.scope.items() if name != REMEMBERED})
+    try:
+        require(access, anew, role)
+    except RateLimitError:
+        return True
+    except ReconcilerError:
+        return False
+    return True

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import NoReturn
 
 from fastapi import Request
 
 from reconciler.clock import Clock
-from reconciler.web.access.callers import Caller, Role
-from reconciler.web.access.limits import Buckets, Rate, network_of
+from reconciler.web.access.callers import REMEMBERED, Caller, Role
+from reconciler.web.access.limits import Buckets, Rate, is_here, network_of
 from reconciler.web.access.origin import require_own_page
 from reconciler.web.access.sessions import Session, Sessions
 from reconciler.web.access.tokenfile import TokenFile
@@ -25,7 +24,6 @@ from reconciler.web.errors import PlaintextError, RateLimitError, UnauthorizedEr
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _RATE = Rate(burst=200, per_second=50)
 _FAILURE = 20.0
-_REMEMBERED = "reconciler.entry"
 _HINT = "send `Authorization: Bearer TOKEN`; `reconcile token create` makes one"
 
 
@@ -94,9 +92,9 @@ class Door:
 
     def entry(self, request: Request) -> Entry:
         """As `caller`, and nobody in particular is nobody's error."""
-        known = request.scope.get(_REMEMBERED)
+        known = request.scope.get(REMEMBERED)
         if not isinstance(known, Entry):
-            known = request.scope[_REMEMBERED] = self._entry(request)
+            known = request.scope[REMEMBERED] = self._entry(request)
         return known
 
     def sign_in(self, request: Request, text: str) -> tuple[str, Session, Caller]:
@@ -154,7 +152,7 @@ class Door:
         return {key: token for key, token in found.items() if not token.ended(now)}
 
     def _require_private(self, request: Request) -> None:
-        if request.url.scheme != "https" and not self._plaintext and not _is_here(_peer(request)):
+        if request.url.scheme != "https" and not self._plaintext and not is_here(_peer(request)):
             raise PlaintextError(
                 "a token came without TLS from another host: others may have read it",
                 hint="revoke it, and give the daemon a certificate, or let it take tokens in plain text on purpose",
@@ -187,12 +185,3 @@ def _caller(token: Token) -> Caller:
 
 def _peer(request: Request) -> str:
     return request.client.host if request.client is not None else ""
-
-
-def _is_here(peer: str) -> bool:
-    try:
-        address = ip_address(peer.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return address.is_loopback or (mapped is not None and mapped.is_loopback)

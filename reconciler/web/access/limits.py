@@ -55,6 +55,21 @@ class Buckets:
         return 0.0 if enough else (cost - level) / self._rate.per_second
 
 
+def is_here(peer: str) -> bool:
+    """Whether a peer is on this machine, by its address."""
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address.is_loopback or (mapped is not None and mapped.is_loopback)
+
+
+def stranger(peer: str) -> str:
+    """Who shares a limit on what is held at the same time; "" where there is none, on this machine: a proxy for many, or a probe."""
+    return "" if not peer or is_here(peer) else network_of(peer)
+
+
 def network_of(peer: str) -> str:
     """What counts as one peer: an IPv4 address, or the 64 bits of an IPv6 network, which its owner may fill at will."""
     try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 from starlette.responses import StreamingResponse
 
-from reconciler.web.access.callers import Access, Role, require
+from reconciler.web.access.callers import Access, Role, require, still
+from reconciler.web.access.limits import stranger
 from reconciler.web.live import Notices
 
 _HEADERS = {
@@ -20,4 +21,6 @@ def add(app: FastAPI, notices: Notices, access: Access) -> None:
     @app.get("/v1/events")
     async def events(request: Request) -> Response:
         require(access, request, Role.READ)
-        return StreamingResponse(notices.watch(), media_type="text/event-stream", headers=_HEADERS)
+        peer = stranger(request.client.host if request.client is not None else "")
+        watched = notices.watch(peer, allowed=lambda: still(access, request, Role.READ))
+        return StreamingResponse(watched, media_type="text/event-stream", headers=_HEADERS)
