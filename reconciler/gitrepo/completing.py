@@ -57,7 +57,9 @@ class Remote:
         listed = self._call("ls-remote", "--exit-code", self._name, ref, refused={2})
         commit = next((line.partition("\t")[0] for line in listed.text.splitlines() if line.endswith(f"\t{ref}")), "")
         if not _ID.fullmatch(commit):
-            raise RefNotFoundError(f"there is no {ref} at {redacted(self._name)}", hint="check the name of the branch")
+            raise RefNotFoundError(
+                f"there is no {ref} at {redacted(self._name)}", hint="give the branch's name there, as main"
+            )
         return commit
 
     def bring(self, commit: str, *, ref: str = "") -> None:

@@ -101,6 +101,19 @@ def test_a_pull_request_from_a_fork_is_previewed_without_a_secret(
     assert (tmp_path / "summary.md").read_text() == ran.comment
 
 
+def test_the_base_may_be_named_as_a_whole_clone_has_it(upstream: Upstream, preview: Preview) -> None:
+    """`origin/main` is what people write; a clone of depth 1 has no such ref, and knows what is meant."""
+    upstream.topic("topic")
+    upstream.edit(*TO_5)
+    clone = upstream.clone("refs/heads/topic")
+    for base in ("origin/main", "main"):
+        ran = preview(clone, "--base", base)
+        assert (ran.code, ran.document["headline"]) == (0, "reviews v2 0% -> 5%")
+    ran = preview(clone, "--base", "origin/mian")
+    assert (ran.code, [code for code, *_ in ran.messages]) == (1, ["git-ref-not-found"])
+    assert "there is no refs/heads/mian" in ran.comment
+
+
 def test_what_is_wrong_is_said_at_the_line_that_it_has_at_the_head(
     upstream: Upstream, preview: Preview, tmp_path: Path
 ) -> None:

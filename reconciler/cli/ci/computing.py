@@ -208,8 +208,10 @@ def _named(repository: Repository, name: str, remote: str) -> str:
         source = repository.remote(remote)
         if not source.known:
             raise
-        commit = source.tip(f"refs/heads/{name}")
-        source.bring(commit)
+        # A clone of one branch has no `origin/main`; what that would be is what the branch is there.
+        ref = f"refs/heads/{name.removeprefix('refs/remotes/').removeprefix(f'{remote}/')}"
+        commit = source.tip(ref)
+        source.bring(commit, ref=ref)
         return commit
 
 

@@ -66,7 +66,7 @@ def subject(environ: Mapping[str, str], event: Any, *, base: str = "", head: str
     Args:
         environ: The environment.
         event: GitHub's payload, from the file that `GITHUB_EVENT_PATH` names; None elsewhere.
-        base: `--base`: a branch or a commit; wins over what the environment says.
+        base: `--base`: a branch, here or as `origin/main`, or a commit; wins over what the environment says.
         head: `--head`, likewise.
 
     Raises:
