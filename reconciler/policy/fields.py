@@ -107,7 +107,8 @@ def _explain(spec: type[Spec], error: dict[str, Any], report: Report) -> None:
     elif kind in {"string_too_short", "too_short"}:
         report.error("missing-field", f"{name} must not be empty", *path)
     elif kind == "value_error":
-        report.error("duration", f"{name}: {context.get('error')}", *path, hint="write it like 500ms, 10s or 1h30m")
+        problem, _, advice = str(context.get("error")).partition("; ")
+        report.error("duration", f"{name}: {problem}", *path, hint=advice or "write it like 500ms, 10s or 1h30m")
     elif kind in _WANTED:
         message = f"{name} must be {_WANTED[kind]}; it is {_described(given)}"
         report.error("type", message, *path, hint=_type_hint(kind, given))

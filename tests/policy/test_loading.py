@@ -149,7 +149,7 @@ def test_warnings_leave_a_mesh_and_errors_leave_none() -> None:
         (split("    - destination: {host: a, subset: v2}\n"), "has no subset v2\n    its subsets are v1"),
         (split("    - destination: {host: ab}\n"), "no service has the host ab.default.svc.cluster.local\n    did you mean a.default"),
         (split("    - destination: {host: nosuch}\n"), "no service has the host nosuch.default.svc.cluster.local\n    add a ServiceEntry"),
-        (vs("    timeout: 1.5 s\n"), "'1.5 s' is not a duration; write it like 500ms, 10s or 1h30m"),
+        (vs("    timeout: 1.5 s\n"), "timeout: '1.5 s' is not a duration\n    write it like 500ms, 10s or 1h30m"),
         ("apiVersion: networking.istio.io/v1\nkind: EnvoyFilter\n", "Istio's EnvoyFilter is not supported\n    set what it patches in envoy-templates/"),
         (OWN.format("Rollout", "spec: {target: {virtualService: {name: a}}, stable: v1, canary: v2, steps: [{setWeight: 5}]}\nstatus: {step: one}\n"), "status.step: input should be a valid integer; the reconciler writes status, in the commit that moves the weight\n    write what its last commit"),
     ],
