@@ -45,7 +45,8 @@ def webhooks(
         try:
             read_secrets(Path(path))
         except WebhookSecretError as error:
-            logger.warning("webhooks from %s are refused: %s", kind, error.message)
+            facts = {"code": error.code, "hint": error.diagnostics[0].hint}
+            logger.warning("webhooks from %s are refused: %s", kind, error.message, extra={"facts": facts})
     if not secrets:
         return None
     return Receiver(

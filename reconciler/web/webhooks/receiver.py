@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.clock import Clock
+from reconciler.errors import ReconcilerError
 from reconciler.web.webhooks.delivery import Delivery, Result
 from reconciler.web.webhooks.errors import WebhookBodyError, WebhookProofError, WebhookSecretError
 from reconciler.web.webhooks.secrets import read_secrets
@@ -76,7 +77,7 @@ class Receiver:
             result = self._judge(kind, delivery)
         except (WebhookProofError, WebhookBodyError, WebhookSecretError) as error:
             self._counted(kind, _REFUSALS[type(error)])
-            self._complain(kind, error.message)
+            self._complain(kind, error)
             raise
         self._counted(kind, result)
         if result is Result.WOKEN:
@@ -116,7 +117,7 @@ class Receiver:
                 self._seen.popitem(last=False)
             return True
 
-    def _complain(self, kind: str, message: str) -> None:
+    def _complain(self, kind: str, error: ReconcilerError) -> None:
         """Say it at once, and then once in a while with how many there were."""
         now = self._clock.monotonic()
         with self._lock:
@@ -125,4 +126,8 @@ class Receiver:
                 return
             self._quiet[kind] = now + _BETWEEN_LINES
             more = self._unsaid.pop(kind, 0)
-        self._logger.warning("webhook from %s refused: %s%s", kind, message, f" ({more} more before)" if more else "")
+        before, facts = (
+            f" ({more} more before)" if more else "",
+            {"code": error.code, "hint": error.diagnostics[0].hint},
+        )
+        self._logger.warning("webhook from %s refused: %s%s", kind, error.message, before, extra={"facts": facts})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import os
 import re
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from reconciler.daemon import JsonFormatter
 from reconciler.web.webhooks import Delivery, Result, WebhookProofError
 from tests.web.webhooks.world import (
     SECRET,
@@ -284,6 +286,7 @@ def test_a_flood_of_bad_hooks_is_counted_and_hardly_logged(tmp_path: Path, caplo
     assert len(caplog.messages) == 2
     assert "(59 more before)" in caplog.messages[1]
     assert "\x1b" not in caplog.text
+    assert json.loads(JsonFormatter().format(caplog.records[0]))["code"] == "webhook-proof"
     assert post.counted == {("github", Result.PROOF): 61}
 
 
