@@ -167,8 +167,9 @@ class HttpSettings:
         plaintext: Take tokens without TLS from other hosts too.
         tokens: File that says who may do what; without it anybody may read, and nobody may change anything.
         anonymous: Whether anybody may read although there is such a file.
-        names: Host names that the server is reached by beside addresses and localhost, as behind a proxy. With any of them, or on
-            an address that only this machine reaches, a request that names another host is refused.
+        names: Host names that the server is reached by beside addresses and localhost, as behind a proxy. With any of them, on
+            an address that only this machine reaches, or where anybody may read, a request that names another host is refused;
+            where anybody may read at an address that others reach, the name of this machine is one of them.
         webhooks: By the kind of sender (`github`, `gitlab`, `gitea`, `plain`) the file of the secret that it shares with us.
     """
 

@@ -17,6 +17,8 @@ _Message = MutableMapping[str, Any]
 _Application = Callable[
     [_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Awaitable[None]
 ]
+_ANYBODY = ("/healthz", "/readyz", "/v1/webhooks/")
+"""What is asked under whatever name: it shows nothing, or takes what proves itself."""
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?")
 
 
@@ -43,11 +45,14 @@ class HostGate:
         Raises:
             HostError: It names somebody else.
         """
+        if scope["path"].startswith(_ANYBODY):
+            await self._application(scope, receive, send)
+            return
         named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         if len(named) != 1 or not is_ours(named[0], self._names):
             raise HostError(
                 "this server is not known by the name in the header Host",
-                hint="use its address, or give the daemon the name that it is reached by",
+                hint="use its address, or give the daemon the name that it is reached by in http.names (--http-names)",
             )
         await self._application(scope, receive, send)
 

@@ -253,6 +253,9 @@ def test_a_page_of_another_name_reads_nothing(tmp_path: Path) -> None:
         assert served.ask("GET", "/v1/status", Host="mesh.example.com").status == 200
         reply = served.ask("GET", "/v1/status", Host="evil.test")
         assert (reply.status, reply.code) == (421, "http-host")
+        assert "--http-names" in reply.json["errors"][0]["hint"]
+        for path, status in (("/healthz", 200), ("/readyz", 200), ("/v1/webhooks/x", 404), ("/v1/policies", 421)):
+            assert served.ask("GET", path, Host="evil.test").status == status, "what shows nothing is asked by any name"
 
 
 def test_https_shows_the_newest_certificate(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING
 
 from reconciler.errors import UsageError
@@ -24,15 +25,23 @@ class Entrance:
     Attributes:
         access: Who may ask for what.
         names: That the server is reached by beside addresses and localhost.
+        open: Whether anybody may read.
         tls: See `WebServer`.
     """
 
     access: Door
     names: Collection[str]
+    open: bool
     tls: ssl.SSLContext | None
 
     def names_at(self, listener: Listener) -> Collection[str] | None:
-        """See `Offer.names`: what only this machine reaches has no other names than those that are said."""
+        """See `Offer.names`: what only this machine reaches has no other names than those that are said.
+
+        Nor has what anybody may read: a page that is made to bear our address would have a browser inside read it for somebody
+        outside. Elsewhere it knows no token, and its browser sends no cookie of ours.
+        """
+        if self.open and not listener.local:
+            return {*self.names, gethostname().lower()}
         return self.names if self.names or listener.local else None
 
 
@@ -57,7 +66,7 @@ def entrance(settings: HttpSettings, *, clock: Clock, logger: logging.Logger) ->
     if file is not None:
         file.tokens()  # what can't be read is an error now, and not when somebody comes
     door = Door(clock, tokens=file, anonymous=settings.anonymous, plaintext=settings.plaintext)
-    return Entrance(access=door, names=settings.names, tls=tls)
+    return Entrance(access=door, names=settings.names, open=file is None or settings.anonymous, tls=tls)
 
 
 def say(settings: HttpSettings, listener: Listener, *, logger: logging.Logger) -> None:
