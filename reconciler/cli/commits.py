@@ -68,6 +68,8 @@ def show(asked: Asked, verb: str, ref: str, *, output: Output, subject: str = ""
         print_json(asked.document(verb, ref, **about))
     elif asked.commit:
         put(visible(f"{subject}{verb} is {asked.commit[:10]} on {ref}; the next pass acts on it"))
+        if asked.note:
+            put(visible(asked.note))
     else:
         terminal = sys.stdout.isatty()  # elsewhere it is for `git apply`, byte for byte
         put("\n".join(map(visible, asked.diff.split("\n"))) if terminal else asked.diff, end="")

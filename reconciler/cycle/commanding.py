@@ -7,16 +7,21 @@ from difflib import get_close_matches
 
 from reconciler.clock import Clock
 from reconciler.cycle.committing import Asked, Decided, commit_decided
+from reconciler.cycle.standstill import held
 from reconciler.errors import BugError, InputError, PolicyError
 from reconciler.gitrepo import Repository
 from reconciler.model.key import Key
 from reconciler.model.mesh import Mesh, Policy
 from reconciler.model.rollout import Rollout
 from reconciler.policy import DocumentCache, load
+from reconciler.rollouts import commands
 from reconciler.rollouts.commands import Commanded
 from reconciler.rollouts.course import Course, course_of
 
 Command = Callable[[Course, Mesh, Callable[[str], bytes]], Commanded]
+
+_AT_ANY_TIME = (commands.abort, commands.pause)
+"""What no freeze and no suspension holds."""
 
 
 class UnknownRolloutError(InputError):
@@ -59,18 +64,24 @@ def ask(
     cache = DocumentCache()
 
     def decide(head: str) -> Decided:
-        made = _commanded(repository, head, key, command, cache)
+        mesh = _mesh(repository, head, cache)
+        made = _commanded(repository, head, key, command, mesh)
         words = "\n".join([made.message.rstrip("\n"), *trailers]) + "\n" if trailers else made.message
-        return Decided(files=made.files, message=words)
+        waits = held(mesh.settings, clock.now()).rollouts if command not in _AT_ANY_TIME else ""
+        return Decided(files=made.files, message=words, note=f"it waits: {waits}" if waits else "")
 
     return commit_decided(repository, ref, decide, clock=clock, attempts=attempts, dry_run=dry_run, vouched=vouched)
 
 
-def _commanded(repository: Repository, head: str, key: Key, command: Command, cache: DocumentCache) -> Commanded:
-    """The command on one commit."""
+def _mesh(repository: Repository, head: str, cache: DocumentCache) -> Mesh:
     loaded = load(repository.tree(head), cache=cache)
     if loaded.mesh is None:
         raise PolicyError(diagnostics=loaded.errors)
+    return loaded.mesh
+
+
+def _commanded(repository: Repository, head: str, key: Key, command: Command, mesh: Mesh) -> Commanded:
+    """The command on one commit."""
 
     def read(path: str) -> bytes:
         found = repository.read(head, path)
@@ -78,7 +89,7 @@ def _commanded(repository: Repository, head: str, key: Key, command: Command, ca
             raise BugError(f"{path} is in the mesh of {head} and not in its files")
         return found
 
-    return command(course_of(loaded.mesh, find(loaded.mesh, key)), loaded.mesh, read)
+    return command(course_of(mesh, find(mesh, key)), mesh, read)
 
 
 def find(mesh: Mesh, key: Key) -> Policy[Rollout]:

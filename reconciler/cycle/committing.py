@@ -31,10 +31,12 @@ class Decided:
     Attributes:
         files: Content by path; None removes the file.
         message: Subject, empty line, body, trailers.
+        note: What whoever asks should know of it, in words; "" if nothing.
     """
 
     files: Mapping[str, bytes | None]
     message: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +48,14 @@ class Asked:
         message: Of the commit.
         diff: What it changes, as `git apply` takes it.
         errors: Why nothing was written, although it could have been.
+        note: What whoever asked should know of it, in words; "" if nothing.
     """
 
     commit: str
     message: str
     diff: str
     errors: tuple[Diagnostic, ...] = ()
+    note: str = ""
 
     def document(self, command: str, branch: str, **about: str) -> dict[str, Any]:
         """The contract of `--output json`.
@@ -69,6 +73,7 @@ class Asked:
             "commit": self.commit or None,
             "message": self.message,
             "diff": self.diff,
+            "note": self.note,
             "errors": [item.as_json() for item in self.errors],
         }
 
@@ -104,7 +109,7 @@ def commit_decided(
         head = fetched_head(repository, ref)
         decided = decide(head)
         before = {path: repository.read(head, path) for path in decided.files}
-        asked = Asked(commit="", message=decided.message, diff=diff_of(before, decided.files))
+        asked = Asked(commit="", message=decided.message, diff=diff_of(before, decided.files), note=decided.note)
         if dry_run:
             return asked
         vouched(head)

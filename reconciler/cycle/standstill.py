@@ -46,7 +46,7 @@ def held(settings: MeshSpec, now: datetime) -> Held:
     of_rollouts = tuple(item for item in settings.freezes if item.rollouts)
     changes, rollouts = frozen(settings.freezes, now), frozen(of_rollouts, now)
     suspended = settings.suspend if settings.suspend is not None and _lasts(settings.suspend, now) else None
-    words = _suspended(suspended) if suspended is not None else ""
+    words = said_of(suspended) if suspended is not None else ""
     end = end_of(suspended) if suspended is not None else None
     return Held(
         frozen=_frozen(changes) if changes is not None else "",
@@ -112,11 +112,24 @@ def _lasts(suspension: Suspension, now: datetime) -> bool:
     return end is None or now < end
 
 
-def _suspended(suspension: Suspension) -> str:
-    end = end_of(suspension)
-    until = f"until {_time(end)}" if end is not None else "until somebody resumes them"
+def said_of(suspension: Suspension) -> str:
+    """What people are told of a suspension: by whom, until when and why."""
     by = f" by {_said(suspension.by)}" if suspension.by else ""
-    return f"changes are suspended{by} {until}: {_said(suspension.reason)}"
+    return f"changes are suspended{by} {ends(suspension)}: {_said(suspension.reason)}"
+
+
+def ends(suspension: Suspension) -> str:
+    """When it ends, in words."""
+    end = end_of(suspension)
+    return f"until {_time(end)}" if end is not None else "until somebody resumes them"
+
+
+def replaced(suspension: Suspension, now: datetime) -> str:
+    """What one that comes instead takes the place of, in words; "" if it has ended already."""
+    if not _lasts(suspension, now):
+        return ""
+    by = f" by {_said(suspension.by)}" if suspension.by else ""
+    return f"replaces a suspension{by} {ends(suspension)} ({_said(suspension.reason)})"
 
 
 def _frozen(found: Frozen) -> str:

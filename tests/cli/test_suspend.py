@@ -35,7 +35,10 @@ def test_suspending_and_resuming_leave_no_trace_but_two_commits(repo: Path, caps
     """The file is the same to the byte, by Ann, with subjects that say why and until when."""
     before = (repo / "policies/mesh.yaml").read_bytes()
     assert run(["suspend", "--reason", "incident 7", "--until", "2999-01-01T01:00:00+01:00", "--repo", str(repo)]) == 0
-    assert capsys.readouterr().out == f"suspend is {log(repo, '%H')[:10]} on main; the next pass acts on it\n"
+    assert capsys.readouterr().out == (
+        f"suspend is {log(repo, '%H')[:10]} on main; the next pass acts on it\n"
+        "changes are suspended until 2999-01-01T00:00:00Z\n"
+    )
     assert log(repo, "%an %s") == "Ann mesh: suspend changes until 2999-01-01T00:00:00Z: incident 7"
     assert log(repo, "%(trailers:only)") == "Mesh-Command: suspend"
     text = (repo / "policies/mesh.yaml").read_text(encoding="utf-8")
@@ -51,6 +54,25 @@ def test_suspending_and_resuming_leave_no_trace_but_two_commits(repo: Path, caps
     capsys.readouterr()
     assert run(["resume", "--repo", str(repo)]) == 1
     assert "error[suspension]: the mesh is not suspended" in capsys.readouterr().err
+
+
+def test_what_a_suspension_replaces_is_said(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the reply and in the commit, whether it makes it longer or shorter; one that has ended is replaced without a word."""
+    assert run(["suspend", "--reason", "a drill", "--until", "2999-01-01T00:00:00Z", "--repo", str(repo)]) == 0
+    capsys.readouterr()
+    assert run(["suspend", "--reason", "incident 8", "--repo", str(repo)]) == 0
+    words = "replaces a suspension by Ann until 2999-01-01T00:00:00Z (a drill)"
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:] == [f"changes are suspended until somebody resumes them; this {words}"]
+    assert log(repo, "%b") == f"incident 8\n\nR{words[1:]}.\n\nMesh-Command: suspend"
+    assert run(["suspend", "--reason", "x", "--for", "2h", "--dry-run", "--output", "json", "--repo", str(repo)]) == 0
+    note = json.loads(capsys.readouterr().out)["note"]
+    assert note.endswith("; this replaces a suspension by Ann until somebody resumes them (incident 8)")
+    mesh = repo / "policies/mesh.yaml"
+    mesh.write_text(MESH.replace("{verify", "{suspend: {reason: x, until: '2001-01-01T00:00:00Z'}, verify"))
+    git("-C", str(repo), "commit", "-q", "-am", "Over")
+    assert run(["suspend", "--reason", "y", "--repo", str(repo)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["changes are suspended until somebody resumes them"]
 
 
 def test_a_dry_run_shows_the_change_and_writes_nothing(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:

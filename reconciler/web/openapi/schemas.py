@@ -148,6 +148,7 @@ SCHEMAS: Mapping[str, Schema] = MappingProxyType(
                 "commit": _maybe(_COMMIT),
                 "message": _text("Of the commit."),
                 "diff": _text("As `git apply` takes it."),
+                "note": _text("What should be known of it, such as what it waits for; empty if nothing."),
                 "errors": _list(ref("Diagnostic")),
             },
             words="What came of a command.",

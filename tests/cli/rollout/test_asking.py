@@ -244,3 +244,14 @@ def test_words_in_a_policy_steer_no_terminal(
     captured = capsys.readouterr()
     assert "\u202e" not in captured.out + captured.err
     assert "- pause: {}  # \\u202e evil" in captured.out
+
+
+def test_what_is_held_says_what_it_waits_for(walk: Walk, capsys: pytest.CaptureFixture[str]) -> None:
+    """A promotion is committed and waits for the end of the suspension; an abort waits for nothing."""
+    mesh = "apiVersion: reconciler/v1alpha1\nkind: Mesh\nmetadata: {name: mesh}\nspec: {suspend: {reason: incident 7, by: Pat}}\n"
+    walk.main({"mesh.yaml": mesh}, "Suspend")
+    assert asked(walk, "promote", "details") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:] == ["it waits: changes are suspended by Pat until somebody resumes them: incident 7"]
+    code, said_too = document(walk, capsys, "abort", "details")
+    assert (code, said_too["note"]) == (0, "")
