@@ -179,13 +179,17 @@ class World:
             self.session.__exit__()
         self.session = None
 
+    def start(self, session: Session) -> None:
+        """A new process."""
+        self.session = session
+        session.clock = self.clock
+        session.progress = _Between(self.between)
+        self.reconciler: Reconciler = session.reconciler(settle=0)
+
     def turn(self) -> Report:
         """One pass."""
         if self.session is None:
-            self.session = Session(settings(repo=str(self.repo), ref="main", admin_timeout="2s"), quiet=True)
-            self.session.clock = self.clock
-            self.session.progress = _Between(self.between)
-            self.reconciler: Reconciler = self.session.reconciler(settle=0)
+            self.start(Session(settings(repo=str(self.repo), ref="main", admin_timeout="2s"), quiet=True))
         self.clock.passed += 0.01
         return self.reconciler.run(Ask())
 
