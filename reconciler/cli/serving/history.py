@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from reconciler.clock import Clock
+from reconciler.clock import Clock, rfc3339
 from reconciler.model.key import Key
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "kind": str(entry.kind),
         "commit": info.id,
         "parents": list(info.parents),
-        "at": info.at.astimezone(UTC).isoformat(),
+        "at": rfc3339(info.at),
         "by": info.author.partition(" <")[0],
         "subject": info.subject[:_BODY],
         "trailers": {name: info.trailers[name][0] for name in _SHOWN_TRAILERS if name in info.trailers},
@@ -176,4 +176,4 @@ def _points(points: Sequence[Point]) -> list[list[Any]]:
 
 
 def _time(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat()
+    return rfc3339(at, timespec="auto")

@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reconciler.clock import rfc3339
+
 if TYPE_CHECKING:
     from reconciler.cli.serving.history import History
     from reconciler.cli.serving.plans import Plans
@@ -87,7 +89,9 @@ def page_parts(
             DaemonViews(
                 History(repository, ref, record=record, clock=session.clock),
                 Plans(lambda: loop.state),
-                Traffic(lambda: session.discovery.inventory, sampler, lambda: session.clock.now().isoformat()),
+                Traffic(
+                    lambda: session.discovery.inventory, sampler, lambda: rfc3339(session.clock.now(), timespec="auto")
+                ),
             ),
             notices,
         )

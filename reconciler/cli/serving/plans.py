@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from reconciler.clock import rfc3339
 from reconciler.model.receipt import OutcomeKind
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _document(last: LastPass) -> dict[str, Any]:
     refused = plan.get("refused", [])
     return {
         "schema_version": 1,
-        "at": last.ended.isoformat(),
+        "at": rfc3339(last.ended, timespec="auto"),
         "head": report.head,
         "applied": report.applied,
         "digest": plan.get("digest"),

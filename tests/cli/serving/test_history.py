@@ -54,6 +54,9 @@ def test_rollouts_are_what_the_command_line_says(history: History, walk: Walk) -
     assert [value for _, value in curve["weight"]][-1] == 25.0
     assert curve["moments"][0]["mark"] == "step"
     assert curve["success"]["limit"] == 99.0
+    assert all(
+        at.endswith("Z") for at in (curve["start"], curve["end"], curve["weight"][0][0], curve["moments"][0]["at"])
+    )
     assert walk.commits[-1] == plain(history.rollouts())["head"]
 
 
@@ -85,6 +88,7 @@ def test_the_timeline_has_both_branches_and_leads_to_their_commits(history: Hist
     for entry in entries:
         shown = plain(history.commit(entry["commit"]))
         assert (shown["subject"], shown["kind"]) == (entry["subject"], entry["kind"])
+        assert entry["at"].endswith("Z")
     first = history.commit(entries[-1]["commit"])
     assert all(item["action"] == "create" and item["text"].startswith("@@") for item in first["files"])
     assert {item["path"].partition("/")[0] for item in first["files"]} == {"policies"}

@@ -37,6 +37,7 @@ def document(**report: Any) -> Any:
     made = plans.plan()
     assert plans.plan() is made  # once for each pass
     assert json.loads(json.dumps(made)) == made
+    assert made["at"] == "2026-01-01T00:00:00Z"
     return made
 
 
