@@ -36,18 +36,23 @@ def allowed_since(
     Before the first receipt, and if the last applied commit is not in the repository any more, only the head itself is asked.
     Uncommitted files acknowledge nothing, and neither do commits that nobody who may has signed, where they have to be.
     """
+    return frozenset(
+        code for commit, codes in acknowledging(repository, base, head) if trusted(commit) for code in codes
+    )
+
+
+def acknowledging(repository: Repository, base: str | None, head: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """The commits that `allowed_since` means, whoever has signed them, each with the codes that it acknowledges."""
     if not head:
-        return frozenset()
+        return ()
     try:
         commits = repository.log(head, exclude=base) if base else islice(repository.log(head), 1)
     except RefNotFoundError:
         commits = islice(repository.log(head), 1)
-    return frozenset(
-        code.strip()
+    return tuple(
+        (commit.id, frozenset(code.strip() for value in commit.trailers[ALLOW_TRAILER] for code in value.split(",")))
         for commit in commits
-        if ALLOW_TRAILER in commit.trailers and trusted(commit.id)
-        for value in commit.trailers[ALLOW_TRAILER]
-        for code in value.split(",")
+        if ALLOW_TRAILER in commit.trailers
     )
 
 

@@ -12,10 +12,10 @@ from reconciler.cycle.ask import Ask
 from reconciler.cycle.desired import Compiler, Desired
 from reconciler.cycle.discovering import Discovery
 from reconciler.cycle.guarding import guarded
-from reconciler.cycle.history import ARRIVED, VerifiedSplits, allowed_since, commits_since_applied, everybody
+from reconciler.cycle.history import ARRIVED, VerifiedSplits, acknowledging, commits_since_applied, everybody
 from reconciler.cycle.lately import Lately
 from reconciler.cycle.report import Stage, Stopwatch
-from reconciler.cycle.returning import Returning
+from reconciler.cycle.returning import ByRollouts, Returning
 from reconciler.cycle.stacks import Stacks
 from reconciler.cycle.standstill import held, notes
 from reconciler.cycle.targets import left_behind
@@ -64,8 +64,11 @@ class Planner:
         self._discovery = discovery or Discovery()
         self._differ = Differ()
         self._lately = Lately()
+        self._asked: tuple[str, str, tuple[Key, ...]] | None = None
+        self._saying: tuple[tuple[str, frozenset[str]], ...] = ()
         self._verified = VerifiedSplits(repository, compiler)
         self._stacks = Stacks(repository, compiler)
+        self._by_rollouts = ByRollouts(repository, compiler)
 
     def plan(
         self,
@@ -131,14 +134,11 @@ class Planner:
             return self._stacks
 
         passes = Returning(
-            self._repository,
-            self._compiler,
             desired=desired,
-            last=last,
             base=lambda key: self.base(last, key, watch),
             stacks=stacks,
             since=oldest,
-            rollouts=not found.rollouts,
+            moved=lambda: self._by_rollouts(desired, last, rollouts=not found.rollouts, watch=watch),
             watch=watch,
         )
         return Standstill(frozen=found.frozen, suspended=found.suspended, passes=passes)
@@ -178,9 +178,13 @@ class Planner:
 
     def _acknowledged(self, plan: Plan, *, record: Record, last: Receipt | None) -> frozenset[str]:
         """What commits allow: those that the proxies of this plan have not all been brought to yet, and the newer ones."""
-        changed = [item.proxy for item in plan.proxies if item.changes]
-        commits = commits_since_applied(record, changed) if last else ()
-        return allowed_since(self._repository, commits[-1] if commits else None, plan.commit, trusted=self._trusted)
+        changed = tuple(item.proxy for item in plan.proxies if item.changes)
+        asked = (last.commit if last else "", plan.commit, changed)
+        if last is None or asked != self._asked:
+            commits = commits_since_applied(record, changed) if last else ()
+            self._saying = acknowledging(self._repository, commits[-1] if commits else None, plan.commit)
+            self._asked = asked
+        return frozenset(code for commit, codes in self._saying if self._trusted(commit) for code in codes)
 
     def _view(self, commit: str, key: Key, watch: Stopwatch) -> View | None:
         try:

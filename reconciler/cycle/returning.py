@@ -25,41 +25,79 @@ _STOPS = frozenset({Move.ABORT, Move.PAUSE})
 """What a rollout may do at any time."""
 
 
+class ByRollouts:
+    """Whether everything since the last receipt is what rollouts did, and may do now. Remembers the last answer."""
+
+    def __init__(self, repository: Repository, compiler: Compiler) -> None:
+        self._repository = repository
+        self._compiler = compiler
+        self._known: tuple[Desired, str, bool, bool] | None = None
+
+    def __call__(self, desired: Desired, last: Receipt | None, *, rollouts: bool, watch: Stopwatch) -> bool:
+        """Ask of what a plan is for; it is another object once the same commit asks something else.
+
+        Args:
+            desired: Of the head.
+            last: The newest receipt.
+            rollouts: Whether rollouts may go on.
+            watch: For the time it takes.
+        """
+        if last is None or not desired.commit:
+            return False
+        since = last.policy_commit
+        if self._known is not None and self._known[0] is desired and self._known[1:3] == (since, rollouts):
+            return self._known[3]
+        found = by_rollouts(
+            self._repository,
+            self._compiler,
+            since=since,
+            head=desired.commit,
+            moves=frozenset(Move) if rollouts else _STOPS,
+            alike=lambda one, other: self._alike(one, other, watch),
+        )
+        self._known = desired, since, rollouts, found
+        return found
+
+    def _alike(self, one: str, other: str, watch: Stopwatch) -> bool:
+        """Whether two commits ask the same of all proxies."""
+        try:
+            return self._asked(one, watch) == self._asked(other, watch)
+        except ReconcilerError:
+            return False
+
+    def _asked(self, commit: str, watch: Stopwatch) -> dict[Key, str]:
+        desired = self._compiler.desired(self._repository.tree(commit), watch)
+        return {key: view.version for key, view in desired.views.items()}
+
+
 class Returning:
     """Judges one plan. What it has to look up, it looks up once, and only if changes are held.
 
     Args:
         desired: What the plan is for.
-        last: The newest receipt.
-        base: What the commit of that receipt asks of a proxy.
+        base: What the commit of the newest receipt asks of a proxy.
         stacks: What receipts show as live, asked for once.
         since: What was not live since then is too old to go back to.
-        rollouts: Whether rollouts may go on.
+        moved: Whether all that is new is what rollouts did; asked once.
         watch: For the time it takes.
     """
 
     def __init__(
         self,
-        repository: Repository,
-        compiler: Compiler,
         *,
         desired: Desired,
-        last: Receipt | None,
         base: Callable[[Key], View | None],
         stacks: Callable[[], Stacks],
         since: datetime,
-        rollouts: bool,
+        moved: Callable[[], bool],
         watch: Stopwatch,
     ) -> None:
         self._watch = watch
-        self._repository = repository
-        self._compiler = compiler
         self._desired = desired
-        self._last = last
         self._base = base
         self._read = stacks
         self._since = since
-        self._rollouts = rollouts
+        self._ask_moved = moved
 
     def __call__(self, proxy: ProxyPlan) -> bool:
         """Whether a proxy's plan is let through."""
@@ -67,7 +105,7 @@ class Returning:
         before = self._base(proxy.proxy)
         if before is not None and before.version == wanted:
             return True  # what is in force already, or an abort that lies over it
-        if self._by_rollouts:
+        if self._moved:
             return True
         return self._is_before(proxy.proxy) or goes_back(proxy, partial(self._lower, proxy.proxy), base=before)
 
@@ -89,21 +127,5 @@ class Returning:
         return self._read()
 
     @cached_property
-    def _by_rollouts(self) -> bool:
-        """Whether everything since the last receipt is what rollouts did, and may do now."""
-        if self._last is None or not self._desired.commit:
-            return False
-        moves = frozenset(Move) if self._rollouts else _STOPS
-        since, head = self._last.policy_commit, self._desired.commit
-        return by_rollouts(self._repository, self._compiler, since=since, head=head, moves=moves, alike=self._alike)
-
-    def _alike(self, one: str, other: str) -> bool:
-        """Whether two commits ask the same of all proxies."""
-        try:
-            return self._asked(one) == self._asked(other)
-        except ReconcilerError:
-            return False
-
-    def _asked(self, commit: str) -> dict[Key, str]:
-        desired = self._compiler.desired(self._repository.tree(commit), self._watch)
-        return {key: view.version for key, view in desired.views.items()}
+    def _moved(self) -> bool:
+        return self._ask_moved()
