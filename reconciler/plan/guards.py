@@ -173,7 +173,7 @@ class SilentRegistry:
 class Freeze:
     """No change of Git's is made while a freeze of the Mesh is open: a `Deny` window, or none of its `Allow` windows.
 
-    Exempt: what goes back to what a recent receipt shows as verified, aborts, and what brings nothing new. Drift is corrected.
+    Exempt: what goes back to where its proxy came from, as receipts show, aborts, and what brings nothing new. Drift is corrected.
     """
 
     code: str = "guard-freeze"
