@@ -60,8 +60,8 @@ def fill(server: ApiServer, reader: Reader) -> None:
         {**gateway["spec"]["servers"][0], "port": {"number": port, "name": "http", "protocol": "HTTP"}}
     ]
     server.store.put(gateway, *others, service())
-    for version, port in (("v1", "8001"), ("v2", "8002")):
-        ports = [{"name": "http", "port": int(reader.actual(port)), "protocol": "TCP"}]
+    for version, shown in (("v1", "8001"), ("v2", "8002")):
+        ports = [{"name": "http", "port": int(reader.actual(shown)), "protocol": "TCP"}]
         server.store.put(
             pod(f"reviews-{version}", app="reviews", version=version),
             endpoint_slice(f"reviews-{version}", [endpoint("127.0.0.1", pod=f"reviews-{version}")], ports=ports),
