@@ -106,9 +106,9 @@ class Newcomer:
         return {(item["recorded"] or {}).get("outcome") for item in asked} == {"applied"}
 
     @staticmethod
-    def wait(condition: Callable[[], bool], what: str) -> None:
+    def wait(condition: Callable[[], bool], what: str, *, pause: float = 0.1) -> None:
         """Until a condition holds."""
         deadline = time.monotonic() + _PATIENCE
         while not condition():
             assert time.monotonic() < deadline, f"not within {_PATIENCE:g} s: {what}"
-            time.sleep(0.1)
+            time.sleep(pause)

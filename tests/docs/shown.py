@@ -61,7 +61,7 @@ class Reader(Newcomer):
             return
         seen: list[str] = [""]
         try:
-            self.wait(lambda: self._looks(command, shown, seen), "what the page shows")
+            self.wait(lambda: self._looks(command, shown, seen), "what the page shows", pause=1.0)
         except AssertionError as error:
             raise AssertionError(f"$ {command}\n{seen[-1]}\nand the page shows\n{shown}") from error
 

@@ -43,7 +43,7 @@ def test_a_healthy_canary_walks_to_the_end_and_every_step_is_a_commit(canary: Ca
     assert sum("live on 2/2" in line for line in canary.receipts()) >= 3, canary.receipts()
 
 
-@pytest.mark.parametrize("fault", ["errors", "latency"])
+@pytest.mark.parametrize("fault", ["errors", pytest.param("latency", marks=pytest.mark.long)])
 def test_a_canary_that_turns_bad_is_aborted_by_evidence(canary: Canary, fault: str) -> None:
     """Callers' own counters show it; traffic is back on stable, and the commit says which numbers were behind it."""
     metrics = SUCCESS_RATE if fault == "errors" else DURATION

@@ -45,6 +45,7 @@ def last_message(canary: Canary) -> str:
     return git("-C", str(canary.repo), "log", "-1", "--format=%B", "main")
 
 
+@pytest.mark.long
 def test_a_canary_that_is_worse_than_stable_is_aborted_without_any_threshold(canary: Canary) -> None:
     """2% of errors are what stable has; 20% are not."""
     canary.upstreams["v1"].fail, canary.upstreams["v2"].fail = 0.02, 0.2

@@ -47,6 +47,7 @@ def test_a_canary_walks_by_proposals_that_people_merge_in_any_way(canary: Protec
     assert "phase: Paused" not in git("-C", str(canary.repo), "log", "-p", "main")
 
 
+@pytest.mark.long
 def test_a_proposal_follows_main_until_a_person_takes_it_over(canary: Protected) -> None:
     """Somebody else's commit on main: the same proposal, on the new main. A person's commit on its branch: it is theirs."""
     canary.commit(canary.rollout(*STEPS), "Roll v2 out")

@@ -24,6 +24,7 @@ def back(canary: Protected, what: str) -> None:
     assert any(" aborted: " in line for line in canary.receipts()), canary.receipts()
 
 
+@pytest.mark.long
 def test_an_abort_by_evidence_waits_for_nobody_to_merge_it(folder: Path) -> None:
     """Traffic is back on stable while the pull request that says so is open; it replaces the step that was proposed."""
     with Protected(folder) as canary:

@@ -80,6 +80,7 @@ def small_repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield rig
 
 
+@pytest.mark.long
 def test_a_full_disk_under_the_proxies_changes_nothing_until_there_is_room(small_proxies: Rig) -> None:
     """Exit 4 with the path and the reason; what was served is served, no half-written file stays; then all is made good."""
     rig = small_proxies

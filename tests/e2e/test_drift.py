@@ -90,6 +90,7 @@ def test_drift_and_change_in_one_pass_are_told_apart(fleet: Rig) -> None:
     fleet.share_is(5, name="edge-3")
 
 
+@pytest.mark.long
 def test_files_that_are_wiped_are_written_again(rig: Rig) -> None:
     """An Envoy that restarts on an emptied directory is empty; the next pass brings everything back."""
     rig.run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.rig import HOST, SERVICE, Rig
 
 _CHECK = """\
@@ -12,6 +14,7 @@ spec: {host: details, subsets: [v1], tcp: {}, interval: 100ms}
 """
 
 
+@pytest.mark.long
 def test_status_shows_what_the_callers_of_a_service_see(fleet: Rig) -> None:
     """One instance of two is down; no request fails for it. A proxy that is down too is named and spoils nothing."""
     down = fleet.ports.reserve()

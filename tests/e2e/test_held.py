@@ -282,6 +282,7 @@ def test_rollouts_hold_and_say_why_and_abort_all_the_same(held: Held) -> None:
     rig.share_is(0, requests=600)
 
 
+@pytest.mark.long
 def test_rollouts_go_on_in_a_freeze_that_is_not_theirs(held: Held) -> None:
     """With `rollouts: false` their steps are made and applied, to weights that nobody has seen yet; people's changes wait."""
     rig = held.rig

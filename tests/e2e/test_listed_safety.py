@@ -59,6 +59,7 @@ def frozen(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.long
 def test_a_registry_that_is_down_takes_nothing_away(mesh: Clustered) -> None:
     """What it listed last is used, and said to be stale; what it lists when it is back is used then."""
     log, refs = len(mesh.daemon.read()), mesh.refs()
@@ -73,6 +74,7 @@ def test_a_registry_that_is_down_takes_nothing_away(mesh: Clustered) -> None:
     assert mesh.refs() == refs
 
 
+@pytest.mark.long
 def test_an_answer_without_instances_is_believed_when_it_lasts(mesh: Clustered) -> None:
     """Until then it is said, and everything goes on; an instance that is listed again ends the doubt."""
     log = len(mesh.daemon.read())
@@ -133,6 +135,7 @@ def test_nothing_is_taken_for_gone_that_nobody_has_been_asked_about(mesh: Cluste
         mesh.asked(mesh.one, mesh.two)
 
 
+@pytest.mark.long
 def test_endpoints_are_brought_although_the_head_is_refused(mesh: Clustered) -> None:
     """What the commits ask for is one thing, where instances are another; also for a daemon that starts with such a head."""
     with load(mesh):

@@ -75,6 +75,7 @@ def test_a_service_that_only_a_registry_knows_comes_and_goes_by_passes(mesh: Clu
     assert mesh.head() == head
 
 
+@pytest.mark.long
 def test_git_and_two_registries_describe_one_service(mesh: Clustered) -> None:
     """Their instances add up; one that several list is one, as the first of them has it; what one takes back stays if another has it."""
     host, (one, two, three) = D, (mesh.one, mesh.two, mesh.three)

@@ -199,6 +199,7 @@ def test_a_service_comes_and_goes_under_load(stage: Stage, extra: Extra) -> None
     assert set(tally.outcomes) == {"200", UNKNOWN}, (tally.outcomes, tally.failures)
 
 
+@pytest.mark.long
 def test_a_whole_service_in_one_commit_is_live_at_once(stage: Stage, extra: Extra) -> None:
     """Every proxy that is touched is proven, and the first request after the pass is served."""
     extra.commit("Add extra", "service", "workload", "proxy")

@@ -95,7 +95,14 @@ def test_the_daemons_log_stays_one_line_per_event(poisoned: Rig) -> None:
         assert "\nERROR |" not in running.text()
 
 
-@pytest.mark.parametrize("stage", [Stage.PLAN, Stage.PUSH, "push:repoint"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param(Stage.PLAN, marks=pytest.mark.long),
+        Stage.PUSH,
+        pytest.param("push:repoint", marks=pytest.mark.long),
+    ],
+)
 def test_an_envoy_that_restarts_during_a_pass_ends_where_git_says(rig: Rig, stage: str) -> None:
     """The old process was read, a new one is written to: whatever this pass makes of it, nothing wrong is recorded."""
     rig.apply()
@@ -130,6 +137,7 @@ def watched(rig: Rig, progress: Any) -> Any:
         return session.reconciler().run(Ask())
 
 
+@pytest.mark.long
 def test_a_proxy_may_move_to_another_envoy(fleet: Rig) -> None:
     """Another admin address and directory under the same name: the new Envoy gets everything, the old one is left alone.
 

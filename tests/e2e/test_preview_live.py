@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.rig import MESH, Ran, Rig
 from tests.e2e.test_daemon import daemon
 
@@ -17,6 +19,7 @@ def preview(rig: Rig, head: str, socket: Path) -> Ran:
     )
 
 
+@pytest.mark.long
 def test_a_preview_asks_the_daemon_about_the_merge_on_the_live_fleet(rig: Rig) -> None:
     """Main has moved since; the daemon plans the merge of both, and its guards count. Nothing is touched."""
     socket = rig.folder / "d.sock"

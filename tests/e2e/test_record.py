@@ -74,6 +74,7 @@ def test_a_broken_record_and_a_broken_head_are_both_said(rig: Rig) -> None:
     assert "by-hand" not in str(rig.config("edge"))
 
 
+@pytest.mark.long
 def test_a_record_that_is_gone_or_rewound_begins_again_from_what_is_live(rig: Rig) -> None:
     """Another process accepts the branch as it finds it: nothing is pushed to proxies, and one true receipt is written."""
     rig.apply()

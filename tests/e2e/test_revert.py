@@ -74,6 +74,7 @@ def held(rig: Rig, **ask: Any) -> str:
     return why
 
 
+@pytest.mark.long
 def test_only_the_poison_in_the_middle_is_reverted(keen: Rig) -> None:
     """Good commits before and after stay and go live; the pass is rejected with its receipt, the next applies the revert."""
     rig = keen

@@ -64,6 +64,7 @@ def test_a_changed_weight_is_one_route_configuration_for_its_callers_only(mesh: 
     assert low <= mesh.served(1000)["v2"] <= high
 
 
+@pytest.mark.long
 def test_a_new_instance_is_heard_of_by_callers_and_by_nobody_else(mesh: Sidecars) -> None:
     """Its endpoint is all that the caller is sent, before it serves its first request; not one request fails."""
     mesh.applied(mesh.split(100))
@@ -140,6 +141,7 @@ def _verified(mesh: Sidecars) -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.long
 def test_an_envoy_that_starts_anew_has_everything_back_without_a_change_in_git(mesh: Sidecars) -> None:
     """Its restart is noticed by its stream; it is served what it had at once."""
     mesh.envoys["a-1"].stop()

@@ -91,6 +91,7 @@ def test_one_bad_rule_among_fifty_is_held_and_named_and_the_others_are_live(mesh
     assert {_said(mesh, f"s{number}") for number in range(_GOOD)} == {"newest"}
 
 
+@pytest.mark.long
 def test_where_the_mesh_says_so_the_bad_commit_is_reverted(mesh: Sidecars) -> None:
     """The revert says what was refused, by whom and in which words; the next pass applies it."""
     keen = mesh.files()["policies/mesh.yaml"].rstrip() + "\n  onReject: revert\n"

@@ -55,6 +55,7 @@ def test_who_starts_anew_while_a_guard_refuses_the_head_gets_the_last_good_commi
     assert mesh.receipts()[0][0] != mesh.head()
 
 
+@pytest.mark.long
 def test_a_proxy_that_left_and_comes_back_has_the_present_and_nothing_meanwhile(mesh: Sidecars) -> None:
     """Its Envoy keeps what it has, a new process of it is sent nothing, and back in Git it is brought to what has changed."""
     mesh.start_all()

@@ -134,6 +134,7 @@ def test_a_rollout_takes_no_step_that_would_be_refused(signed: Signed) -> None:
     assert signed.run(signing=signed.ada).errors == ()
 
 
+@pytest.mark.long
 def test_an_offline_preview_says_what_would_not_be_applied(signed: Signed) -> None:
     """A comparison of commits shows the plan as well, for whoever reviews it before it is merged and signed."""
     rig = signed.rig

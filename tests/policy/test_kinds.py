@@ -17,7 +17,7 @@ OTHERS = [
     ("security.istio.io/v1", "AuthorizationPolicy", "exportTo"),
     ("security.istio.io/v1", "PeerAuthentication", "ingress tls"),
     ("security.istio.io/v1", "RequestAuthentication", "header"),
-    ("telemetry.istio.io/v1", "Telemetry", "access-log.yaml"),
+    ("telemetry.istio.io/v1", "Telemetry", "Mesh's telemetry"),
     ("install.istio.io/v1alpha1", "IstioOperator", "Mesh"),
     ("gateway.networking.k8s.io/v1", "HTTPRoute", "VirtualService"),
 ]

@@ -32,6 +32,7 @@ def environ(folder: Path, **more: str) -> dict[str, str]:
     return os.environ | {"TMPDIR": str(folder)} | more
 
 
+@pytest.mark.long
 def test_the_show_proves_what_it_says_and_leaves_nothing(folder: Path) -> None:
     """The whole demo: every claim is checked by itself, so it is enough that it ends well and tells its story."""
     done = subprocess.run(DEMO, env=environ(folder), capture_output=True, text=True, timeout=180, check=False)
