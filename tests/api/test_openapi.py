@@ -7,17 +7,11 @@ from typing import Any
 import pytest
 import schemathesis
 from fastapi import FastAPI
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from reconciler.web import Offer, Role
 from reconciler.web.app import routed
 from reconciler.web.openapi import OPERATIONS, described
+from tests.api.fuzzing import tried
 from tests.api.premises import Premises, premises
 from tests.web.world import World
 
@@ -98,33 +92,4 @@ def test_no_request_ends_in_a_fault(made: Premises, roles: tuple[Role, ...], req
     schema, token = _schema(made), made.token(*roles)
     for found in schema.get_all_operations():
         operation = found.ok()
-        _try(operation, token, examples=400 if full else 12, derandomize=not full)
-
-
-def _try(operation: Any, token: str, *, examples: int, derandomize: bool) -> None:
-    quiet = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-
-    @settings(
-        max_examples=examples, derandomize=derandomize, deadline=None, database=None, suppress_health_check=quiet,
-        phases=[Phase.explicit, Phase.generate],
-    )  # fmt: skip
-    @_given(operation)  # type: ignore[untyped-decorator]
-    def ask(case: Any) -> None:
-        reply = case.call(headers={"Authorization": f"Bearer {token}"}, timeout=30)
-        assert reply.status_code < 500 or reply.status_code == 503, (case.as_curl_command(), reply.text)
-        case.validate_response(
-            reply, checks=(status_code_conformance, content_type_conformance, response_schema_conformance)
-        )
-
-    ask()
-
-
-def _given(operation: Any) -> Any:
-    from hypothesis import given
-
-    positive = operation.as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE)
-    try:
-        negative = operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
-    except Exception:  # noqa: BLE001 -- an operation without anything to get wrong
-        return given(case=positive)
-    return given(case=st.one_of(positive, negative))
+        tried(operation, token, examples=400 if full else 12, derandomize=not full)

@@ -6,11 +6,14 @@ import http.client
 import json
 import re
 import ssl
+from typing import Any
 
 import pytest
+import schemathesis
 
 from reconciler.cli import run
 from reconciler.web import read_tokens
+from tests.api.fuzzing import tried
 from tests.certificates import Authority
 from tests.e2e.rig import Rig, git
 from tests.e2e.test_daemon import daemon
@@ -67,3 +70,36 @@ def test_a_change_over_https_is_a_commit_and_then_live(rig: Rig, capsys: pytest.
         assert ask("GET", path, **bearer)[0].status == 401
         assert token not in running.text()
         assert token.split("_")[2] not in running.text()
+
+
+def test_whatever_is_read_of_a_real_daemon_is_as_its_document_says(
+    rig: Rig, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    """Every reading operation, with parameters that fit and that don't: no fault, and no answer that is not described.
+
+    The stream of events is left out: it has no end that a client of the document would wait for.
+    """
+    full = request.config.getoption("--full")
+    file = str(rig.folder / "tokens")
+    assert run(["token", "create", "Ada <ada@x.test>", "--role", "read", "--tokens", file]) == 0
+    token = capsys.readouterr().out.strip()
+    with daemon(rig, "--http", "127.0.0.1:0", "--http-tokens", file) as running:
+        found = re.search(r"HTTP on (http://\S+)\n", running.text())
+        assert found is not None, running.text()
+        connection = http.client.HTTPConnection(found[1].removeprefix("http://"), timeout=30)
+        connection.request("GET", "/v1/openapi.json", headers={"Authorization": f"Bearer {token}"})
+        document = json.loads(connection.getresponse().read())
+        connection.close()
+        assert {"/v1/status", "/v1/services", "/v1/traffic", "/v1/timeline", "/v1/plan", "/v1/targets"} <= set(
+            document["paths"]
+        )
+        document["paths"] = {
+            path: {"get": methods["get"]}
+            for path, methods in document["paths"].items()
+            if "get" in methods and path != "/v1/events"
+        }
+        schema: Any = schemathesis.openapi.from_dict(document)
+        schema.config.base_url = found[1]
+        for operation in schema.get_all_operations():
+            tried(operation.ok(), token, examples=200 if full else 8, derandomize=not full)
+        assert "error[bug]" not in running.text()
