@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -40,14 +39,15 @@ class Run:
     Attributes:
         steps: Subject and tree of each commit on `main` since the first, oldest first.
         last: What the last one says in the rollout's files, without the numbers in the reason for an abort.
-        waited: Seconds from the commit of the pause to the commit of the step after it.
+        waited: Seconds from the receipt by which the weight of the pause was first seen live, where the pause's clock starts, to the commit of
+            the step after it.
         told: The id of each state that people were told of.
         deaths: The moments at which a life was ended.
     """
 
     steps: tuple[tuple[str, str], ...]
     last: str
-    waited: float
+    waited: int
     told: dict[tuple[str, int], str]
     deaths: tuple[str, ...] = ()
 
@@ -152,20 +152,26 @@ class Mortal(Canary):
 
     def _run(self) -> Run:
         lines = git(
-            "-C", str(self.repo), "log", "--first-parent", "--reverse", "--format=%ct|%T|%s", f"{self.first}..main"
+            "-C", str(self.repo), "log", "--first-parent", "--reverse", "--format=%H|%ct|%T|%s", f"{self.first}..main"
         )
-        commits = [line.split("|", 2) for line in lines.splitlines()]
-        times = [datetime.fromtimestamp(int(at)).astimezone() for at, _, _ in commits]
+        commits = [line.split("|", 3) for line in lines.splitlines()]
         told = {(item["phase"], int(item["step"])): str(item["id"]) for item in self.told}
         assert len({item["id"] for item in self.told}) == len(told), self.told
         return Run(
-            steps=tuple((subject, tree) for _, tree, subject in commits),
+            steps=tuple((subject, tree) for _, _, tree, subject in commits),
             last=re.sub(r"(?m)^  reason: .*", lambda found: re.sub(r"[0-9.]+", "#", found[0]), self.main())
             + self.main("policies/routes.yaml"),
-            waited=(times[2] - times[1]).total_seconds(),
+            waited=int(commits[2][1]) - self._seen_live(commits[0][0], commits[1][0]),
             told=told,
             deaths=tuple(self._deaths()),
         )
+
+    def _seen_live(self, *commits: str) -> int:
+        """When a receipt first said that one of these is live: seconds since 1970."""
+        form = "%ct|%(trailers:key=Policy-Commit,valueonly,separator=%x20)|%(trailers:key=Outcome,valueonly,separator=%x20)"
+        lines = git("-C", str(self.repo), "log", "--reverse", f"--format={form}", RECORD).splitlines()
+        said = (line.split("|") for line in lines)
+        return next(int(at) for at, commit, outcome in said if commit in commits and outcome == "applied")
 
     def _all(self) -> str:
         said = (self.folder / "lives.log").read_text().splitlines()[-30:]
