@@ -89,6 +89,7 @@ class Discovery:
         self._tried: tuple[Desired, Newest] | None = None
         self._refused = False
         self._sent: dict[str, float] = {}
+        self._looking = math.inf  # since when proxies are being asked, for the plan that is made next
 
     def begin(self, compiler: Compiler, tree: Tree, watch: Stopwatch, *, head: bool = True) -> None:
         """Have a tree compiled with what registries list now; those that it is the first to name are waited for.
@@ -164,9 +165,14 @@ class Discovery:
         if hosts and self._channel is not None:
             self._send(self._channel, hosts)
 
+    def asks(self) -> None:
+        """Proxies are asked what they have from now on: what is sent meanwhile they may show, or not yet."""
+        with self._lock:
+            self._looking = time.monotonic()
+
     def under_way(self, host: str) -> bool:
-        """Whether endpoints of a host were sent a moment ago: what proxies show of them may be from before or after."""
-        return time.monotonic() - self._sent.get(host, -math.inf) < _MOMENT
+        """Whether endpoints of a host were sent a moment before proxies were asked, or since: what they show may be from before or after."""
+        return min(time.monotonic(), self._looking) - self._sent.get(host, -math.inf) < _MOMENT
 
     def _send(self, channel: Channel, hosts: Collection[str]) -> Delivered:
         self._note(hosts)
@@ -178,7 +184,7 @@ class Discovery:
     def _note(self, hosts: Collection[str]) -> None:
         now = time.monotonic()
         with self._lock:
-            recent = {host: at for host, at in self._sent.items() if now - at < _MOMENT}
+            recent = {host: at for host, at in self._sent.items() if min(now, self._looking) - at < _MOMENT}
             self._sent = {**recent, **dict.fromkeys(hosts, now)}
 
     def serves(self, desired: Desired, proxies: Iterable[Key]) -> None:

@@ -211,6 +211,7 @@ class Reconciler:
         proxies = members(desired.mesh, ask.select)
         if not ask.dry_run and self._discovery.follows(desired):
             self._discovery.adopt(desired)
+        self._discovery.asks()
         with watch.stage(Stage.OBSERVE, f"{len(proxies)} proxies"):
             observations = self._fleet.observe(proxies, exact=ask.exact, known=ask.unmerged)
         plan = self._planner.plan(ask, desired, proxies, observations, record=record, last=last, watch=watch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -127,6 +128,11 @@ def test_endpoints_that_were_just_sent_are_under_way(tmp_path: Path) -> None:
             discovery.deliver()
             assert discovery.under_way(_A)
             assert not discovery.under_way("another.default.svc.cluster.local")
+            discovery.asks()
+            time.sleep(1.0)  # longer than a moment: a slow look at many proxies
+            assert discovery.under_way(_A)
+            discovery.asks()
+            assert not discovery.under_way(_A)
         finally:
             registries.close()
 
