@@ -93,6 +93,7 @@ def test_output_that_cannot_be_written_is_an_error_on_stderr(policies: Path) -> 
         assert ended.stderr == "error[output]: standard output can't be written: No space left on device\n", arguments
 
 
+@pytest.mark.long
 def test_closed_streams_change_nothing(policies: Path) -> None:
     """Without stdin, stdout or stderr a command works and keeps its exit code; no file takes their place."""
     git("init", "-q", "-b", "main", str(policies))

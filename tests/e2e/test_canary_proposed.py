@@ -19,6 +19,7 @@ def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Protected]:
         yield canary
 
 
+@pytest.mark.long
 def test_a_canary_walks_by_proposals_that_people_merge_in_any_way(canary: Protected) -> None:
     """One open at a time, the next when that step is live; nothing is written in between; merged steps are no intervention."""
     canary.commit(canary.rollout(*STEPS), "Roll v2 out")

@@ -24,6 +24,7 @@ def all_on_stable(load: Load) -> bool:
     return load.last(100).keys() == {(200, "v1")}
 
 
+@pytest.mark.long
 def test_an_abort_needs_no_branch_that_can_be_used(canary: Canary) -> None:
     """Traffic is back on stable at once, the record says so, and another process knows; main follows when somebody has mended it."""
     canary.commit(canary.rollout("setWeight: 30", "pause: {}", fields=BACKGROUND), "Roll v2 out")

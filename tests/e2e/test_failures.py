@@ -21,6 +21,7 @@ def test_an_envoy_that_was_killed_and_started_again_is_brought_back(rig: Rig) ->
     rig.share_is(30)
 
 
+@pytest.mark.long
 def test_an_envoy_that_is_down_delays_nobody_and_is_named(fleet: Rig) -> None:
     """The others are served, the pass exits 4, the receipt names the laggard, and names it once."""
     fleet.run()

@@ -177,6 +177,7 @@ def test_a_commit_that_is_refused_takes_no_instance_away(mesh: Clustered) -> Non
         mesh.until(lambda: f"pass for {commit[:10]}" in mesh.daemon.read(), "a pass for what was before")
 
 
+@pytest.mark.long
 def test_a_pass_that_waits_for_a_dead_proxy_delays_no_endpoint(mesh: Clustered) -> None:
     """The gateway stands still, so the pass for a commit can't end; the sidecar gets its endpoints meanwhile."""
     process = mesh.envoys["edge"]
