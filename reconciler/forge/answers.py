@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
 
 from reconciler.http import Reply
@@ -15,11 +16,11 @@ _SHOWN = 300
 
 def limits(reply: Reply, words: str) -> bool:
     """Whether a refusal is about the number of calls, not about permissions. GitHub has 403 for both."""
-    if reply.status == 429:  # noqa: PLR2004 -- a status of HTTP
+    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
         return True
     headers = reply.headers
     said = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0" or "rate limit" in words.lower()
-    return reply.status == 403 and said  # noqa: PLR2004 -- a status of HTTP
+    return reply.status == HTTPStatus.FORBIDDEN and said
 
 
 def wait(reply: Reply, now: datetime) -> float | None:

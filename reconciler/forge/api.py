@@ -11,6 +11,7 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -178,7 +179,7 @@ class Api:
         self._backoff.require(*asked)
         tag, before = self._tagged.get(f"{asked[1]}", ("", None))
         reply = self._send("GET", target, token, headers={"If-None-Match": tag} if tag else {})
-        if reply.status == 304 and before is not None:  # noqa: PLR2004 -- HTTP's word for it
+        if reply.status == HTTPStatus.NOT_MODIFIED and before is not None:
             self._backoff.answered()
             return before
         reply = self._judged(reply, f"GET {target.partition('?')[0]}", token, asked)
@@ -225,7 +226,7 @@ class Api:
             ForgeUnavailableError, ForgeAuthenticationError, ForgePermissionError, ForgeRefusedError: What it means otherwise.
         """
         status = reply.status
-        if 200 <= status < 300:  # noqa: PLR2004 -- HTTP's successes
+        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             self._backoff.answered()
             return reply
         said = answers.said(reply).replace(token, "(token)")
@@ -236,17 +237,17 @@ class Api:
         if status == exists and words in said:
             self._backoff.answered()
             raise ExistsError(message)
-        if status >= 500 or status < 200 or status in self._speaks.again:  # noqa: PLR2004 -- worth trying again
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.OK or status in self._speaks.again:
             raise self._backoff.unavailable(message)
         self._backoff.answered()
         raise self._refusal(status, message, asked)
 
     def _refusal(self, status: int, message: str, asked: tuple[str, str]) -> PermanentError:
         backoff, token_file = self._backoff, self._token_file
-        if status == 401:  # noqa: PLR2004 -- statuses of HTTP
+        if status == HTTPStatus.UNAUTHORIZED:
             hint = f"put a valid token into {token_file}; it is read again at each call"
             return backoff.refused(asked[0], lambda: ForgeAuthenticationError(message, hint=hint))
-        if status in {403, 404}:
+        if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
             hint = (
                 f"check the name of the repository, and that the token in {token_file} may read and write "
                 f"{self._speaks.rights} of it; forges say `not found` where a permission is missing, too"
