@@ -10,7 +10,7 @@ from reconciler.plan.markdown import diagnostic_markdown, render_markdown
 from reconciler.plan.splits import Split, splits
 from reconciler.plan.summary import Counts, counts, subject_of, summary_line
 from reconciler.plan.text import diagnostic_text, render_text
-from reconciler.plan.words import shorten, visible
+from reconciler.plan.words import count, shorten, visible
 
 __all__ = [
     "GUARDS",
@@ -22,6 +22,7 @@ __all__ = [
     "as_json",
     "check",
     "compare_views",
+    "count",
     "counts",
     "diagnostic_markdown",
     "diagnostic_text",

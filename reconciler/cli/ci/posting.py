@@ -26,6 +26,7 @@ from reconciler.forge import (
     StatusState,
 )
 from reconciler.gitrepo import PROPOSALS
+from reconciler.plan import count
 from reconciler.plan.review import DocumentError, Neighbour, Remark, Review, Verdict, render_review
 
 _T = TypeVar("_T")
@@ -205,12 +206,12 @@ def _words(review: Review) -> str:
         case Verdict.CHANGES:
             numbers = f"{review.create} to create, {review.update} to update, {review.delete} to delete"
             what = review.headline or review.traffic or numbers
-            return f"{what} on {review.touched} of {review.proxies} proxies"
+            return f"{what} on {review.touched} of {count(review.proxies, 'proxy')}"
         case Verdict.REFUSED:
             return f"refused by {', '.join(sorted({item.diagnostic.code for item in review.refused}))}"
         case Verdict.INVALID:
-            return f"the merged policies can't be applied: {sum(item.error for item in review.remarks)} errors"
+            return f"the merged policies can't be applied: {count(sum(item.error for item in review.remarks), 'error')}"
         case Verdict.CONFLICT:
-            return f"conflicts with {review.base_ref} in {len(review.conflicts)} policy files"
+            return f"conflicts with {review.base_ref} in {count(len(review.conflicts), 'policy file')}"
         case Verdict.FAILED:
             return "the preview could not be computed"
