@@ -77,9 +77,7 @@ def _parts(open_: ExitStack, loop: Daemon, session: Session, ref: str) -> _Parts
     knowledge = _knowledge(loop, session, ref)
     counts = metrics(loop, session, ref, ready=lambda: not knowledge.readiness(), connections=connections)
     views, notices = open_.enter_context(page_parts(loop, session, ref, admins=admins_of(session), record=record))
-    editing = open_.enter_context(
-        editing_parts(session, ref, record=record, written=lambda: loop.wake(Trigger.WEBHOOK))
-    )
+    editing = open_.enter_context(editing_parts(session, ref, record=record, written=lambda: loop.wake(Trigger.POLL)))
     offer = Offer(
         knowledge=knowledge,
         access=Owner(),
