@@ -24,6 +24,7 @@ from reconciler.gitrepo.errors import (
     UnrelatedHistoriesError,
     UnsupportedRepositoryError,
 )
+from reconciler.gitrepo.graft import object_id
 from reconciler.gitrepo.history import CommitInfo
 from reconciler.gitrepo.merging import Merged
 from reconciler.gitrepo.naming import EDITS, PROPOSALS
@@ -69,6 +70,7 @@ __all__ = [
     "UnrelatedHistoriesError",
     "UnsupportedRepositoryError",
     "Verdict",
+    "object_id",
     "open_repository",
     "person",
     "read_signers",

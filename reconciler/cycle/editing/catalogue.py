@@ -5,7 +5,6 @@ So a broken policy can be read and mended over HTTP as well. Files are remembere
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 
 from reconciler.cycle.editing.errors import RefusedChangeError, UnknownPolicyError
 from reconciler.cycle.editing.wishes import Shown
+from reconciler.gitrepo import object_id
 from reconciler.model.key import DEFAULT_NAMESPACE, Key
 from reconciler.model.tree import Tree, TreeFile
 from reconciler.policy.files import POLICIES, choose
@@ -142,7 +142,7 @@ def shown(entry: Entry, text: bytes, commit: str) -> Shown:
 
 def tag_of(text: bytes) -> str:
     """The blob id that Git would give a document by itself: for a file of one document without comments around it, the file's."""
-    return hashlib.sha1(b"blob %d\x00%s" % (len(text), text), usedforsecurity=False).hexdigest()
+    return object_id("blob", text)
 
 
 def unknown(kind: str, key: Key) -> UnknownPolicyError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from reconciler.cycle.editing.errors import InvalidResultError
 from reconciler.cycle.preview import difference, judged
 from reconciler.cycle.report import Stopwatch, silent
 from reconciler.errors import Diagnostic, PolicyError
-from reconciler.gitrepo import Repository
+from reconciler.gitrepo import Repository, object_id
 from reconciler.model.plan import Plan
 from reconciler.model.proxy import MeshSpec
 from reconciler.model.tree import Tree, TreeFile
@@ -41,17 +40,13 @@ class EditedTree:
         """As for any tree."""
         inside = {path: text for path, text in self._files.items() if path.startswith(f"{folder.strip('/')}/")}
         kept = [file for file in self._base.files(folder) if file.path not in inside]
-        new = [TreeFile(path, _blob(text), len(text)) for path, text in inside.items() if text is not None]
+        new = [TreeFile(path, object_id("blob", text), len(text)) for path, text in inside.items() if text is not None]
         return tuple(sorted([*kept, *new], key=lambda file: file.path))
 
     def read(self, file: TreeFile) -> bytes:
         """As for any tree."""
         text = self._files.get(file.path)
         return text if text is not None else self._base.read(file)
-
-
-def _blob(text: bytes) -> str:
-    return hashlib.sha1(b"blob %d\x00%s" % (len(text), text), usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
