@@ -11,6 +11,7 @@ from reconciler.model.receipt import OutcomeKind
 if TYPE_CHECKING:
     from reconciler.cycle import Report
     from reconciler.daemon import LastPass, State
+    from reconciler.model.receipt import Outcome
 
 _CHANGES, _FIELDS, _VALUE = 300, 40, 400
 """Changes of a plan, fields of a change and characters of a value that are shown; the rest is counted."""
@@ -49,6 +50,7 @@ def _document(last: LastPass) -> dict[str, Any]:
 
     report = last.report
     plan = as_json(report.plan) if report.plan is not None else {}
+    outcomes = {str(key): _outcome(item) for key, item in report.outcomes.items()}
     left = _CHANGES
     proxies = []
     for item in plan.get("proxies", ()):
@@ -56,7 +58,7 @@ def _document(last: LastPass) -> dict[str, Any]:
         left -= len(changes)
         proxies.append(
             item | {
-                "outcome": _outcome(report, item["proxy"]),
+                "outcome": outcomes.get(item["proxy"]),
                 "changes": [_bounded(change) for change in changes],
                 "more": len(item["changes"]) - len(changes),
             }
@@ -93,10 +95,7 @@ def _state(report: Report) -> str:
     return "done" if report.plan is not None and not report.plan.empty else "nothing"
 
 
-def _outcome(report: Report, proxy: str) -> dict[str, Any] | None:
-    found = next((item for key, item in report.outcomes.items() if str(key) == proxy), None)
-    if found is None:
-        return None
+def _outcome(found: Outcome) -> dict[str, Any]:
     return {"kind": str(found.kind), "proof": str(found.proof), "detail": found.detail[:_VALUE], "pushed": found.pushed}
 
 
